@@ -1,0 +1,1 @@
+//! Which credential goes to which registry, and why.

@@ -1,0 +1,1 @@
+//! A layer: a tar stream onto a directory handle.

@@ -1,0 +1,34 @@
+//! `ucr`: pull, provision and run container images without a daemon.
+//!
+//! # One line of data
+//!
+//! ```text
+//! reference ─► manifest ─► blobs ─► layers ─► snapshot chain ─► rootfs ─► bundle ─► process ─► exit
+//!   (text)     resolve      pull     unpack       store         provision   lower     run      code
+//! ```
+//!
+//! # Who may import whom
+//!
+//! ```text
+//!   main                          -> cli, exit, runtime::native (stages)
+//!   cli  exit                     -> anything below
+//!   runtime   frontend            -> pull, provision, bundle and lower
+//!   pull   provision   bundle     -> any lower
+//!   store   registry   layer   source   -> image, spec, credentials, sys, error; never each other
+//!   image   spec   credentials    -> error
+//!   sys   error                   -> std and the kernel
+//! ```
+//!
+//! `tests/cli/hygiene.rs` holds this table as data and fails when an import breaks it.
+
+pub mod error;
+pub mod exit;
+pub mod image;
+
+pub mod credentials;
+pub mod layer;
+pub mod registry;
+pub mod source;
+pub mod store;
+#[allow(unsafe_code, reason = "the only module that talks to the kernel")]
+pub mod sys;

@@ -1,0 +1,1 @@
+//! Images that do not come from a registry.

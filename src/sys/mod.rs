@@ -1,0 +1,1 @@
+//! The kernel: the only `unsafe` and the only raw system calls.
