@@ -3,6 +3,7 @@
 use anyhow::Error;
 
 use crate::error::{Kind, kind};
+pub use crate::sys::process::Exit;
 
 /// Any fault of ucr's own, usage included.
 pub const FAULT: u8 = 125;
@@ -18,25 +19,6 @@ pub enum Outcome {
     Done,
     /// A container ran, and ended like this.
     Exited(Exit),
-}
-
-/// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// It returned this code.
-    Code(u8),
-    /// This signal killed it.
-    Signal(u8),
-}
-
-impl Exit {
-    /// The code a shell would show: the own code, or 128 + the signal's number.
-    pub fn code(self) -> u8 {
-        match self {
-            Exit::Code(code) => code,
-            Exit::Signal(signal) => signal.saturating_add(128),
-        }
-    }
 }
 
 /// The exit code of the whole program.

@@ -1,1 +1,122 @@
-//! Images that do not come from a registry.
+//! Images that do not come from a registry: OCI layouts as directories and as tar archives, as
+//! skopeo, podman and buildah write them.
+//!
+//! Nothing found inside decides a path on the host: a directory is only read through a handle that
+//! keeps every symbolic link inside it, an archive by offsets of its regular files.
+
+mod archive;
+mod layout;
+mod name;
+
+pub use archive::Archive;
+pub use layout::Layout;
+pub use name::ImageName;
+
+use std::io::Read;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use crate::error::{Fault, Kind};
+use crate::image::{Descriptor, Digest, Document, Index, MAX_MANIFEST_BYTES, OCI_INDEX, Raw};
+
+/// The annotation that carries a tag (image-spec, annotations.md).
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// The one `index.json` entry that a tag selects; without a tag, the only one.
+fn select(index: &[u8], tag: Option<&str>) -> Result<Digest> {
+    #[derive(Deserialize)]
+    struct Entry {
+        digest: String,
+        #[serde(default)]
+        annotations: Option<std::collections::BTreeMap<String, String>>,
+    }
+    #[derive(Deserialize)]
+    struct IndexJson {
+        manifests: Vec<Entry>,
+    }
+    let raw = Raw::new(index.to_vec(), Some(OCI_INDEX.to_owned()));
+    let Document::Index(Index { manifests }) = raw.parse().context("index.json")? else {
+        return Err(Fault::new(Kind::Registry, "index.json is not an image index").into());
+    };
+    let named: IndexJson = serde_json::from_slice(index)?;
+    let name_of = |entry: &Entry| entry.annotations.as_ref()?.get(REF_NAME).cloned();
+    match tag {
+        Some(tag) => {
+            let found = named.manifests.iter().find(|entry| name_of(entry).as_deref() == Some(tag));
+            match found {
+                Some(entry) => Ok(entry.digest.parse()?),
+                None => Err(no_such_tag(tag, &named.manifests.iter().filter_map(name_of).collect::<Vec<_>>())),
+            }
+        }
+        None => match manifests.as_slice() {
+            [only] => Ok(only.digest.clone()),
+            many => {
+                let names: Vec<String> = named.manifests.iter().filter_map(name_of).collect();
+                let message = format!("it holds {} images; name one of: {}", many.len(), names.join(", "));
+                Err(Fault::new(Kind::Reference, message).hint("add ':TAG' to the name").into())
+            }
+        },
+    }
+}
+
+fn no_such_tag(tag: &str, there: &[String]) -> anyhow::Error {
+    let there = if there.is_empty() { "no named image".to_owned() } else { there.join(", ") };
+    Fault::new(Kind::NotFound, format!("no image '{tag}' in it; there is {there}")).into()
+}
+
+/// Reads a small document whole. Fails with [`Kind::Limit`] beyond [`MAX_MANIFEST_BYTES`].
+fn read_document(reader: impl Read, what: &str) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    reader.take(MAX_MANIFEST_BYTES + 1).read_to_end(&mut bytes).with_context(|| what.to_owned())?;
+    if bytes.len() as u64 > MAX_MANIFEST_BYTES {
+        return Err(Fault::new(Kind::Limit, format!("{what} is larger than 4 MiB")).into());
+    }
+    Ok(bytes)
+}
+
+/// A verified small blob, such as a configuration.
+fn verified(reader: impl Read, descriptor: &Descriptor) -> Result<Vec<u8>> {
+    let what = format!("blob {}", descriptor.digest);
+    let bytes = read_document(reader, &what)?;
+    Ok(Raw::verified(bytes, None, &descriptor.digest).with_context(|| what)?.bytes().to_vec())
+}
+
+fn missing(digest: &Digest) -> Fault {
+    Fault::new(Kind::NotFound, format!("blob {digest} is missing"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn index(tags: &[Option<&str>]) -> Vec<u8> {
+        let entry = |(number, tag): (usize, &Option<&str>)| {
+            let annotations = tag.map_or(String::new(), |tag| {
+                format!(r#","annotations":{{"{REF_NAME}":"{tag}"}}"#)
+            });
+            let digest = Digest::of(&[u8::try_from(number).unwrap()]);
+            format!(
+                r#"{{"mediaType":"{}","digest":"{digest}","size":1{annotations}}}"#,
+                crate::image::OCI_MANIFEST
+            )
+        };
+        let entries: Vec<String> = tags.iter().enumerate().map(entry).collect();
+        format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, entries.join(",")).into_bytes()
+    }
+
+    #[test]
+    fn a_tag_selects_and_one_image_needs_none() {
+        let two = index(&[Some("a:1"), Some("b")]);
+        assert_eq!(select(&two, Some("b")).unwrap(), Digest::of(&[1]));
+        assert_eq!(select(&two, Some("a:1")).unwrap(), Digest::of(&[0]));
+        assert_eq!(select(&index(&[None]), None).unwrap(), Digest::of(&[0]));
+    }
+
+    #[test]
+    fn a_wrong_tag_lists_what_there_is() {
+        let two = index(&[Some("a"), Some("b")]);
+        assert!(select(&two, Some("c")).unwrap_err().to_string().contains("there is a, b"));
+        assert!(select(&two, None).unwrap_err().to_string().contains("2 images"));
+    }
+}

@@ -1,1 +1,129 @@
-//! What is on disk.
+//! What is on disk: blobs, image names, unpacked layers, partial downloads, provisioned root
+//! filesystems and the writable layers of containers.
+//!
+//! ```text
+//! ROOT/VERSION                    {"format":1}; a newer format is refused
+//! ROOT/store.lock                 flock: shared by whoever uses layers, exclusive for pruning
+//! ROOT/blobs/sha256/HEX           manifests, indexes, configurations (and layers on request), 0444
+//! ROOT/refs/HEX.json              one image name; HEX is the SHA-256 of the name
+//! ROOT/layers/CHAIN/{fs,layer.json}   an unpacked layer in overlay form, by chain ID
+//! ROOT/ingest/HEX                 a layer being fetched: its lock, and its bytes if it is large
+//! ROOT/tmp/RANDOM                 staging; a flock on the directory says that its maker lives
+//! ROOT/trash/RANDOM               renamed here under the exclusive lock, deleted without it
+//! ROOT/rootfs/ID/                 a provisioned root filesystem: record.json, upper, work, merged
+//! ROOT/containers/ID/             the writable layer of a container, and its lock
+//! ```
+//!
+//! Everything is published by fsync and rename, names last, so `kill -9` at any moment leaves only
+//! entries that the next command recognises as dead: their flock is free. There is no daemon, no
+//! database and no list that two processes could write at once. The root is 0700, because layers
+//! hold set-user-ID programs that users of the host must not reach (CVE-2021-41091).
+
+mod blob;
+mod container;
+mod file;
+mod gc;
+mod ingest;
+mod layer;
+mod lock;
+mod refs;
+mod rootfs;
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Fault, Kind};
+use crate::sys;
+
+pub use container::ContainerDir;
+pub use gc::Reclaimed;
+pub use ingest::Ingest;
+pub use layer::{LayerRecord, Staging};
+pub use lock::{Lock, Patience};
+pub use refs::ImageRecord;
+pub use rootfs::{Backend, RootfsRecord};
+
+const FORMAT: u32 = 1;
+const DIRECTORIES: [&str; 8] =
+    ["blobs/sha256", "refs", "layers", "ingest", "tmp", "trash", "rootfs", "containers"];
+
+/// An opened store.
+#[derive(Clone, Debug)]
+pub struct Store {
+    root: PathBuf,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Version {
+    format: u32,
+}
+
+impl Store {
+    /// Opens the store at `root` and makes it if it is not there. Fails with [`Kind::Store`] when a
+    /// newer ucr made it.
+    pub fn open(root: &Path) -> Result<Self> {
+        let store = Self { root: root.to_owned() };
+        store.prepare().with_context(|| format!("store {}", root.display()))?;
+        Ok(store)
+    }
+
+    fn prepare(&self) -> Result<()> {
+        let version = self.root.join("VERSION");
+        match file::read_json::<Version>(&version)? {
+            Some(found) if found.format == FORMAT => return Ok(()),
+            Some(found) => {
+                let message = format!("its format is {}, this ucr knows {FORMAT}", found.format);
+                return Err(Fault::new(Kind::Store, message).hint("use a newer ucr").into());
+            }
+            None => (),
+        }
+        for directory in DIRECTORIES {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(self.root.join(directory))?;
+        }
+        file::write_json(&version, &Version { format: FORMAT })
+    }
+
+    /// Where the store is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn path(&self, directory: &str) -> PathBuf {
+        self.root.join(directory)
+    }
+
+    /// Keeps every layer in place while the returned lock lives.
+    pub fn lock_shared(&self) -> Result<Lock> {
+        Lock::shared(&self.path("store.lock"))
+    }
+
+    /// Removes what dead processes left: staging directories, containers whose ucr is gone, trash.
+    /// Never waits, and ignores what it cannot remove: the next command tries again.
+    pub fn heal(&self) {
+        self.sweep_staging();
+        self.sweep_containers();
+        self.empty_trash();
+    }
+
+    /// Renames something away under whatever lock the caller holds, then deletes it.
+    fn discard(&self, path: &Path) -> Result<()> {
+        let trash = self.path("trash").join(sys::random_name()?);
+        match fs::rename(path, &trash) {
+            Ok(()) => sys::remove_path(&trash)
+                .with_context(|| format!("remove {}", trash.display())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error).with_context(|| format!("remove {}", path.display())),
+        }
+    }
+
+    fn empty_trash(&self) {
+        for entry in file::list(&self.path("trash")).unwrap_or_default() {
+            // Another process may be deleting it at this moment; that is as good.
+            let _ = sys::remove_path(&entry);
+        }
+    }
+}

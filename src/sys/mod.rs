@@ -1,1 +1,45 @@
 //! The kernel: the only `unsafe` and the only raw system calls.
+//!
+//! rustix and nix where they have a safe form; `libc::syscall` for what neither wraps (clone3,
+//! mount_setattr, close_range, execveat). Nothing in here knows about images or containers.
+
+pub mod credential;
+pub mod mount;
+pub mod process;
+pub mod root;
+pub mod signal;
+pub mod tty;
+pub mod xattr;
+
+use std::io;
+
+use rustix::rand::{GetRandomFlags, getrandom};
+
+/// Twelve random hex digits: a name that nobody can guess and nobody else will choose.
+pub fn random_name() -> io::Result<String> {
+    let mut bytes = [0_u8; 6];
+    getrandom(&mut bytes, GetRandomFlags::empty())?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Names the present boot; mounts and processes recorded under another one are gone.
+pub fn boot_id() -> io::Result<String> {
+    Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+}
+
+/// Whether we are root in the initial sense that ucr needs for mounts.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Removes a file or a whole tree; a missing one is fine.
+pub fn remove_path(path: &std::path::Path) -> io::Result<()> {
+    use std::os::fd::AsFd;
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput));
+    };
+    match root::Root::open(parent).and_then(|parent| root::remove_tree(parent.as_fd(), name)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}

@@ -1,0 +1,131 @@
+//! An OCI image layout in a plain tar file, read by offset without unpacking it.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use tar::EntryType;
+
+use super::{missing, read_document, select, verified};
+use crate::error::{Fault, Kind};
+use crate::image::{Descriptor, Digest, Raw};
+
+/// Most members that an archive may have; an image has a few per layer.
+const MAX_MEMBERS: usize = 100_000;
+
+/// An opened archive, reduced to one of its images.
+#[derive(Debug)]
+pub struct Archive {
+    file: File,
+    members: HashMap<Vec<u8>, Member>,
+    top: Digest,
+}
+
+/// Where a regular file's bytes are.
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    offset: u64,
+    size: u64,
+}
+
+impl Archive {
+    /// Opens the archive and chooses an image. Fails with [`Kind::NotFound`] if there is none.
+    pub fn open(path: &Path, tag: Option<&str>) -> Result<Self> {
+        Self::open_tagged(path, tag).with_context(|| format!("OCI archive {}", path.display()))
+    }
+
+    fn open_tagged(path: &Path, tag: Option<&str>) -> Result<Self> {
+        let mut file = File::open(path)?;
+        refuse_compressed(&file)?;
+        let members = list(&mut file)?;
+        let Some(index) = members.get(b"index.json".as_slice()) else {
+            return Err(Fault::new(Kind::NotFound, "there is no index.json in it")
+                .hint("a 'docker save' file is no OCI archive; convert it with skopeo copy")
+                .into());
+        };
+        let index = read_document(MemberReader { file: file.try_clone()?, at: *index }, "index.json")?;
+        let top = select(&index, tag)?;
+        Ok(Self { file, members, top })
+    }
+
+    /// The manifest or index of the chosen image.
+    pub fn top(&self) -> Result<Raw> {
+        self.document(&self.top)
+    }
+
+    /// A manifest or index by digest.
+    pub fn document(&self, digest: &Digest) -> Result<Raw> {
+        let bytes = read_document(self.member(digest, 0)?, "manifest")?;
+        Raw::verified(bytes, None, digest).with_context(|| format!("manifest {digest}"))
+    }
+
+    /// A verified small blob.
+    pub fn small_blob(&self, descriptor: &Descriptor) -> Result<Vec<u8>> {
+        verified(self.member(&descriptor.digest, 0)?, descriptor)
+    }
+
+    /// A layer's bytes from an offset on, not yet verified.
+    pub fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<impl Read + use<>> {
+        self.member(&descriptor.digest, offset)
+    }
+
+    fn member(&self, digest: &Digest, skip: u64) -> Result<MemberReader> {
+        let name = format!("blobs/{}/{}", digest.algorithm().name(), digest.hex());
+        let member = self.members.get(name.as_bytes()).ok_or_else(|| missing(digest))?;
+        let skip = skip.min(member.size);
+        let at = Member { offset: member.offset + skip, size: member.size - skip };
+        Ok(MemberReader { file: self.file.try_clone()?, at })
+    }
+}
+
+fn refuse_compressed(file: &File) -> Result<()> {
+    let mut magic = [0_u8; 4];
+    let read = file.read_at(&mut magic, 0)?;
+    let compressed = match &magic[..read] {
+        [0x1f, 0x8b, ..] => "gzip",
+        [0x28, 0xb5, 0x2f, 0xfd] => "zstd",
+        _ => return Ok(()),
+    };
+    Err(Fault::new(Kind::Unsupported, format!("the archive is compressed with {compressed}"))
+        .hint(format!("decompress it first, with '{compressed} -d'"))
+        .into())
+}
+
+fn list(file: &mut File) -> Result<HashMap<Vec<u8>, Member>> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut archive = tar::Archive::new(file);
+    let mut members = HashMap::new();
+    for entry in archive.entries_with_seek()? {
+        let entry = entry.context("not a tar file")?;
+        if !matches!(entry.header().entry_type(), EntryType::Regular | EntryType::Continuous) {
+            continue;
+        }
+        let name = entry.path_bytes();
+        let name = name.strip_prefix(b"./".as_slice()).unwrap_or(&name).to_vec();
+        members.insert(name, Member { offset: entry.raw_file_position(), size: entry.size() });
+        if members.len() > MAX_MEMBERS {
+            let message = format!("it has more than {MAX_MEMBERS} members");
+            return Err(Fault::new(Kind::Limit, message).into());
+        }
+    }
+    Ok(members)
+}
+
+/// Reads one member; several threads read several members of one file at once.
+struct MemberReader {
+    file: File,
+    at: Member,
+}
+
+impl Read for MemberReader {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let want = buffer.len().min(usize::try_from(self.at.size).unwrap_or(usize::MAX));
+        let read = self.file.read_at(&mut buffer[..want], self.at.offset)?;
+        self.at.offset += read as u64;
+        self.at.size -= read as u64;
+        Ok(read)
+    }
+}

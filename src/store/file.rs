@@ -1,0 +1,89 @@
+//! Small files of the store: written durably, read whole, listed without surprises.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Fault, Kind};
+use crate::sys;
+
+/// Reads a JSON document; `None` if there is no such file. Fails with [`Kind::Store`] on a
+/// malformed one, which only a fault of the disk or of another program leaves behind.
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("read {}", path.display())),
+    };
+    let parsed = serde_json::from_slice(&bytes).map_err(|error| {
+        Fault::new(Kind::Store, format!("{} is damaged: {error}", path.display()))
+            .hint("remove that file, then pull the image again")
+    })?;
+    Ok(Some(parsed))
+}
+
+/// Publishes a JSON document: readers see the old one or the new one, also after a power cut.
+pub(super) fn write_json<T: Serialize>(path: &Path, document: &T) -> Result<()> {
+    let mut bytes = serde_json::to_vec_pretty(document)?;
+    bytes.push(b'\n');
+    publish(path, &bytes, 0o644)
+}
+
+/// Writes a file beside its final name, syncs it, renames it, and syncs the directory.
+pub(super) fn publish(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let temporary = directory.join(format!(".{}", sys::random_name()?));
+    let write = || -> std::io::Result<()> {
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        sync_directory(directory)
+    };
+    write().inspect_err(|_| drop(fs::remove_file(&temporary))).with_context(|| {
+        format!("write {}", path.display())
+    })
+}
+
+/// Makes renames inside a directory durable.
+pub(super) fn sync_directory(path: &Path) -> std::io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// The entries of a directory, except temporary ones; empty if there is no such directory.
+pub(super) fn list(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// Removes a file; a missing one is fine.
+pub(super) fn remove_file(path: &Path) -> std::io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Seconds since the last change of a file or directory; 0 if that cannot be told.
+pub(super) fn age_seconds(path: &Path) -> u64 {
+    let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
+    modified.ok().and_then(|time| time.elapsed().ok()).map_or(0, |age| age.as_secs())
+}

@@ -1,0 +1,148 @@
+//! Unpacked layers by chain ID, and the staging directories they grow in.
+
+use std::fs::{self, File};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use rustix::fs::{RenameFlags, renameat_with, syncfs};
+use serde::{Deserialize, Serialize};
+
+use super::{Lock, Store, file};
+use crate::image::{ChainId, Digest};
+use crate::sys;
+use crate::sys::root::Root;
+
+/// What is known of an unpacked layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerRecord {
+    /// The digest of its uncompressed tar.
+    pub diff_id: Digest,
+    /// The layer below.
+    pub parent: Option<ChainId>,
+    /// The compressed blob it came from.
+    pub blob: Digest,
+    /// Bytes of file content on disk.
+    pub unpacked_size: u64,
+    /// Number of entries in the tar.
+    pub entries: u64,
+}
+
+/// A private directory for one layer; removed when dropped before it is committed.
+#[derive(Debug)]
+pub struct Staging {
+    directory: PathBuf,
+    root: Root,
+    committed: bool,
+    _lock: Lock,
+}
+
+impl Staging {
+    /// The handle of the directory to unpack into.
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// Adds the record; the layer is complete except for its name.
+    pub fn describe(&self, record: &LayerRecord) -> Result<()> {
+        file::write_json(&self.directory.join("layer.json"), record)
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if !self.committed {
+            // What cannot be removed now is swept by a later command once our lock is gone.
+            let _ = sys::remove_path(&self.directory);
+        }
+    }
+}
+
+impl Store {
+    fn layer_path(&self, chain: &ChainId) -> PathBuf {
+        self.path("layers").join(chain.digest().hex())
+    }
+
+    /// The directory of a committed layer's files.
+    pub fn layer_fs(&self, chain: &ChainId) -> PathBuf {
+        self.layer_path(chain).join("fs")
+    }
+
+    /// Whether the layer is complete and in place.
+    pub fn has_layer(&self, chain: &ChainId) -> bool {
+        self.layer_path(chain).join("layer.json").exists()
+    }
+
+    /// What is known of a layer.
+    pub fn layer(&self, chain: &ChainId) -> Result<Option<LayerRecord>> {
+        file::read_json(&self.layer_path(chain).join("layer.json"))
+    }
+
+    /// A handle of a committed layer's files.
+    pub fn open_layer(&self, chain: &ChainId) -> Result<Root> {
+        Root::open(&self.layer_fs(chain)).with_context(|| format!("layer {chain}"))
+    }
+
+    /// Makes a staging directory on the store's own filesystem.
+    pub fn stage(&self) -> Result<Staging> {
+        loop {
+            let directory = self.path("tmp").join(sys::random_name()?);
+            fs::DirBuilder::new()
+                .mode(0o700)
+                .create(&directory)
+                .with_context(|| format!("make {}", directory.display()))?;
+            // A sweeper may have taken the directory for a dead one before we locked it.
+            let Ok(Some(lock)) = Lock::directory(&directory) else { continue };
+            let tree = directory.join("fs");
+            match fs::DirBuilder::new().mode(0o755).create(&tree) {
+                Ok(()) => (),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error).context("stage a layer"),
+            }
+            let root = Root::open(&tree)?;
+            return Ok(Staging { directory, root, committed: false, _lock: lock });
+        }
+    }
+
+    /// Makes everything written to the store so far durable, once for all layers of a pull.
+    pub fn sync(&self) -> Result<()> {
+        let root = File::open(&self.root)?;
+        syncfs(root).context("sync the store")
+    }
+
+    /// Gives a described and synced layer its name. If another process was quicker, ours goes.
+    pub fn commit_layer(&self, mut staging: Staging, chain: &ChainId) -> Result<()> {
+        let target = self.layer_path(chain);
+        match rename_to_new(&staging.directory, &target) {
+            Ok(()) => staging.committed = true,
+            Err(rustix::io::Errno::EXIST) => (),
+            Err(error) => {
+                return Err(std::io::Error::from(error))
+                    .with_context(|| format!("commit layer {chain}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the names of committed layers durable.
+    pub fn sync_layers(&self) -> Result<()> {
+        file::sync_directory(&self.path("layers")).context("sync the store's layers")
+    }
+
+    pub(super) fn sweep_staging(&self) {
+        for directory in file::list(&self.path("tmp")).unwrap_or_default() {
+            if let Ok(Some(_dead)) = Lock::directory(&directory) {
+                let _ = self.discard(&directory);
+            }
+        }
+    }
+
+    pub(super) fn layer_directories(&self) -> Result<Vec<PathBuf>> {
+        Ok(file::list(&self.path("layers"))?)
+    }
+}
+
+fn rename_to_new(from: &Path, to: &Path) -> rustix::io::Result<()> {
+    use rustix::fs::CWD;
+    renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)
+}

@@ -1,0 +1,99 @@
+//! Locks between processes: `flock` on open files, because the kernel drops them when their holder
+//! dies, however it dies. (POSIX record locks would vanish with any close in the process.)
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+/// Whether to wait for a lock that somebody else holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Wait for it.
+    Wait,
+    /// Give up at once.
+    Try,
+}
+
+/// A held lock; released when dropped or when the process dies. Not inherited across exec.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+}
+
+impl Lock {
+    /// Takes a shared lock and waits for an exclusive holder to go.
+    pub(super) fn shared(path: &Path) -> Result<Self> {
+        let file = open(path).with_context(|| format!("lock {}", path.display()))?;
+        file.lock_shared().with_context(|| format!("lock {}", path.display()))?;
+        Ok(Self { file })
+    }
+
+    /// Takes the exclusive lock; `None` if somebody has it and we do not wait.
+    ///
+    /// The file may be removed by its last holder, so a lock on a file that lost its name counts
+    /// for nothing and is taken anew.
+    pub(super) fn exclusive(path: &Path, patience: Patience) -> Result<Option<Self>> {
+        loop {
+            let file = open(path).with_context(|| format!("lock {}", path.display()))?;
+            match patience {
+                Patience::Wait => file.lock().with_context(|| format!("lock {}", path.display()))?,
+                Patience::Try => match file.try_lock() {
+                    Ok(()) => (),
+                    Err(TryLockError::WouldBlock) => return Ok(None),
+                    Err(TryLockError::Error(error)) => {
+                        return Err(error).with_context(|| format!("lock {}", path.display()));
+                    }
+                },
+            }
+            if still_named(&file, path) {
+                return Ok(Some(Self { file }));
+            }
+        }
+    }
+
+    /// Takes the exclusive lock on an open directory; `None` if somebody has it.
+    pub(super) fn directory(path: &Path) -> Result<Option<Self>> {
+        let file = File::open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error.into()),
+        }
+    }
+
+    /// The locked file.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+fn still_named(file: &File, path: &Path) -> bool {
+    match (file.metadata(), path.metadata()) {
+        (Ok(held), Ok(named)) => (held.dev(), held.ino()) == (named.dev(), named.ino()),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_removed_lock_file_is_taken_anew() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("lock");
+        let first = Lock::exclusive(&path, Patience::Try).unwrap().unwrap();
+        assert!(Lock::exclusive(&path, Patience::Try).unwrap().is_none());
+        std::fs::remove_file(&path).unwrap();
+        let second = Lock::exclusive(&path, Patience::Try).unwrap();
+        assert!(second.is_some());
+        drop(first);
+        assert!(Lock::exclusive(&path, Patience::Try).unwrap().is_none());
+    }
+}

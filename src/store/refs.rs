@@ -1,0 +1,64 @@
+//! Image names: one small file each, so that no list is ever contended for.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use super::{Store, file};
+use crate::image::{Digest, Platform};
+
+/// What a name stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageRecord {
+    /// The normalised name, as it was pulled.
+    pub name: String,
+    /// The index the manifest was chosen from, if there was one.
+    pub index: Option<Digest>,
+    /// The image manifest.
+    pub manifest: Digest,
+    /// The image configuration.
+    pub config: Digest,
+    /// The platform it was chosen for.
+    pub platform: Platform,
+    /// Where it really came from: a registry, a mirror, a directory.
+    pub source: String,
+    /// Compressed size of all layers, in bytes.
+    pub size: u64,
+    /// When it was pulled, seconds since 1970.
+    pub pulled_at: u64,
+}
+
+impl Store {
+    fn ref_path(&self, name: &str) -> PathBuf {
+        self.path("refs").join(format!("{}.json", Digest::of(name.as_bytes()).hex()))
+    }
+
+    /// What a name stands for, if it was pulled.
+    pub fn image(&self, name: &str) -> Result<Option<ImageRecord>> {
+        file::read_json(&self.ref_path(name))
+    }
+
+    /// Gives a name to an image whose blobs and layers are all in place.
+    pub fn set_image(&self, record: &ImageRecord) -> Result<()> {
+        file::write_json(&self.ref_path(&record.name), record)
+    }
+
+    /// Every named image, by name.
+    pub fn images(&self) -> Result<Vec<ImageRecord>> {
+        let mut records = Vec::new();
+        for path in file::list(&self.path("refs"))? {
+            // A name removed between listing and reading is simply gone.
+            records.extend(file::read_json::<ImageRecord>(&path)?);
+        }
+        records.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(records)
+    }
+
+    /// Forgets a name; what only it referred to goes with the next prune.
+    pub fn remove_image(&self, name: &str) -> Result<()> {
+        let path = self.ref_path(name);
+        file::remove_file(&path)?;
+        Ok(file::sync_directory(&self.path("refs"))?)
+    }
+}

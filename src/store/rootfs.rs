@@ -1,0 +1,81 @@
+//! Provisioned root filesystems: a record each, which is a lease on the image's layers until `rm`.
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use super::{Store, file};
+use crate::image::{ChainId, Digest};
+
+/// How a root filesystem is made from layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// An overlay mount over the store's layers.
+    Overlay,
+    /// A full copy.
+    Copy,
+}
+
+/// A provisioned root filesystem.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootfsRecord {
+    /// Twelve hex digits.
+    pub id: String,
+    /// The image's name.
+    pub image: String,
+    /// The image's manifest.
+    pub manifest: Digest,
+    /// The layers it leases, bottom first.
+    pub layers: Vec<ChainId>,
+    /// How it was made.
+    pub backend: Backend,
+    /// Where the root filesystem is.
+    pub path: PathBuf,
+    /// The bundle around it, if one was asked for.
+    pub bundle: Option<PathBuf>,
+    /// When it was made, seconds since 1970.
+    pub created_at: u64,
+    /// The boot it was mounted in; a mount does not outlive it.
+    pub boot_id: String,
+}
+
+impl Store {
+    /// The private directory of a root filesystem: `upper`, `work` and perhaps `merged`.
+    pub fn rootfs_dir(&self, id: &str) -> PathBuf {
+        self.path("rootfs").join(id)
+    }
+
+    /// Makes the private directory. Nothing is leased until the record is saved.
+    pub fn create_rootfs_dir(&self, id: &str) -> Result<PathBuf> {
+        let directory = self.rootfs_dir(id);
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&directory)
+            .with_context(|| format!("make {}", directory.display()))?;
+        Ok(directory)
+    }
+
+    /// Writes or rewrites a record.
+    pub fn save_rootfs(&self, record: &RootfsRecord) -> Result<()> {
+        file::write_json(&self.rootfs_dir(&record.id).join("record.json"), record)
+    }
+
+    /// Every provisioned root filesystem, oldest first.
+    pub fn rootfs_records(&self) -> Result<Vec<RootfsRecord>> {
+        let mut records = Vec::new();
+        for directory in file::list(&self.path("rootfs"))? {
+            records.extend(file::read_json::<RootfsRecord>(&directory.join("record.json"))?);
+        }
+        records.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+        Ok(records)
+    }
+
+    /// Ends the lease and removes the private directory. Whatever is mounted is gone already.
+    pub fn remove_rootfs(&self, id: &str) -> Result<()> {
+        self.discard(&self.rootfs_dir(id))
+    }
+}

@@ -1,0 +1,232 @@
+//! Mounts by handle: a mount is made detached, filled or restricted, and only then attached
+//! (Linux 5.2; `mount_setattr` 5.12). A path string never decides where a mount lands.
+
+use std::ffi::{CStr, CString, OsStr};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
+    OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount,
+    fsopen, mount, mount_change, move_mount, open_tree, unmount,
+};
+use rustix::process::{fchdir, pivot_root as pivot};
+
+/// What a mount may not do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Restrict {
+    /// Refuse writes.
+    pub read_only: bool,
+    /// Ignore set-user-ID bits and file capabilities.
+    pub no_suid: bool,
+    /// Refuse to execute.
+    pub no_exec: bool,
+    /// Ignore device nodes.
+    pub no_dev: bool,
+}
+
+impl Restrict {
+    fn flags(self) -> MountAttrFlags {
+        let mut flags = MountAttrFlags::empty();
+        flags.set(MountAttrFlags::MOUNT_ATTR_RDONLY, self.read_only);
+        flags.set(MountAttrFlags::MOUNT_ATTR_NOSUID, self.no_suid);
+        flags.set(MountAttrFlags::MOUNT_ATTR_NOEXEC, self.no_exec);
+        flags.set(MountAttrFlags::MOUNT_ATTR_NODEV, self.no_dev);
+        flags
+    }
+}
+
+/// Makes a filesystem of a type, detached. An option without a value is a flag.
+pub fn filesystem(
+    kind: &str,
+    options: &[(&str, Option<&str>)],
+    restrict: Restrict,
+) -> io::Result<OwnedFd> {
+    let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    for (key, value) in options {
+        match value {
+            Some(value) => fsconfig_set_string(context.as_fd(), *key, *value)?,
+            None => fsconfig_set_flag(context.as_fd(), *key)?,
+        }
+    }
+    fsconfig_create(context.as_fd())?;
+    Ok(fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, restrict.flags())?)
+}
+
+/// Which directories an overlay is made of.
+#[derive(Debug)]
+pub struct Overlay<'a> {
+    /// Handles of the layers, topmost first; at least one.
+    pub lower: &'a [OwnedFd],
+    /// The writable directory and the work directory on the same filesystem, if any.
+    pub upper: Option<(BorrowedFd<'a>, BorrowedFd<'a>)>,
+    /// Skip syncing: the upper directory will not be used again after an unclean end.
+    pub volatile: bool,
+}
+
+/// Mounts an overlay on the directory `target`.
+///
+/// Layers are named by `/proc/self/fd/N`, so their paths need no escaping and 120 of them fit into
+/// the page that `mount(2)` has for options, which serves kernels before 6.7 (no `lowerdir+`).
+pub fn overlay(overlay: &Overlay, target: BorrowedFd) -> io::Result<()> {
+    match overlay_detached(overlay) {
+        Ok(tree) => attach(tree.as_fd(), target),
+        Err(error) if is_missing(&error) => overlay_by_mount(overlay, target),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether an error says that the kernel, or a filter before it, lacks a call or an option.
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL | libc::EPERM))
+}
+
+fn overlay_detached(overlay: &Overlay) -> io::Result<OwnedFd> {
+    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    let context = context.as_fd();
+    fsconfig_set_string(context, "source", "ucr")?;
+    for lower in overlay.lower {
+        fsconfig_set_string(context, "lowerdir+", proc_path(lower.as_fd()))?;
+    }
+    if let Some((upper, work)) = overlay.upper {
+        fsconfig_set_string(context, "upperdir", proc_path(upper))?;
+        fsconfig_set_string(context, "workdir", proc_path(work))?;
+        if overlay.volatile {
+            fsconfig_set_flag(context, "volatile")?;
+        }
+    }
+    for (key, value) in OVERLAY_SAFETY {
+        fsconfig_set_string(context, key, value)?;
+    }
+    fsconfig_create(context)?;
+    let flags = MountAttrFlags::MOUNT_ATTR_NODEV;
+    Ok(fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, flags)?)
+}
+
+/// Layers are data from strangers: nothing in their attributes may redirect a lookup or borrow
+/// another file's content (kernel documentation, overlayfs.rst, "Permission model").
+const OVERLAY_SAFETY: [(&str, &str); 2] = [("redirect_dir", "nofollow"), ("metacopy", "off")];
+
+fn overlay_by_mount(overlay: &Overlay, target: BorrowedFd) -> io::Result<()> {
+    let lower: Vec<String> =
+        overlay.lower.iter().map(|fd| fd.as_raw_fd().to_string()).collect();
+    let mut options = format!("lowerdir={}", lower.join(":"));
+    if let Some((upper, work)) = overlay.upper {
+        options += &format!(",upperdir={},workdir={}", upper.as_raw_fd(), work.as_raw_fd());
+        options += if overlay.volatile { ",volatile" } else { "" };
+    }
+    for (key, value) in OVERLAY_SAFETY {
+        options += &format!(",{key}={value}");
+    }
+    let options = CString::new(options)?;
+    let before = openat(CWD, ".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    // Relative names of one to three digits: 500 layers fit into a page.
+    rustix::process::chdir("/proc/self/fd")?;
+    let mounted = mount("ucr", proc_path(target), "overlay", MountFlags::NODEV, Some(options.as_c_str()));
+    fchdir(before)?;
+    Ok(mounted?)
+}
+
+/// The name under which an open handle can be given to calls that want a path.
+pub fn proc_path(fd: BorrowedFd) -> String {
+    format!("/proc/self/fd/{}", fd.as_raw_fd())
+}
+
+/// Attaches a detached mount on what a handle stands for.
+pub fn attach(tree: BorrowedFd, target: BorrowedFd) -> io::Result<()> {
+    let flags =
+        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    Ok(move_mount(tree, "", target, "", flags)?)
+}
+
+/// A detached copy of the mount tree at a path of the host, with everything mounted below it.
+pub fn clone_tree(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_RECURSIVE;
+    Ok(open_tree(CWD, path, flags)?)
+}
+
+/// A detached copy of the single mount that a handle stands in, rooted at the handle.
+pub fn clone_handle(fd: BorrowedFd) -> io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    Ok(open_tree(fd, "", flags)?)
+}
+
+/// The kernel's `struct mount_attr` (Linux 5.12).
+#[repr(C)]
+#[derive(Default)]
+struct MountAttr {
+    attr_set: u64,
+    attr_clr: u64,
+    propagation: u64,
+    userns_fd: u64,
+}
+
+/// Restricts a mount, and with `recursive` everything below it.
+pub fn restrict(tree: BorrowedFd, restrict: Restrict, recursive: bool) -> io::Result<()> {
+    let attr = MountAttr { attr_set: u64::from(restrict.flags().bits()), ..MountAttr::default() };
+    let recursive = if recursive { libc::AT_RECURSIVE } else { 0 };
+    // SAFETY: mount_setattr reads `size` bytes from `attr`, which lives across the call and is
+    // exactly that large; the path is a static empty string; the descriptor is borrowed.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH | recursive,
+            &raw const attr,
+            size_of::<MountAttr>(),
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Cuts a new mount namespace off: what is mounted in it is not seen outside, nor the reverse.
+pub fn make_private(path: &CStr) -> io::Result<()> {
+    Ok(mount_change(path, MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?)
+}
+
+/// Makes a directory that is a mount the root of this mount namespace and lets the old one go.
+pub fn enter_root(root: BorrowedFd) -> io::Result<()> {
+    fchdir(root)?;
+    // Stacking the old root on the new one needs no directory in the image (pivot_root(2)).
+    pivot(".", ".")?;
+    unmount(".", UnmountFlags::DETACH)?;
+    Ok(rustix::process::chdir("/")?)
+}
+
+/// Detaches whatever is mounted on a path, all of it; nothing mounted is fine.
+pub fn detach(path: &Path) -> io::Result<()> {
+    loop {
+        match unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
+            Ok(()) => (),
+            // EINVAL: not a mount point.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Whether something is mounted on exactly this path.
+pub fn is_mount_point(path: &Path) -> io::Result<bool> {
+    use rustix::fs::{AtFlags, StatxAttributes, StatxFlags, statx};
+    match statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS) {
+        Ok(found) => Ok(found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)),
+        Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A detached, read-only copy of our own program file: what runs from it cannot be written to
+/// through `/proc/PID/exe` (CVE-2019-5736).
+pub fn own_program() -> io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let tree = open_tree(CWD, OsStr::new("/proc/self/exe"), flags)?;
+    restrict(tree.as_fd(), Restrict { read_only: true, ..Restrict::default() }, false)?;
+    Ok(tree)
+}

@@ -1,0 +1,226 @@
+//! Processes: clone3, pidfds, exec, and what a new process must not inherit.
+
+use std::convert::Infallible;
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use rustix::process::{
+    DumpableBehavior, Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, pidfd_send_signal,
+    set_dumpable_behavior, set_parent_process_death_signal, waitid,
+};
+use rustix::thread::set_no_new_privs;
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It returned this code.
+    Code(u8),
+    /// This signal killed it.
+    Signal(u8),
+}
+
+impl Exit {
+    /// The code a shell would show: the own code, or 128 + the signal's number.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Code(code) => code,
+            Exit::Signal(signal) => signal.saturating_add(128),
+        }
+    }
+}
+
+/// Namespaces that a new process gets for itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Namespaces {
+    /// Mounts.
+    pub mount: bool,
+    /// Process IDs; the new process is 1.
+    pub pid: bool,
+    /// System V and POSIX message queues and semaphores.
+    pub ipc: bool,
+    /// Host name.
+    pub uts: bool,
+    /// The view of the cgroup tree.
+    pub cgroup: bool,
+}
+
+impl Namespaces {
+    fn flags(self) -> u64 {
+        let bits = [
+            (self.mount, libc::CLONE_NEWNS),
+            (self.pid, libc::CLONE_NEWPID),
+            (self.ipc, libc::CLONE_NEWIPC),
+            (self.uts, libc::CLONE_NEWUTS),
+            (self.cgroup, libc::CLONE_NEWCGROUP),
+        ];
+        bits.iter().filter(|(wanted, _)| *wanted).fold(0, |all, (_, bit)| all | bit.cast_unsigned() as u64)
+    }
+}
+
+/// A child process, held by a handle that no other process can take over.
+#[derive(Debug)]
+pub struct Child {
+    pid: Pid,
+    handle: OwnedFd,
+}
+
+impl Child {
+    /// Its process ID as the host sees it.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Becomes readable when the process ends.
+    pub fn handle(&self) -> BorrowedFd<'_> {
+        self.handle.as_fd()
+    }
+
+    /// Sends a signal; a process that is gone is fine.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        match pidfd_send_signal(&self.handle, signal) {
+            Err(rustix::io::Errno::SRCH) => Ok(()),
+            result => Ok(result?),
+        }
+    }
+
+    /// Waits for the end and reaps the process.
+    pub fn wait(&self) -> io::Result<Exit> {
+        loop {
+            match waitid(WaitId::PidFd(self.handle.as_fd()), WaitIdOptions::EXITED) {
+                Ok(Some(status)) => return Ok(exit_of(&status)),
+                Ok(None) | Err(rustix::io::Errno::INTR) => (),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+fn exit_of(status: &WaitIdStatus) -> Exit {
+    let low = |number: i32| u8::try_from(number & 0xff).unwrap_or(u8::MAX);
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => Exit::Code(low(code)),
+        (None, Some(signal)) => Exit::Signal(low(signal)),
+        (None, None) => Exit::Code(u8::MAX),
+    }
+}
+
+/// Runs `body` in a new process with namespaces of its own. The child is a copy, as after fork, so
+/// the caller must be single-threaded; what `body` returns is the child's exit code.
+pub fn spawn(namespaces: Namespaces, body: impl FnOnce() -> u8) -> io::Result<Child> {
+    let mut handle: libc::c_int = -1;
+    // SAFETY: clone_args is plain integers, for which all zeroes is a valid value.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = namespaces.flags() | libc::CLONE_PIDFD.cast_unsigned() as u64;
+    args.exit_signal = libc::SIGCHLD.cast_unsigned() as u64;
+    args.pidfd = &raw mut handle as u64;
+    // SAFETY: without CLONE_VM the child gets its own copy of memory and stack, so this is fork;
+    // `args` is valid for the size given, and `handle` outlives the call.
+    let result = unsafe {
+        libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>())
+    };
+    match result {
+        -1 => Err(io::Error::last_os_error()),
+        0 => leave(body()),
+        pid => {
+            let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+            let pid = pid.ok_or_else(|| io::Error::other("clone3 returned no process ID"))?;
+            // SAFETY: the kernel has just opened this descriptor for us; nobody else owns it.
+            let handle = unsafe { OwnedFd::from_raw_fd(handle) };
+            Ok(Child { pid, handle })
+        }
+    }
+}
+
+/// Ends the process at once: a copy must not run its parent's exit handlers.
+fn leave(code: u8) -> ! {
+    // SAFETY: _exit never returns and touches no memory of ours.
+    unsafe { libc::_exit(i32::from(code)) }
+}
+
+/// Whether this process has one thread, as `spawn` and namespace calls need.
+pub fn is_single_threaded() -> io::Result<bool> {
+    Ok(std::fs::read_dir("/proc/self/task")?.count() == 1)
+}
+
+/// Asks the kernel to kill us when our parent dies. Must come after the last change of
+/// credentials, which clears it (prctl(2), PR_SET_PDEATHSIG).
+pub fn die_with_parent() -> io::Result<()> {
+    Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
+}
+
+/// No program run from here gains privileges by set-user-ID bits or file capabilities.
+pub fn no_new_privileges() -> io::Result<()> {
+    Ok(set_no_new_privs(true)?)
+}
+
+/// Hides our memory and descriptors from other processes of the same user.
+pub fn become_undumpable() -> io::Result<()> {
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
+}
+
+/// Marks every descriptor from `first` up to be closed by exec (Linux 5.11).
+pub fn close_on_exec_from(first: u32) -> io::Result<()> {
+    // SAFETY: close_range with CLOEXEC only sets a flag on descriptors; it reads no memory.
+    let result = unsafe {
+        libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// A program's arguments or environment in the form exec wants.
+#[derive(Debug)]
+pub struct Words {
+    _words: Vec<CString>,
+    pointers: Vec<*const libc::c_char>,
+}
+
+impl Words {
+    /// Fails if a word contains a NUL byte.
+    pub fn new<W: AsRef<[u8]>>(words: impl IntoIterator<Item = W>) -> io::Result<Self> {
+        let words: Vec<CString> =
+            words.into_iter().map(|word| CString::new(word.as_ref())).collect::<Result<_, _>>()?;
+        let null = std::ptr::null();
+        let pointers = words.iter().map(|word| word.as_ptr()).chain([null]).collect();
+        Ok(Self { _words: words, pointers })
+    }
+}
+
+/// Replaces this process by a program; returns only if that fails.
+pub fn exec(program: &CStr, args: &Words, env: &Words) -> io::Result<Infallible> {
+    // SAFETY: all three are NUL-terminated; the pointer arrays end in null and live in `Words`
+    // together with the strings they point to.
+    unsafe { libc::execve(program.as_ptr(), args.pointers.as_ptr(), env.pointers.as_ptr()) };
+    Err(io::Error::last_os_error())
+}
+
+/// Replaces this process by the program that a handle stands for; returns only if that fails.
+pub fn exec_handle(program: BorrowedFd, args: &Words, env: &Words) -> io::Result<Infallible> {
+    // SAFETY: as for `exec`; the path is a static empty string, so the handle itself is executed.
+    unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            program.as_raw_fd(),
+            c"".as_ptr(),
+            args.pointers.as_ptr(),
+            env.pointers.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        )
+    };
+    Err(io::Error::last_os_error())
+}
+
+/// Takes over a descriptor whose number was handed to this program on its command line.
+pub fn adopt(fd: i32) -> io::Result<OwnedFd> {
+    // SAFETY: fcntl checks the descriptor itself; only a valid one gets past this line.
+    if unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it is open, and the program that started us gave it to us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Lets a descriptor survive exec.
+pub fn keep_across_exec(fd: BorrowedFd) -> io::Result<()> {
+    Ok(rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::empty())?)
+}

@@ -1,0 +1,81 @@
+//! Signals: blocked and read from a descriptor in the process that watches, reset in the one that
+//! executes.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+/// All signals, read one by one instead of interrupting.
+#[derive(Debug)]
+pub struct Inbox {
+    descriptor: SignalFd,
+}
+
+impl Inbox {
+    /// Blocks every signal that can be blocked and opens the descriptor.
+    pub fn open() -> io::Result<Self> {
+        let mut all = SigSet::all();
+        // Faults of our own must still kill us.
+        for fault in [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGILL, Signal::SIGFPE, Signal::SIGABRT] {
+            all.remove(fault);
+        }
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&all), None)?;
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        Ok(Self { descriptor: SignalFd::with_flags(&all, flags)? })
+    }
+
+    /// The next signal's number, if one is waiting.
+    pub fn next(&self) -> io::Result<Option<i32>> {
+        let found = self.descriptor.read_signal()?;
+        Ok(found.and_then(|info| i32::try_from(info.ssi_signo).ok()))
+    }
+}
+
+impl AsFd for Inbox {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+impl AsRawFd for Inbox {
+    fn as_raw_fd(&self) -> i32 {
+        self.descriptor.as_raw_fd()
+    }
+}
+
+/// Gives a process that is about to exec the state a program expects: no handler, nothing ignored
+/// (Rust's runtime ignores SIGPIPE), nothing blocked.
+pub fn reset() -> io::Result<()> {
+    for number in Signal::iterator() {
+        if matches!(number, Signal::SIGKILL | Signal::SIGSTOP) {
+            continue;
+        }
+        // SAFETY: the default disposition runs no code of ours.
+        unsafe { signal(number, SigHandler::SigDfl) }?;
+    }
+    reset_realtime();
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
+    Ok(())
+}
+
+/// Real-time signals, which nix does not name, may have been ignored by whoever started us.
+fn reset_realtime() {
+    for number in libc::SIGRTMIN()..=libc::SIGRTMAX() {
+        // SAFETY: as above; an unknown number is refused by the kernel and changes nothing.
+        unsafe { libc::signal(number, libc::SIG_DFL) };
+    }
+}
+
+/// Whether a signal that ucr gets is meant for the container: all but those about ucr itself.
+pub fn is_forwarded(number: i32) -> bool {
+    !matches!(number, libc::SIGCHLD | libc::SIGPIPE | libc::SIGURG)
+}
+
+/// Restores the default handling of a closed pipe: `ucr images | head` ends quietly.
+pub fn die_of_closed_pipe() -> io::Result<()> {
+    // SAFETY: the default disposition runs no code of ours.
+    unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }?;
+    Ok(())
+}

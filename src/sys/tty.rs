@@ -1,0 +1,85 @@
+//! Terminals: a pair from the container's own devpts, raw mode that is always undone, window size.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::termios::{OptionalActions, Termios, Winsize, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+
+/// Both ends of a new pseudo-terminal.
+#[derive(Debug)]
+pub struct Pair {
+    /// The end that the watcher keeps.
+    pub master: OwnedFd,
+    /// The end that becomes the container's terminal.
+    pub slave: OwnedFd,
+}
+
+/// Opens a pair in the devpts instance whose root is `devpts`. The slave is had from the master
+/// itself, not by name, so nothing planted in `/dev` is ever opened (CVE-2025-52565).
+pub fn open_pair(devpts: BorrowedFd) -> io::Result<Pair> {
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let master = openat(devpts, "ptmx", flags, Mode::empty())?;
+    let unlock: libc::c_int = 0;
+    // SAFETY: TIOCSPTLCK reads one int, which lives across the call.
+    let result = unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCSPTLCK, &raw const unlock) };
+    if result == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    let peer = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+    // SAFETY: TIOCGPTPEER takes open flags by value and returns a new descriptor.
+    let slave = unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, peer) };
+    if slave == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just opened it for us; nobody else owns it.
+    let slave = unsafe { OwnedFd::from_raw_fd(slave) };
+    Ok(Pair { master, slave })
+}
+
+/// Makes a terminal the controlling one of this session, which has none yet.
+pub fn take_control(terminal: BorrowedFd) -> io::Result<()> {
+    // SAFETY: TIOCSCTTY takes its argument by value.
+    match unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Gives a terminal the size of another one; terminals without a size are left alone.
+pub fn copy_size(from: BorrowedFd, to: BorrowedFd) {
+    if let Ok(size @ Winsize { ws_row: 1.., ws_col: 1.., .. }) = tcgetwinsize(from) {
+        // Only cosmetic: a program that asks gets the old size.
+        let _ = tcsetwinsize(to, size);
+    }
+}
+
+/// A terminal in raw mode until dropped.
+#[derive(Debug)]
+pub struct Raw<'a> {
+    terminal: BorrowedFd<'a>,
+    before: Termios,
+}
+
+impl<'a> Raw<'a> {
+    /// Switches to raw mode; `None` if this is no terminal.
+    pub fn enter(terminal: BorrowedFd<'a>) -> io::Result<Option<Self>> {
+        let Ok(before) = tcgetattr(terminal) else { return Ok(None) };
+        let mut raw = before.clone();
+        raw.make_raw();
+        tcsetattr(terminal, OptionalActions::Drain, &raw)?;
+        Ok(Some(Self { terminal, before }))
+    }
+}
+
+impl Drop for Raw<'_> {
+    fn drop(&mut self) {
+        // If the terminal is gone there is nothing to restore.
+        let _ = tcsetattr(self.terminal, OptionalActions::Drain, &self.before);
+    }
+}
+
+/// Whether a descriptor is a terminal.
+pub fn is_terminal(fd: impl AsFd) -> bool {
+    rustix::termios::isatty(fd)
+}
