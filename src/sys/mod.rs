@@ -1,1 +1,4 @@
 //! The kernel: the only `unsafe` and the only raw system calls.
+
+pub mod root;
+pub mod xattr;
