@@ -46,7 +46,13 @@ impl Archive {
                 .hint("a 'docker save' file is no OCI archive; convert it with skopeo copy")
                 .into());
         };
-        let index = read_document(MemberReader { file: file.try_clone()?, at: *index }, "index.json")?;
+        let index = read_document(
+            MemberReader {
+                file: file.try_clone()?,
+                at: *index,
+            },
+            "index.json",
+        )?;
         let top = select(&index, tag)?;
         Ok(Self { file, members, top })
     }
@@ -74,10 +80,19 @@ impl Archive {
 
     fn member(&self, digest: &Digest, skip: u64) -> Result<MemberReader> {
         let name = format!("blobs/{}/{}", digest.algorithm().name(), digest.hex());
-        let member = self.members.get(name.as_bytes()).ok_or_else(|| missing(digest))?;
+        let member = self
+            .members
+            .get(name.as_bytes())
+            .ok_or_else(|| missing(digest))?;
         let skip = skip.min(member.size);
-        let at = Member { offset: member.offset + skip, size: member.size - skip };
-        Ok(MemberReader { file: self.file.try_clone()?, at })
+        let at = Member {
+            offset: member.offset + skip,
+            size: member.size - skip,
+        };
+        Ok(MemberReader {
+            file: self.file.try_clone()?,
+            at,
+        })
     }
 }
 
@@ -89,9 +104,12 @@ fn refuse_compressed(file: &File) -> Result<()> {
         [0x28, 0xb5, 0x2f, 0xfd] => "zstd",
         _ => return Ok(()),
     };
-    Err(Fault::new(Kind::Unsupported, format!("the archive is compressed with {compressed}"))
-        .hint(format!("decompress it first, with '{compressed} -d'"))
-        .into())
+    Err(Fault::new(
+        Kind::Unsupported,
+        format!("the archive is compressed with {compressed}"),
+    )
+    .hint(format!("decompress it first, with '{compressed} -d'"))
+    .into())
 }
 
 fn list(file: &mut File) -> Result<HashMap<Vec<u8>, Member>> {
@@ -100,12 +118,24 @@ fn list(file: &mut File) -> Result<HashMap<Vec<u8>, Member>> {
     let mut members = HashMap::new();
     for entry in archive.entries_with_seek()? {
         let entry = entry.context("not a tar file")?;
-        if !matches!(entry.header().entry_type(), EntryType::Regular | EntryType::Continuous) {
+        if !matches!(
+            entry.header().entry_type(),
+            EntryType::Regular | EntryType::Continuous
+        ) {
             continue;
         }
         let name = entry.path_bytes();
-        let name = name.strip_prefix(b"./".as_slice()).unwrap_or(&name).to_vec();
-        members.insert(name, Member { offset: entry.raw_file_position(), size: entry.size() });
+        let name = name
+            .strip_prefix(b"./".as_slice())
+            .unwrap_or(&name)
+            .to_vec();
+        members.insert(
+            name,
+            Member {
+                offset: entry.raw_file_position(),
+                size: entry.size(),
+            },
+        );
         if members.len() > MAX_MEMBERS {
             let message = format!("it has more than {MAX_MEMBERS} members");
             return Err(Fault::new(Kind::Limit, message).into());
@@ -122,7 +152,9 @@ struct MemberReader {
 
 impl Read for MemberReader {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let want = buffer.len().min(usize::try_from(self.at.size).unwrap_or(usize::MAX));
+        let want = buffer
+            .len()
+            .min(usize::try_from(self.at.size).unwrap_or(usize::MAX));
         let read = self.file.read_at(&mut buffer[..want], self.at.offset)?;
         self.at.offset += read as u64;
         self.at.size -= read as u64;

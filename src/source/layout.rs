@@ -28,11 +28,16 @@ impl Layout {
     fn open_tagged(path: &Path, tag: Option<&str>) -> Result<Self> {
         // The layout itself may be reached through a link; what is inside may not lead out.
         let directory = Root::from_fd(File::open(path)?.into());
-        let index = read_document(open_regular(&directory, Path::new("index.json"))?, "index.json")
-            .map_err(|error| match error.downcast_ref::<io::Error>().map(io::Error::kind) {
+        let index = read_document(
+            open_regular(&directory, Path::new("index.json"))?,
+            "index.json",
+        )
+        .map_err(
+            |error| match error.downcast_ref::<io::Error>().map(io::Error::kind) {
                 Some(io::ErrorKind::NotFound) => no_layout(),
                 _ => error,
-            })?;
+            },
+        )?;
         let top = select(&index, tag)?;
         Ok(Self { directory, top })
     }
@@ -61,7 +66,9 @@ impl Layout {
     }
 
     fn open_blob(&self, digest: &Digest) -> Result<File> {
-        let path: PathBuf = ["blobs", digest.algorithm().name(), digest.hex()].iter().collect();
+        let path: PathBuf = ["blobs", digest.algorithm().name(), digest.hex()]
+            .iter()
+            .collect();
         open_regular(&self.directory, &path).map_err(|error| {
             match error.downcast_ref::<io::Error>().map(io::Error::kind) {
                 Some(io::ErrorKind::NotFound) => missing(digest).into(),

@@ -43,32 +43,59 @@ fn select(index: &[u8], tag: Option<&str>) -> Result<Digest> {
     let name_of = |entry: &Entry| entry.annotations.as_ref()?.get(REF_NAME).cloned();
     match tag {
         Some(tag) => {
-            let found = named.manifests.iter().find(|entry| name_of(entry).as_deref() == Some(tag));
+            let found = named
+                .manifests
+                .iter()
+                .find(|entry| name_of(entry).as_deref() == Some(tag));
             match found {
                 Some(entry) => Ok(entry.digest.parse()?),
-                None => Err(no_such_tag(tag, &named.manifests.iter().filter_map(name_of).collect::<Vec<_>>())),
+                None => Err(no_such_tag(
+                    tag,
+                    &named
+                        .manifests
+                        .iter()
+                        .filter_map(name_of)
+                        .collect::<Vec<_>>(),
+                )),
             }
         }
         None => match manifests.as_slice() {
             [only] => Ok(only.digest.clone()),
             many => {
                 let names: Vec<String> = named.manifests.iter().filter_map(name_of).collect();
-                let message = format!("it holds {} images; name one of: {}", many.len(), names.join(", "));
-                Err(Fault::new(Kind::Reference, message).hint("add ':TAG' to the name").into())
+                let message = format!(
+                    "it holds {} images; name one of: {}",
+                    many.len(),
+                    names.join(", ")
+                );
+                Err(Fault::new(Kind::Reference, message)
+                    .hint("add ':TAG' to the name")
+                    .into())
             }
         },
     }
 }
 
 fn no_such_tag(tag: &str, there: &[String]) -> anyhow::Error {
-    let there = if there.is_empty() { "no named image".to_owned() } else { there.join(", ") };
-    Fault::new(Kind::NotFound, format!("no image '{tag}' in it; there is {there}")).into()
+    let there = if there.is_empty() {
+        "no named image".to_owned()
+    } else {
+        there.join(", ")
+    };
+    Fault::new(
+        Kind::NotFound,
+        format!("no image '{tag}' in it; there is {there}"),
+    )
+    .into()
 }
 
 /// Reads a small document whole. Fails with [`Kind::Limit`] beyond [`MAX_MANIFEST_BYTES`].
 fn read_document(reader: impl Read, what: &str) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    reader.take(MAX_MANIFEST_BYTES + 1).read_to_end(&mut bytes).with_context(|| what.to_owned())?;
+    reader
+        .take(MAX_MANIFEST_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .with_context(|| what.to_owned())?;
     if bytes.len() as u64 > MAX_MANIFEST_BYTES {
         return Err(Fault::new(Kind::Limit, format!("{what} is larger than 4 MiB")).into());
     }
@@ -79,7 +106,10 @@ fn read_document(reader: impl Read, what: &str) -> Result<Vec<u8>> {
 fn verified(reader: impl Read, descriptor: &Descriptor) -> Result<Vec<u8>> {
     let what = format!("blob {}", descriptor.digest);
     let bytes = read_document(reader, &what)?;
-    Ok(Raw::verified(bytes, None, &descriptor.digest).with_context(|| what)?.bytes().to_vec())
+    Ok(Raw::verified(bytes, None, &descriptor.digest)
+        .with_context(|| what)?
+        .bytes()
+        .to_vec())
 }
 
 fn missing(digest: &Digest) -> Fault {
@@ -102,7 +132,11 @@ mod tests {
             )
         };
         let entries: Vec<String> = tags.iter().enumerate().map(entry).collect();
-        format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, entries.join(",")).into_bytes()
+        format!(
+            r#"{{"schemaVersion":2,"manifests":[{}]}}"#,
+            entries.join(",")
+        )
+        .into_bytes()
     }
 
     #[test]
@@ -116,7 +150,17 @@ mod tests {
     #[test]
     fn a_wrong_tag_lists_what_there_is() {
         let two = index(&[Some("a"), Some("b")]);
-        assert!(select(&two, Some("c")).unwrap_err().to_string().contains("there is a, b"));
-        assert!(select(&two, None).unwrap_err().to_string().contains("2 images"));
+        assert!(
+            select(&two, Some("c"))
+                .unwrap_err()
+                .to_string()
+                .contains("there is a, b")
+        );
+        assert!(
+            select(&two, None)
+                .unwrap_err()
+                .to_string()
+                .contains("2 images")
+        );
     }
 }

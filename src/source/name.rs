@@ -35,8 +35,14 @@ impl ImageName {
     pub fn absolute(self, working_directory: &Path) -> Self {
         match self {
             Self::Registry(reference) => Self::Registry(reference),
-            Self::Layout { path, tag } => Self::Layout { path: working_directory.join(path), tag },
-            Self::Archive { path, tag } => Self::Archive { path: working_directory.join(path), tag },
+            Self::Layout { path, tag } => Self::Layout {
+                path: working_directory.join(path),
+                tag,
+            },
+            Self::Archive { path, tag } => Self::Archive {
+                path: working_directory.join(path),
+                tag,
+            },
         }
     }
 }
@@ -52,10 +58,13 @@ impl FromStr for ImageName {
             "oci" => located(text, rest).map(|(path, tag)| Self::Layout { path, tag }),
             "oci-archive" => located(text, rest).map(|(path, tag)| Self::Archive { path, tag }),
             "docker" if rest.starts_with("//") => Ok(Self::Registry(rest[2..].parse()?)),
-            "docker-archive" | "docker-daemon" | "containers-storage" | "dir" => {
-                Err(Fault::new(Kind::Unsupported, format!("image name '{text}': the transport {transport}: is not supported"))
-                    .hint(format!("copy it first: skopeo copy '{text}' oci-archive:image.tar")))
-            }
+            "docker-archive" | "docker-daemon" | "containers-storage" | "dir" => Err(Fault::new(
+                Kind::Unsupported,
+                format!("image name '{text}': the transport {transport}: is not supported"),
+            )
+            .hint(format!(
+                "copy it first: skopeo copy '{text}' oci-archive:image.tar"
+            ))),
             _ => Ok(Self::Registry(text.parse()?)),
         }
     }
@@ -69,7 +78,10 @@ fn located(text: &str, rest: &str) -> Result<(PathBuf, Option<String>), Fault> {
         None => (rest, None),
     };
     if path.is_empty() {
-        return Err(Fault::new(Kind::Reference, format!("image name '{text}': there is no path")));
+        return Err(Fault::new(
+            Kind::Reference,
+            format!("image name '{text}': there is no path"),
+        ));
     }
     Ok((PathBuf::from(path), tag))
 }
@@ -103,7 +115,11 @@ mod tests {
         ];
         for (text, expected) in rows {
             let name: ImageName = text.parse().unwrap();
-            assert_eq!(name.absolute(Path::new("/w")).to_string(), expected, "{text}");
+            assert_eq!(
+                name.absolute(Path::new("/w")).to_string(),
+                expected,
+                "{text}"
+            );
         }
         for text in ["oci:", "oci-archive::tag", "docker-archive:x.tar", "dir:x"] {
             assert!(text.parse::<ImageName>().is_err(), "{text}");

@@ -12,7 +12,9 @@ use crate::image::{Digest, Raw};
 
 impl Store {
     pub(super) fn blob_path(&self, digest: &Digest) -> PathBuf {
-        self.path("blobs").join(digest.algorithm().name()).join(digest.hex())
+        self.path("blobs")
+            .join(digest.algorithm().name())
+            .join(digest.hex())
     }
 
     /// Whether the blob is there.
@@ -39,7 +41,9 @@ impl Store {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let message = format!("blob {digest} is not in the store");
-                return Err(Fault::new(Kind::NotFound, message).hint("pull the image again").into());
+                return Err(Fault::new(Kind::NotFound, message)
+                    .hint("pull the image again")
+                    .into());
             }
             Err(error) => return Err(error).with_context(|| format!("blob {digest}")),
         };

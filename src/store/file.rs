@@ -21,8 +21,11 @@ pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
         Err(error) => return Err(error).with_context(|| format!("read {}", path.display())),
     };
     let parsed = serde_json::from_slice(&bytes).map_err(|error| {
-        Fault::new(Kind::Store, format!("{} is damaged: {error}", path.display()))
-            .hint("remove that file, then pull the image again")
+        Fault::new(
+            Kind::Store,
+            format!("{} is damaged: {error}", path.display()),
+        )
+        .hint("remove that file, then pull the image again")
     })?;
     Ok(Some(parsed))
 }
@@ -39,16 +42,19 @@ pub(super) fn publish(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     let temporary = directory.join(format!(".{}", sys::random_name()?));
     let write = || -> std::io::Result<()> {
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
         sync_directory(directory)
     };
-    write().inspect_err(|_| drop(fs::remove_file(&temporary))).with_context(|| {
-        format!("write {}", path.display())
-    })
+    write()
+        .inspect_err(|_| drop(fs::remove_file(&temporary)))
+        .with_context(|| format!("write {}", path.display()))
 }
 
 /// Makes renames inside a directory durable.
@@ -85,5 +91,8 @@ pub(super) fn remove_file(path: &Path) -> std::io::Result<()> {
 /// Seconds since the last change of a file or directory; 0 if that cannot be told.
 pub(super) fn age_seconds(path: &Path) -> u64 {
     let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
-    modified.ok().and_then(|time| time.elapsed().ok()).map_or(0, |age| age.as_secs())
+    modified
+        .ok()
+        .and_then(|time| time.elapsed().ok())
+        .map_or(0, |age| age.as_secs())
 }

@@ -83,9 +83,15 @@ impl Store {
     }
 
     fn sweep_layers(&self, marked: &Marked, trash: &Path, reclaimed: &mut Reclaimed) -> Result<()> {
-        let keep: HashSet<&str> = marked.layers.iter().map(|chain| chain.digest().hex()).collect();
+        let keep: HashSet<&str> = marked
+            .layers
+            .iter()
+            .map(|chain| chain.digest().hex())
+            .collect();
         for path in self.layer_directories()? {
-            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+                continue;
+            };
             if keep.contains(name) {
                 continue;
             }
@@ -101,7 +107,9 @@ impl Store {
         let keep: HashSet<&str> = marked.blobs.iter().map(Digest::hex).collect();
         for algorithm in file::list(&self.path("blobs"))? {
             for path in file::list(&algorithm)? {
-                let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+                let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+                    continue;
+                };
                 if !keep.contains(name) {
                     reclaimed.bytes += fs::metadata(&path)?.len();
                     reclaimed.blobs += 1;

@@ -57,7 +57,11 @@ impl Store {
     pub fn ingest(&self, blob: &Digest, patience: Patience) -> Result<Option<Ingest>> {
         let path = self.path("ingest").join(blob.hex());
         let lock = Lock::exclusive(&path, patience).with_context(|| format!("fetch {blob}"))?;
-        Ok(lock.map(|lock| Ingest { path, lock, is_partial: false }))
+        Ok(lock.map(|lock| Ingest {
+            path,
+            lock,
+            is_partial: false,
+        }))
     }
 
     pub(super) fn abandoned_ingests(&self) -> Result<Vec<PathBuf>> {

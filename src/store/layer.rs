@@ -92,7 +92,9 @@ impl Store {
                 .create(&directory)
                 .with_context(|| format!("make {}", directory.display()))?;
             // A sweeper may have taken the directory for a dead one before we locked it.
-            let Ok(Some(lock)) = Lock::directory(&directory) else { continue };
+            let Ok(Some(lock)) = Lock::directory(&directory) else {
+                continue;
+            };
             let tree = directory.join("fs");
             match fs::DirBuilder::new().mode(0o755).create(&tree) {
                 Ok(()) => (),
@@ -100,7 +102,12 @@ impl Store {
                 Err(error) => return Err(error).context("stage a layer"),
             }
             let root = Root::open(&tree)?;
-            return Ok(Staging { directory, root, committed: false, _lock: lock });
+            return Ok(Staging {
+                directory,
+                root,
+                committed: false,
+                _lock: lock,
+            });
         }
     }
 

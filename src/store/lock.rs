@@ -26,7 +26,8 @@ impl Lock {
     /// Takes a shared lock and waits for an exclusive holder to go.
     pub(super) fn shared(path: &Path) -> Result<Self> {
         let file = open(path).with_context(|| format!("lock {}", path.display()))?;
-        file.lock_shared().with_context(|| format!("lock {}", path.display()))?;
+        file.lock_shared()
+            .with_context(|| format!("lock {}", path.display()))?;
         Ok(Self { file })
     }
 
@@ -38,7 +39,9 @@ impl Lock {
         loop {
             let file = open(path).with_context(|| format!("lock {}", path.display()))?;
             match patience {
-                Patience::Wait => file.lock().with_context(|| format!("lock {}", path.display()))?,
+                Patience::Wait => file
+                    .lock()
+                    .with_context(|| format!("lock {}", path.display()))?,
                 Patience::Try => match file.try_lock() {
                     Ok(()) => (),
                     Err(TryLockError::WouldBlock) => return Ok(None),
@@ -70,7 +73,13 @@ impl Lock {
 }
 
 fn open(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
 }
 
 fn still_named(file: &File, path: &Path) -> bool {

@@ -48,8 +48,16 @@ pub use refs::ImageRecord;
 pub use rootfs::{Backend, RootfsRecord};
 
 const FORMAT: u32 = 1;
-const DIRECTORIES: [&str; 8] =
-    ["blobs/sha256", "refs", "layers", "ingest", "tmp", "trash", "rootfs", "containers"];
+const DIRECTORIES: [&str; 8] = [
+    "blobs/sha256",
+    "refs",
+    "layers",
+    "ingest",
+    "tmp",
+    "trash",
+    "rootfs",
+    "containers",
+];
 
 /// An opened store.
 #[derive(Clone, Debug)]
@@ -66,8 +74,12 @@ impl Store {
     /// Opens the store at `root` and makes it if it is not there. Fails with [`Kind::Store`] when a
     /// newer ucr made it.
     pub fn open(root: &Path) -> Result<Self> {
-        let store = Self { root: root.to_owned() };
-        store.prepare().with_context(|| format!("store {}", root.display()))?;
+        let store = Self {
+            root: root.to_owned(),
+        };
+        store
+            .prepare()
+            .with_context(|| format!("store {}", root.display()))?;
         Ok(store)
     }
 
@@ -77,12 +89,17 @@ impl Store {
             Some(found) if found.format == FORMAT => return Ok(()),
             Some(found) => {
                 let message = format!("its format is {}, this ucr knows {FORMAT}", found.format);
-                return Err(Fault::new(Kind::Store, message).hint("use a newer ucr").into());
+                return Err(Fault::new(Kind::Store, message)
+                    .hint("use a newer ucr")
+                    .into());
             }
             None => (),
         }
         for directory in DIRECTORIES {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(self.root.join(directory))?;
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(self.root.join(directory))?;
         }
         file::write_json(&version, &Version { format: FORMAT })
     }
@@ -113,8 +130,9 @@ impl Store {
     fn discard(&self, path: &Path) -> Result<()> {
         let trash = self.path("trash").join(sys::random_name()?);
         match fs::rename(path, &trash) {
-            Ok(()) => sys::remove_path(&trash)
-                .with_context(|| format!("remove {}", trash.display())),
+            Ok(()) => {
+                sys::remove_path(&trash).with_context(|| format!("remove {}", trash.display()))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error).with_context(|| format!("remove {}", path.display())),
         }

@@ -31,7 +31,8 @@ pub struct ImageRecord {
 
 impl Store {
     fn ref_path(&self, name: &str) -> PathBuf {
-        self.path("refs").join(format!("{}.json", Digest::of(name.as_bytes()).hex()))
+        self.path("refs")
+            .join(format!("{}.json", Digest::of(name.as_bytes()).hex()))
     }
 
     /// What a name stands for, if it was pulled.

@@ -68,7 +68,9 @@ impl Store {
     pub fn rootfs_records(&self) -> Result<Vec<RootfsRecord>> {
         let mut records = Vec::new();
         for directory in file::list(&self.path("rootfs"))? {
-            records.extend(file::read_json::<RootfsRecord>(&directory.join("record.json"))?);
+            records.extend(file::read_json::<RootfsRecord>(
+                &directory.join("record.json"),
+            )?);
         }
         records.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
         Ok(records)

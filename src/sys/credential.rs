@@ -51,7 +51,11 @@ pub fn bound_capabilities(keep: &[Capability]) -> io::Result<()> {
 /// Becomes `identity`. Root keeps `keep`; any other user keeps nothing (CVE-2018-10856), and the
 /// inheritable and ambient sets are empty for all (CVE-2022-24769).
 pub fn take_identity(identity: &Identity, keep: &[Capability]) -> io::Result<()> {
-    let groups: Vec<Gid> = identity.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
+    let groups: Vec<Gid> = identity
+        .groups
+        .iter()
+        .map(|gid| Gid::from_raw(*gid))
+        .collect();
     let (uid, gid) = (Uid::from_raw(identity.uid), Gid::from_raw(identity.gid));
     rustix::thread::set_thread_groups(&groups)?;
     rustix::thread::set_thread_res_gid(gid, gid, gid)?;

@@ -52,7 +52,11 @@ pub fn filesystem(
         }
     }
     fsconfig_create(context.as_fd())?;
-    Ok(fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, restrict.flags())?)
+    Ok(fsmount(
+        context.as_fd(),
+        FsMountFlags::FSMOUNT_CLOEXEC,
+        restrict.flags(),
+    )?)
 }
 
 /// Which directories an overlay is made of.
@@ -80,7 +84,10 @@ pub fn overlay(overlay: &Overlay, target: BorrowedFd) -> io::Result<()> {
 
 /// Whether an error says that the kernel, or a filter before it, lacks a call or an option.
 fn is_missing(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL | libc::EPERM))
+    matches!(
+        error.raw_os_error(),
+        Some(libc::ENOSYS | libc::EINVAL | libc::EPERM)
+    )
 }
 
 fn overlay_detached(overlay: &Overlay) -> io::Result<OwnedFd> {
@@ -110,11 +117,18 @@ fn overlay_detached(overlay: &Overlay) -> io::Result<OwnedFd> {
 const OVERLAY_SAFETY: [(&str, &str); 2] = [("redirect_dir", "nofollow"), ("metacopy", "off")];
 
 fn overlay_by_mount(overlay: &Overlay, target: BorrowedFd) -> io::Result<()> {
-    let lower: Vec<String> =
-        overlay.lower.iter().map(|fd| fd.as_raw_fd().to_string()).collect();
+    let lower: Vec<String> = overlay
+        .lower
+        .iter()
+        .map(|fd| fd.as_raw_fd().to_string())
+        .collect();
     let mut options = format!("lowerdir={}", lower.join(":"));
     if let Some((upper, work)) = overlay.upper {
-        options += &format!(",upperdir={},workdir={}", upper.as_raw_fd(), work.as_raw_fd());
+        options += &format!(
+            ",upperdir={},workdir={}",
+            upper.as_raw_fd(),
+            work.as_raw_fd()
+        );
         options += if overlay.volatile { ",volatile" } else { "" };
     }
     for (key, value) in OVERLAY_SAFETY {
@@ -124,7 +138,13 @@ fn overlay_by_mount(overlay: &Overlay, target: BorrowedFd) -> io::Result<()> {
     let before = openat(CWD, ".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
     // Relative names of one to three digits: 500 layers fit into a page.
     rustix::process::chdir("/proc/self/fd")?;
-    let mounted = mount("ucr", proc_path(target), "overlay", MountFlags::NODEV, Some(options.as_c_str()));
+    let mounted = mount(
+        "ucr",
+        proc_path(target),
+        "overlay",
+        MountFlags::NODEV,
+        Some(options.as_c_str()),
+    );
     fchdir(before)?;
     Ok(mounted?)
 }
@@ -136,8 +156,7 @@ pub fn proc_path(fd: BorrowedFd) -> String {
 
 /// Attaches a detached mount on what a handle stands for.
 pub fn attach(tree: BorrowedFd, target: BorrowedFd) -> io::Result<()> {
-    let flags =
-        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     Ok(move_mount(tree, "", target, "", flags)?)
 }
 
@@ -169,7 +188,10 @@ struct MountAttr {
 
 /// Restricts a mount, and with `recursive` everything below it.
 pub fn restrict(tree: BorrowedFd, restrict: Restrict, recursive: bool) -> io::Result<()> {
-    let attr = MountAttr { attr_set: u64::from(restrict.flags().bits()), ..MountAttr::default() };
+    let attr = MountAttr {
+        attr_set: u64::from(restrict.flags().bits()),
+        ..MountAttr::default()
+    };
     let recursive = if recursive { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: mount_setattr reads `size` bytes from `attr`, which lives across the call and is
     // exactly that large; the path is a static empty string; the descriptor is borrowed.
@@ -183,12 +205,19 @@ pub fn restrict(tree: BorrowedFd, restrict: Restrict, recursive: bool) -> io::Re
             size_of::<MountAttr>(),
         )
     };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// Cuts a new mount namespace off: what is mounted in it is not seen outside, nor the reverse.
 pub fn make_private(path: &CStr) -> io::Result<()> {
-    Ok(mount_change(path, MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?)
+    Ok(mount_change(
+        path,
+        MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
+    )?)
 }
 
 /// Makes a directory that is a mount the root of this mount namespace and lets the old one go.
@@ -215,7 +244,12 @@ pub fn detach(path: &Path) -> io::Result<()> {
 /// Whether something is mounted on exactly this path.
 pub fn is_mount_point(path: &Path) -> io::Result<bool> {
     use rustix::fs::{AtFlags, StatxAttributes, StatxFlags, statx};
-    match statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS) {
+    match statx(
+        CWD,
+        path,
+        AtFlags::SYMLINK_NOFOLLOW,
+        StatxFlags::BASIC_STATS,
+    ) {
         Ok(found) => Ok(found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)),
         Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Ok(false),
         Err(error) => Err(error.into()),
@@ -227,6 +261,13 @@ pub fn is_mount_point(path: &Path) -> io::Result<bool> {
 pub fn own_program() -> io::Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let tree = open_tree(CWD, OsStr::new("/proc/self/exe"), flags)?;
-    restrict(tree.as_fd(), Restrict { read_only: true, ..Restrict::default() }, false)?;
+    restrict(
+        tree.as_fd(),
+        Restrict {
+            read_only: true,
+            ..Restrict::default()
+        },
+        false,
+    )?;
     Ok(tree)
 }

@@ -54,7 +54,9 @@ impl Namespaces {
             (self.uts, libc::CLONE_NEWUTS),
             (self.cgroup, libc::CLONE_NEWCGROUP),
         ];
-        bits.iter().filter(|(wanted, _)| *wanted).fold(0, |all, (_, bit)| all | bit.cast_unsigned() as u64)
+        bits.iter()
+            .filter(|(wanted, _)| *wanted)
+            .fold(0, |all, (_, bit)| all | bit.cast_unsigned() as u64)
     }
 }
 
@@ -117,7 +119,11 @@ pub fn spawn(namespaces: Namespaces, body: impl FnOnce() -> u8) -> io::Result<Ch
     // SAFETY: without CLONE_VM the child gets its own copy of memory and stack, so this is fork;
     // `args` is valid for the size given, and `handle` outlives the call.
     let result = unsafe {
-        libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>())
+        libc::syscall(
+            libc::SYS_clone3,
+            &raw const args,
+            size_of::<libc::clone_args>(),
+        )
     };
     match result {
         -1 => Err(io::Error::last_os_error()),
@@ -163,9 +169,18 @@ pub fn become_undumpable() -> io::Result<()> {
 pub fn close_on_exec_from(first: u32) -> io::Result<()> {
     // SAFETY: close_range with CLOEXEC only sets a flag on descriptors; it reads no memory.
     let result = unsafe {
-        libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
+        libc::syscall(
+            libc::SYS_close_range,
+            first,
+            libc::c_uint::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
     };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// A program's arguments or environment in the form exec wants.
@@ -178,11 +193,20 @@ pub struct Words {
 impl Words {
     /// Fails if a word contains a NUL byte.
     pub fn new<W: AsRef<[u8]>>(words: impl IntoIterator<Item = W>) -> io::Result<Self> {
-        let words: Vec<CString> =
-            words.into_iter().map(|word| CString::new(word.as_ref())).collect::<Result<_, _>>()?;
+        let words: Vec<CString> = words
+            .into_iter()
+            .map(|word| CString::new(word.as_ref()))
+            .collect::<Result<_, _>>()?;
         let null = std::ptr::null();
-        let pointers = words.iter().map(|word| word.as_ptr()).chain([null]).collect();
-        Ok(Self { _words: words, pointers })
+        let pointers = words
+            .iter()
+            .map(|word| word.as_ptr())
+            .chain([null])
+            .collect();
+        Ok(Self {
+            _words: words,
+            pointers,
+        })
     }
 }
 
@@ -190,7 +214,13 @@ impl Words {
 pub fn exec(program: &CStr, args: &Words, env: &Words) -> io::Result<Infallible> {
     // SAFETY: all three are NUL-terminated; the pointer arrays end in null and live in `Words`
     // together with the strings they point to.
-    unsafe { libc::execve(program.as_ptr(), args.pointers.as_ptr(), env.pointers.as_ptr()) };
+    unsafe {
+        libc::execve(
+            program.as_ptr(),
+            args.pointers.as_ptr(),
+            env.pointers.as_ptr(),
+        )
+    };
     Err(io::Error::last_os_error())
 }
 

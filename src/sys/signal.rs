@@ -18,12 +18,20 @@ impl Inbox {
     pub fn open() -> io::Result<Self> {
         let mut all = SigSet::all();
         // Faults of our own must still kill us.
-        for fault in [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGILL, Signal::SIGFPE, Signal::SIGABRT] {
+        for fault in [
+            Signal::SIGSEGV,
+            Signal::SIGBUS,
+            Signal::SIGILL,
+            Signal::SIGFPE,
+            Signal::SIGABRT,
+        ] {
             all.remove(fault);
         }
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&all), None)?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-        Ok(Self { descriptor: SignalFd::with_flags(&all, flags)? })
+        Ok(Self {
+            descriptor: SignalFd::with_flags(&all, flags)?,
+        })
     }
 
     /// The next signal's number, if one is waiting.

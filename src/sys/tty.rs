@@ -4,7 +4,9 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, openat};
-use rustix::termios::{OptionalActions, Termios, Winsize, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+use rustix::termios::{
+    OptionalActions, Termios, Winsize, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
+};
 
 /// Both ends of a new pseudo-terminal.
 #[derive(Debug)]
@@ -48,7 +50,14 @@ pub fn take_control(terminal: BorrowedFd) -> io::Result<()> {
 
 /// Gives a terminal the size of another one; terminals without a size are left alone.
 pub fn copy_size(from: BorrowedFd, to: BorrowedFd) {
-    if let Ok(size @ Winsize { ws_row: 1.., ws_col: 1.., .. }) = tcgetwinsize(from) {
+    if let Ok(
+        size @ Winsize {
+            ws_row: 1..,
+            ws_col: 1..,
+            ..
+        },
+    ) = tcgetwinsize(from)
+    {
         // Only cosmetic: a program that asks gets the old size.
         let _ = tcsetwinsize(to, size);
     }
@@ -64,7 +73,9 @@ pub struct Raw<'a> {
 impl<'a> Raw<'a> {
     /// Switches to raw mode; `None` if this is no terminal.
     pub fn enter(terminal: BorrowedFd<'a>) -> io::Result<Option<Self>> {
-        let Ok(before) = tcgetattr(terminal) else { return Ok(None) };
+        let Ok(before) = tcgetattr(terminal) else {
+            return Ok(None);
+        };
         let mut raw = before.clone();
         raw.make_raw();
         tcsetattr(terminal, OptionalActions::Drain, &raw)?;
