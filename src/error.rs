@@ -51,6 +51,32 @@ pub enum Kind {
 }
 
 impl Kind {
+    const ALL: [Self; 18] = [
+        Self::Usage,
+        Self::Reference,
+        Self::NotFound,
+        Self::Denied,
+        Self::Registry,
+        Self::Network,
+        Self::Integrity,
+        Self::Platform,
+        Self::Unsupported,
+        Self::Layer,
+        Self::Limit,
+        Self::Spec,
+        Self::Store,
+        Self::NoSpace,
+        Self::NotExecutable,
+        Self::NoCommand,
+        Self::Kernel,
+        Self::Interrupted,
+    ];
+
+    /// The kind of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// The name used in `--format json`.
     pub fn name(self) -> &'static str {
         match self {

@@ -21,14 +21,18 @@
 //!
 //! `tests/cli/hygiene.rs` holds this table as data and fails when an import breaks it.
 
+pub mod bundle;
+pub mod credentials;
 pub mod error;
 pub mod exit;
 pub mod image;
-
-pub mod credentials;
 pub mod layer;
+pub mod provision;
+pub mod pull;
 pub mod registry;
+pub mod runtime;
 pub mod source;
+pub mod spec;
 pub mod store;
 #[allow(unsafe_code, reason = "the only module that talks to the kernel")]
 pub mod sys;

@@ -9,19 +9,18 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use tar::EntryType;
 
-use super::{missing, read_document, select, verified};
+use super::{Files, missing, read_document};
 use crate::error::{Fault, Kind};
-use crate::image::{Descriptor, Digest, Raw};
+use crate::image::Digest;
 
 /// Most members that an archive may have; an image has a few per layer.
 const MAX_MEMBERS: usize = 100_000;
 
-/// An opened archive, reduced to one of its images.
+/// An opened archive.
 #[derive(Debug)]
-pub struct Archive {
+pub(super) struct Archive {
     file: File,
     members: HashMap<Vec<u8>, Member>,
-    top: Digest,
 }
 
 /// Where a regular file's bytes are.
@@ -32,67 +31,43 @@ struct Member {
 }
 
 impl Archive {
-    /// Opens the archive and chooses an image. Fails with [`Kind::NotFound`] if there is none.
-    pub fn open(path: &Path, tag: Option<&str>) -> Result<Self> {
-        Self::open_tagged(path, tag).with_context(|| format!("OCI archive {}", path.display()))
-    }
-
-    fn open_tagged(path: &Path, tag: Option<&str>) -> Result<Self> {
+    pub(super) fn open(path: &Path) -> Result<Self> {
         let mut file = File::open(path)?;
         refuse_compressed(&file)?;
         let members = list(&mut file)?;
-        let Some(index) = members.get(b"index.json".as_slice()) else {
-            return Err(Fault::new(Kind::NotFound, "there is no index.json in it")
-                .hint("a 'docker save' file is no OCI archive; convert it with skopeo copy")
-                .into());
+        Ok(Self { file, members })
+    }
+
+    fn member(&self, name: &str, skip: u64) -> Result<Option<MemberReader>> {
+        let Some(member) = self.members.get(name.as_bytes()) else {
+            return Ok(None);
         };
-        let index = read_document(
-            MemberReader {
-                file: file.try_clone()?,
-                at: *index,
-            },
-            "index.json",
-        )?;
-        let top = select(&index, tag)?;
-        Ok(Self { file, members, top })
-    }
-
-    /// The manifest or index of the chosen image.
-    pub fn top(&self) -> Result<Raw> {
-        self.document(&self.top)
-    }
-
-    /// A manifest or index by digest.
-    pub fn document(&self, digest: &Digest) -> Result<Raw> {
-        let bytes = read_document(self.member(digest, 0)?, "manifest")?;
-        Raw::verified(bytes, None, digest).with_context(|| format!("manifest {digest}"))
-    }
-
-    /// A verified small blob.
-    pub fn small_blob(&self, descriptor: &Descriptor) -> Result<Vec<u8>> {
-        verified(self.member(&descriptor.digest, 0)?, descriptor)
-    }
-
-    /// A layer's bytes from an offset on, not yet verified.
-    pub fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<impl Read + use<>> {
-        self.member(&descriptor.digest, offset)
-    }
-
-    fn member(&self, digest: &Digest, skip: u64) -> Result<MemberReader> {
-        let name = format!("blobs/{}/{}", digest.algorithm().name(), digest.hex());
-        let member = self
-            .members
-            .get(name.as_bytes())
-            .ok_or_else(|| missing(digest))?;
         let skip = skip.min(member.size);
         let at = Member {
             offset: member.offset + skip,
             size: member.size - skip,
         };
-        Ok(MemberReader {
+        Ok(Some(MemberReader {
             file: self.file.try_clone()?,
             at,
-        })
+        }))
+    }
+}
+
+impl Files for Archive {
+    fn index(&self) -> Result<Vec<u8>> {
+        match self.member("index.json", 0)? {
+            Some(reader) => read_document(reader, "index.json"),
+            None => Err(Fault::new(Kind::NotFound, "there is no index.json in it")
+                .hint("a 'docker save' file is no OCI archive; convert it with skopeo copy")
+                .into()),
+        }
+    }
+
+    fn blob(&self, digest: &Digest, offset: u64) -> Result<Box<dyn Read + Send>> {
+        let name = format!("blobs/{}/{}", digest.algorithm().name(), digest.hex());
+        let reader = self.member(&name, offset)?.ok_or_else(|| missing(digest))?;
+        Ok(Box::new(reader))
     }
 }
 

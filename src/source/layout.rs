@@ -7,90 +7,59 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use rustix::fs::{FileType, Mode, OFlags, fstat};
 
-use super::{missing, read_document, select, verified};
+use super::{Files, missing, read_document};
 use crate::error::{Fault, Kind};
-use crate::image::{Descriptor, Digest, Raw};
+use crate::image::Digest;
 use crate::sys::root::Root;
 
-/// An opened layout, reduced to one of its images.
+/// An opened layout.
 #[derive(Debug)]
-pub struct Layout {
+pub(super) struct Layout {
     directory: Root,
-    top: Digest,
 }
 
 impl Layout {
-    /// Opens the layout and chooses an image. Fails with [`Kind::NotFound`] if there is none.
-    pub fn open(path: &Path, tag: Option<&str>) -> Result<Self> {
-        Self::open_tagged(path, tag).with_context(|| format!("OCI layout {}", path.display()))
-    }
-
-    fn open_tagged(path: &Path, tag: Option<&str>) -> Result<Self> {
+    pub(super) fn open(path: &Path) -> Result<Self> {
         // The layout itself may be reached through a link; what is inside may not lead out.
-        let directory = Root::from_fd(File::open(path)?.into());
-        let index = read_document(
-            open_regular(&directory, Path::new("index.json"))?,
-            "index.json",
-        )
-        .map_err(
-            |error| match error.downcast_ref::<io::Error>().map(io::Error::kind) {
-                Some(io::ErrorKind::NotFound) => no_layout(),
-                _ => error,
-            },
-        )?;
-        let top = select(&index, tag)?;
-        Ok(Self { directory, top })
-    }
-
-    /// The manifest or index of the chosen image.
-    pub fn top(&self) -> Result<Raw> {
-        self.document(&self.top)
-    }
-
-    /// A manifest or index by digest.
-    pub fn document(&self, digest: &Digest) -> Result<Raw> {
-        let bytes = read_document(self.open_blob(digest)?, "manifest")?;
-        Raw::verified(bytes, None, digest).with_context(|| format!("manifest {digest}"))
-    }
-
-    /// A verified small blob.
-    pub fn small_blob(&self, descriptor: &Descriptor) -> Result<Vec<u8>> {
-        verified(self.open_blob(&descriptor.digest)?, descriptor)
-    }
-
-    /// A layer's bytes from an offset on, not yet verified.
-    pub fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<impl Read + use<>> {
-        let mut file = self.open_blob(&descriptor.digest)?;
-        file.seek(SeekFrom::Start(offset))?;
-        Ok(file)
-    }
-
-    fn open_blob(&self, digest: &Digest) -> Result<File> {
-        let path: PathBuf = ["blobs", digest.algorithm().name(), digest.hex()]
-            .iter()
-            .collect();
-        open_regular(&self.directory, &path).map_err(|error| {
-            match error.downcast_ref::<io::Error>().map(io::Error::kind) {
-                Some(io::ErrorKind::NotFound) => missing(digest).into(),
-                _ => error.context(format!("blob {digest}")),
-            }
+        Ok(Self {
+            directory: Root::from_fd(File::open(path)?.into()),
         })
     }
 }
 
-fn no_layout() -> anyhow::Error {
-    Fault::new(Kind::NotFound, "there is no index.json in it")
-        .hint("name the directory that holds index.json, oci-layout and blobs/")
-        .into()
+impl Files for Layout {
+    fn index(&self) -> Result<Vec<u8>> {
+        match open_regular(&self.directory, Path::new("index.json"))? {
+            Some(file) => read_document(file, "index.json"),
+            None => Err(Fault::new(Kind::NotFound, "there is no index.json in it")
+                .hint("name the directory that holds index.json, oci-layout and blobs/")
+                .into()),
+        }
+    }
+
+    fn blob(&self, digest: &Digest, offset: u64) -> Result<Box<dyn Read + Send>> {
+        let path: PathBuf = ["blobs", digest.algorithm().name(), digest.hex()]
+            .iter()
+            .collect();
+        let file =
+            open_regular(&self.directory, &path).with_context(|| format!("blob {digest}"))?;
+        let mut file = file.ok_or_else(|| missing(digest))?;
+        file.seek(SeekFrom::Start(offset))?;
+        Ok(Box::new(file))
+    }
 }
 
-/// Opens a regular file inside the layout; a FIFO would block, a device would not end.
-fn open_regular(directory: &Root, path: &Path) -> Result<File> {
+/// Opens a regular file inside the layout; a FIFO would block, a device would not end. `None` if
+/// there is nothing of that name.
+fn open_regular(directory: &Root, path: &Path) -> Result<Option<File>> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = directory.resolve(path, flags, Mode::empty())?;
+    let file = match directory.resolve(path, flags, Mode::empty()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
     if FileType::from_raw_mode(fstat(&file)?.st_mode) != FileType::RegularFile {
         let message = format!("{} is not a regular file", path.display());
         return Err(Fault::new(Kind::Registry, message).into());
     }
-    Ok(File::from(file))
+    Ok(Some(File::from(file)))
 }

@@ -8,10 +8,6 @@ mod archive;
 mod layout;
 mod name;
 
-pub use archive::Archive;
-pub use layout::Layout;
-pub use name::ImageName;
-
 use std::io::Read;
 
 use anyhow::{Context, Result};
@@ -20,8 +16,93 @@ use serde::Deserialize;
 use crate::error::{Fault, Kind};
 use crate::image::{Descriptor, Digest, Document, Index, MAX_MANIFEST_BYTES, OCI_INDEX, Raw};
 
+use archive::Archive;
+use layout::Layout;
+pub use name::ImageName;
+
 /// The annotation that carries a tag (image-spec, annotations.md).
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// What both forms of a layout can do.
+trait Files: Send + Sync {
+    /// `index.json`.
+    fn index(&self) -> Result<Vec<u8>>;
+    /// A blob's bytes from an offset on, not verified.
+    fn blob(&self, digest: &Digest, offset: u64) -> Result<Box<dyn Read + Send>>;
+}
+
+/// One image of an opened layout.
+pub struct LocalImage {
+    files: Box<dyn Files>,
+    top: Digest,
+}
+
+impl LocalImage {
+    /// Opens what a name says. Fails with [`Kind::NotFound`] if it is not there, and `None` if the
+    /// name is on a registry.
+    pub fn open(name: &ImageName) -> Result<Option<Self>> {
+        let (files, tag): (Result<Box<dyn Files>>, _) = match name {
+            ImageName::Registry(_) => return Ok(None),
+            ImageName::Layout { path, tag } => {
+                (Layout::open(path).map(|it| Box::new(it) as _), tag)
+            }
+            ImageName::Archive { path, tag } => {
+                (Archive::open(path).map(|it| Box::new(it) as _), tag)
+            }
+        };
+        let open = || {
+            let files = files?;
+            let top = select(&files.index()?, tag.as_deref())?;
+            Ok(Some(Self { files, top }))
+        };
+        open().map_err(|error| not_found(error).context(name.to_string()))
+    }
+
+    /// The manifest or index of the image.
+    pub fn top(&self) -> Result<Raw> {
+        self.document(&self.top)
+    }
+
+    /// A manifest or index by digest, verified.
+    pub fn document(&self, digest: &Digest) -> Result<Raw> {
+        let what = format!("manifest {digest}");
+        let bytes = read_document(self.files.blob(digest, 0)?, &what)?;
+        Raw::verified(bytes, None, digest).context(what)
+    }
+
+    /// A small blob, verified.
+    pub fn small_blob(&self, descriptor: &Descriptor) -> Result<Vec<u8>> {
+        let what = format!("blob {}", descriptor.digest);
+        let bytes = read_document(self.files.blob(&descriptor.digest, 0)?, &what)?;
+        Ok(Raw::verified(bytes, None, &descriptor.digest)
+            .context(what)?
+            .bytes()
+            .to_vec())
+    }
+
+    /// A layer's bytes from an offset on, not verified.
+    pub fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<Box<dyn Read + Send>> {
+        self.files.blob(&descriptor.digest, offset)
+    }
+}
+
+impl std::fmt::Debug for LocalImage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LocalImage")
+            .field("top", &self.top)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A file that does not exist is an image that does not exist.
+fn not_found(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<std::io::Error>() {
+        Some(io) if io.kind() == std::io::ErrorKind::NotFound => {
+            Fault::new(Kind::NotFound, "no such file or directory").into()
+        }
+        _ => error,
+    }
+}
 
 /// The one `index.json` entry that a tag selects; without a tag, the only one.
 fn select(index: &[u8], tag: Option<&str>) -> Result<Digest> {
@@ -100,16 +181,6 @@ fn read_document(reader: impl Read, what: &str) -> Result<Vec<u8>> {
         return Err(Fault::new(Kind::Limit, format!("{what} is larger than 4 MiB")).into());
     }
     Ok(bytes)
-}
-
-/// A verified small blob, such as a configuration.
-fn verified(reader: impl Read, descriptor: &Descriptor) -> Result<Vec<u8>> {
-    let what = format!("blob {}", descriptor.digest);
-    let bytes = read_document(reader, &what)?;
-    Ok(Raw::verified(bytes, None, &descriptor.digest)
-        .with_context(|| what)?
-        .bytes()
-        .to_vec())
 }
 
 fn missing(digest: &Digest) -> Fault {

@@ -43,6 +43,11 @@ impl Staging {
         &self.root
     }
 
+    /// A second handle of the same directory, which stays valid when it gets its final name.
+    pub fn reopen(&self) -> Result<Root> {
+        Ok(Root::open(&self.directory.join("fs"))?)
+    }
+
     /// Adds the record; the layer is complete except for its name.
     pub fn describe(&self, record: &LayerRecord) -> Result<()> {
         file::write_json(&self.directory.join("layer.json"), record)

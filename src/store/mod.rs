@@ -41,11 +41,11 @@ use crate::sys;
 
 pub use container::ContainerDir;
 pub use gc::Reclaimed;
-pub use ingest::Ingest;
+pub use ingest::{Ingest, SPOOL_FROM};
 pub use layer::{LayerRecord, Staging};
 pub use lock::{Lock, Patience};
 pub use refs::ImageRecord;
-pub use rootfs::{Backend, RootfsRecord};
+pub use rootfs::{Backend, RootfsMaking, RootfsRecord};
 
 const FORMAT: u32 = 1;
 const DIRECTORIES: [&str; 8] = [
@@ -123,6 +123,7 @@ impl Store {
     pub fn heal(&self) {
         self.sweep_staging();
         self.sweep_containers();
+        self.sweep_rootfs();
         self.empty_trash();
     }
 

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::{Store, file};
+use super::{Lock, Store, file};
 use crate::image::{ChainId, Digest};
+use crate::sys;
 
 /// How a root filesystem is made from layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,13 +51,18 @@ impl Store {
     }
 
     /// Makes the private directory. Nothing is leased until the record is saved.
-    pub fn create_rootfs_dir(&self, id: &str) -> Result<PathBuf> {
+    pub fn create_rootfs_dir(&self, id: &str) -> Result<RootfsMaking> {
         let directory = self.rootfs_dir(id);
         fs::DirBuilder::new()
             .mode(0o700)
             .create(&directory)
             .with_context(|| format!("make {}", directory.display()))?;
-        Ok(directory)
+        let lock = Lock::directory(&directory)?.context("a sweeper was quicker; try again")?;
+        Ok(RootfsMaking {
+            directory,
+            kept: false,
+            _lock: lock,
+        })
     }
 
     /// Writes or rewrites a record.
@@ -79,5 +85,70 @@ impl Store {
     /// Ends the lease and removes the private directory. Whatever is mounted is gone already.
     pub fn remove_rootfs(&self, id: &str) -> Result<()> {
         self.discard(&self.rootfs_dir(id))
+    }
+}
+
+/// A root filesystem in the making; what it left is removed when dropped before [`Self::keep`].
+#[derive(Debug)]
+pub struct RootfsMaking {
+    directory: PathBuf,
+    kept: bool,
+    _lock: Lock,
+}
+
+/// A tree outside the store that is not complete yet.
+#[derive(Serialize, Deserialize)]
+struct Temporary {
+    path: PathBuf,
+}
+
+impl RootfsMaking {
+    /// The private directory.
+    pub fn path(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Notes a tree to remove if we die before the record is saved.
+    pub fn note_temporary(&self, path: &Path) -> Result<()> {
+        let note = Temporary {
+            path: path.to_owned(),
+        };
+        file::write_json(&self.directory.join(TEMPORARY), &note)
+    }
+
+    /// The record is saved; the root filesystem stays.
+    pub fn keep(mut self) {
+        self.kept = true;
+        // A note about a tree that was renamed away names nothing.
+        let _ = file::remove_file(&self.directory.join(TEMPORARY));
+    }
+}
+
+impl Drop for RootfsMaking {
+    fn drop(&mut self) {
+        if !self.kept {
+            // A failure here is mended by a later sweep, which finds the lock free.
+            let _ = remove_unfinished(&self.directory);
+        }
+    }
+}
+
+const TEMPORARY: &str = "temporary.json";
+
+fn remove_unfinished(directory: &Path) -> Result<()> {
+    if let Some(note) = file::read_json::<Temporary>(&directory.join(TEMPORARY))? {
+        sys::remove_path(&note.path)?;
+    }
+    Ok(sys::remove_path(directory)?)
+}
+
+impl Store {
+    pub(super) fn sweep_rootfs(&self) {
+        for directory in file::list(&self.path("rootfs")).unwrap_or_default() {
+            let unfinished = !directory.join("record.json").exists();
+            if unfinished && let Ok(Some(_dead)) = Lock::directory(&directory) {
+                let _ = remove_unfinished(&directory);
+            }
+        }
     }
 }

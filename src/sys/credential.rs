@@ -5,21 +5,6 @@ use std::io;
 use caps::{CapSet, Capability, CapsHashSet};
 use rustix::process::{Gid, Uid};
 
-/// What a container's root may do: Podman's eleven without SETFCAP. Everything that talks to
-/// hardware, the network's raw side or other namespaces is missing on purpose.
-pub const DEFAULT_CAPABILITIES: [Capability; 10] = [
-    Capability::CAP_CHOWN,
-    Capability::CAP_DAC_OVERRIDE,
-    Capability::CAP_FOWNER,
-    Capability::CAP_FSETID,
-    Capability::CAP_KILL,
-    Capability::CAP_NET_BIND_SERVICE,
-    Capability::CAP_SETGID,
-    Capability::CAP_SETPCAP,
-    Capability::CAP_SETUID,
-    Capability::CAP_SYS_CHROOT,
-];
-
 /// Numeric identity of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {

@@ -6,8 +6,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::process::{
-    DumpableBehavior, Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, pidfd_send_signal,
-    set_dumpable_behavior, set_parent_process_death_signal, waitid,
+    DumpableBehavior, Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, set_dumpable_behavior,
+    set_parent_process_death_signal, waitid,
 };
 use rustix::thread::set_no_new_privs;
 
@@ -78,11 +78,22 @@ impl Child {
         self.handle.as_fd()
     }
 
-    /// Sends a signal; a process that is gone is fine.
-    pub fn signal(&self, signal: Signal) -> io::Result<()> {
-        match pidfd_send_signal(&self.handle, signal) {
-            Err(rustix::io::Errno::SRCH) => Ok(()),
-            result => Ok(result?),
+    /// Sends a signal by number, real-time ones included; a process that is gone is fine.
+    pub fn signal(&self, number: i32) -> io::Result<()> {
+        // SAFETY: the call takes integers and a null pointer for "no further information".
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_pidfd_send_signal,
+                self.handle.as_raw_fd(),
+                number,
+                std::ptr::null::<libc::siginfo_t>(),
+                0,
+            )
+        };
+        match io::Error::last_os_error() {
+            _ if result == 0 => Ok(()),
+            error if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+            error => Err(error),
         }
     }
 
@@ -253,4 +264,23 @@ pub fn adopt(fd: i32) -> io::Result<OwnedFd> {
 /// Lets a descriptor survive exec.
 pub fn keep_across_exec(fd: BorrowedFd) -> io::Result<()> {
     Ok(rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::empty())?)
+}
+
+/// A handle of this process, by which a child can see that it is gone.
+pub fn handle_of_self() -> io::Result<OwnedFd> {
+    use rustix::process::{PidfdFlags, getpid, pidfd_open};
+    Ok(pidfd_open(getpid(), PidfdFlags::empty())?)
+}
+
+/// Whether the process behind a handle has ended.
+pub fn has_ended(handle: BorrowedFd) -> io::Result<bool> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut fds = [PollFd::new(&handle, PollFlags::IN)];
+    Ok(poll(
+        &mut fds,
+        Some(&Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        }),
+    )? > 0)
 }

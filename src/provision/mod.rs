@@ -1,0 +1,195 @@
+//! VERB 2: image → root filesystem.
+//!
+//! A provisioned root filesystem is a record with a lease: it is listed, it outlives ucr, its
+//! layers are never pruned, and only `rm` ends it. An overlay does not outlive the machine's boot;
+//! it is then reported as not mounted, and the same `provision IMAGE DIR` mounts it again with
+//! everything that was written to it.
+
+mod copy;
+mod overlay;
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+
+use crate::error::{Fault, Kind};
+use crate::pull::Image;
+use crate::store::{Backend, RootfsRecord, Store};
+use crate::sys;
+
+pub use overlay::{Writable, inherit_root, mount_layers};
+
+/// What to provision.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// The image.
+    pub image: &'a Image,
+    /// Where the root filesystem goes: a directory that is empty or not there yet. Without one the
+    /// store chooses.
+    pub directory: Option<&'a Path>,
+    /// How it is made.
+    pub backend: Backend,
+    /// The bundle that the root filesystem is part of.
+    pub bundle: Option<&'a Path>,
+}
+
+/// Makes a root filesystem, or mounts again the one that the same request made before.
+pub fn provision(store: &Store, request: &Request) -> Result<RootfsRecord> {
+    let known = match request.directory {
+        Some(directory) => find_path(store, directory)?,
+        None => None,
+    };
+    match known {
+        Some(record) => again(store, request, record),
+        None => anew(store, request),
+    }
+}
+
+fn find_path(store: &Store, path: &Path) -> Result<Option<RootfsRecord>> {
+    Ok(store
+        .rootfs_records()?
+        .into_iter()
+        .find(|record| record.path == path))
+}
+
+fn again(store: &Store, request: &Request, record: RootfsRecord) -> Result<RootfsRecord> {
+    if record.manifest != request.image.record.manifest || record.backend != request.backend {
+        let message = format!(
+            "{} holds rootfs {} of another image",
+            record.path.display(),
+            record.id
+        );
+        return Err(Fault::new(Kind::Usage, message)
+            .hint(format!("remove it first: ucr rm {}", record.id))
+            .into());
+    }
+    if is_ready(&record)? {
+        return Ok(record);
+    }
+    let _shared = store.lock_shared()?;
+    overlay::mount_rootfs(store, &record)?;
+    let record = RootfsRecord {
+        boot_id: sys::boot_id()?,
+        ..record
+    };
+    store.save_rootfs(&record)?;
+    Ok(record)
+}
+
+/// Whether the root filesystem can be used as it is.
+pub fn is_ready(record: &RootfsRecord) -> Result<bool> {
+    match record.backend {
+        Backend::Copy => Ok(record.path.is_dir()),
+        Backend::Overlay => Ok(sys::mount::is_mount_point(&record.path)?),
+    }
+}
+
+fn anew(store: &Store, request: &Request) -> Result<RootfsRecord> {
+    store.heal();
+    if !sys::is_root() {
+        return Err(Fault::new(Kind::Unsupported, "provisioning needs root")
+            .hint("run ucr as root")
+            .into());
+    }
+    let _shared = store.lock_shared()?;
+    let id = sys::random_name()?;
+    let making = store.create_rootfs_dir(&id)?;
+    let path = match request.directory {
+        Some(directory) => directory.to_owned(),
+        None => making.path().join("rootfs"),
+    };
+    refuse_occupied(&path)?;
+    let record = RootfsRecord {
+        id,
+        image: request.image.record.name.clone(),
+        manifest: request.image.record.manifest.clone(),
+        layers: request.image.layers.clone(),
+        backend: request.backend,
+        path,
+        bundle: request.bundle.map(Path::to_owned),
+        created_at: SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |now| now.as_secs()),
+        boot_id: sys::boot_id()?,
+    };
+    let made = match record.backend {
+        Backend::Overlay => overlay::make(store, &record),
+        Backend::Copy => copy::make(store, &record, &making),
+    };
+    match made {
+        Ok(()) => {
+            making.keep();
+            Ok(record)
+        }
+        Err(error) => {
+            drop(remove_tree_of(&record));
+            Err(error.context(format!("provision {}", record.path.display())))
+        }
+    }
+}
+
+fn refuse_occupied(path: &Path) -> Result<()> {
+    let occupied = match fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(error) if error.kind() == ErrorKind::NotFound => false,
+        Err(error) => return Err(error).with_context(|| path.display().to_string()),
+    };
+    if occupied || sys::mount::is_mount_point(path)? {
+        let message = format!("{} is not empty", path.display());
+        return Err(Fault::new(Kind::Usage, message)
+            .hint("name a new or empty directory")
+            .into());
+    }
+    Ok(())
+}
+
+/// Ends a lease: unmounts or deletes the root filesystem, then forgets it.
+pub fn remove(store: &Store, record: &RootfsRecord) -> Result<()> {
+    remove_tree_of(record).with_context(|| format!("remove {}", record.path.display()))?;
+    if let Some(bundle) = &record.bundle {
+        remove_bundle(bundle)?;
+    }
+    store.remove_rootfs(&record.id)
+}
+
+fn remove_tree_of(record: &RootfsRecord) -> Result<()> {
+    match record.backend {
+        Backend::Overlay => {
+            sys::mount::detach(&record.path)?;
+            // The mount point goes if it is empty; somebody may have put something there.
+            match fs::remove_dir(&record.path) {
+                Err(error)
+                    if !matches!(
+                        error.kind(),
+                        ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty
+                    ) =>
+                {
+                    Err(error.into())
+                }
+                _ => Ok(()),
+            }
+        }
+        Backend::Copy => Ok(sys::remove_path(&record.path)?),
+    }
+}
+
+fn remove_bundle(bundle: &Path) -> Result<()> {
+    let config: PathBuf = bundle.join("config.json");
+    for result in [fs::remove_file(&config), fs::remove_dir(bundle)] {
+        match result {
+            Err(error)
+                if !matches!(
+                    error.kind(),
+                    ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty
+                ) =>
+            {
+                return Err(error).with_context(|| format!("remove {}", bundle.display()));
+            }
+            _ => (),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! The overlay backend: layers of the store, read-only, under a writable directory.
+
+use std::fs::{self, DirBuilder};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use rustix::fs::{CWD, Mode, OFlags, openat};
+
+use crate::error::{Fault, Kind};
+use crate::image::ChainId;
+use crate::store::{RootfsRecord, Store};
+use crate::sys::mount::{self, Overlay};
+
+/// Most layers that the kernel stacks (OVL_MAX_STACK).
+const MAX_LAYERS: usize = 500;
+
+/// Where changes go.
+#[derive(Debug)]
+pub struct Writable<'a> {
+    /// A directory with `upper` and `work` in it.
+    pub directory: &'a Path,
+    /// Changes need not survive an unclean end.
+    pub volatile: bool,
+}
+
+/// Mounts layers, bottom first, on a directory. Fails with [`Kind::Limit`] beyond 500 layers.
+pub fn mount_layers(
+    store: &Store,
+    layers: &[ChainId],
+    writable: &Writable,
+    target: BorrowedFd,
+) -> Result<()> {
+    if layers.len() > MAX_LAYERS {
+        let message = format!("{} layers; the kernel stacks {MAX_LAYERS}", layers.len());
+        return Err(Fault::new(Kind::Limit, message)
+            .hint("use --backend copy")
+            .into());
+    }
+    let upper = directory(&writable.directory.join("upper"))?;
+    let work = directory(&writable.directory.join("work"))?;
+    let mut lower = Vec::with_capacity(layers.len());
+    for chain in layers.iter().rev() {
+        lower.push(directory(&store.layer_fs(chain)).with_context(|| format!("layer {chain}"))?);
+    }
+    if lower.is_empty() {
+        // An image without layers is an empty directory, but an overlay has at least one below.
+        let empty = writable.directory.join("empty");
+        make_directory(&empty, 0o755)?;
+        lower.push(directory(&empty)?);
+    }
+    let overlay = Overlay {
+        lower: &lower,
+        upper: Some((upper.as_fd(), work.as_fd())),
+        volatile: writable.volatile,
+    };
+    mount::overlay(&overlay, target).context("mount overlay")
+}
+
+fn directory(path: &Path) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(CWD, path, flags, Mode::empty())
+        .map_err(std::io::Error::from)
+        .with_context(|| path.display().to_string())
+}
+
+fn make_directory(path: &Path, mode: u32) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(path)
+        .with_context(|| format!("make {}", path.display()))
+}
+
+/// Saves the lease, then mounts: a crash in between leaves a record that `rm` ends.
+pub(super) fn make(store: &Store, record: &RootfsRecord) -> Result<()> {
+    let private = store.rootfs_dir(&record.id);
+    make_directory(&private.join("upper"), 0o755)?;
+    make_directory(&private.join("work"), 0o700)?;
+    copy_root_mode(store, record, &private.join("upper"))?;
+    make_directory(&record.path, 0o755)?;
+    store.save_rootfs(record)?;
+    mount_rootfs(store, record)
+}
+
+/// The merged root directory shows the attributes of the upper one.
+fn copy_root_mode(store: &Store, record: &RootfsRecord, upper: &Path) -> Result<()> {
+    if let Some(top) = record.layers.last() {
+        inherit_root(store, top, upper)?;
+    }
+    Ok(())
+}
+
+/// Gives a fresh upper directory the owner, mode and times of the topmost layer's root.
+pub fn inherit_root(store: &Store, top: &ChainId, upper: &Path) -> Result<()> {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    let metadata = fs::metadata(store.layer_fs(top))?;
+    chown(upper, Some(metadata.uid()), Some(metadata.gid()))?;
+    fs::set_permissions(upper, fs::Permissions::from_mode(metadata.mode() & 0o7777))?;
+    let times = fs::FileTimes::new().set_modified(metadata.modified()?);
+    Ok(fs::File::open(upper)?.set_times(times)?)
+}
+
+/// Mounts what a record says where it says.
+pub(super) fn mount_rootfs(store: &Store, record: &RootfsRecord) -> Result<()> {
+    let private = store.rootfs_dir(&record.id);
+    let writable = Writable {
+        directory: &private,
+        volatile: false,
+    };
+    let target = directory(&record.path)?;
+    mount_layers(store, &record.layers, &writable, target.as_fd())
+}

@@ -1,0 +1,314 @@
+//! The layers of one pull: fetched and unpacked several at once, committed in order.
+//!
+//! Of two processes that want the same blob one fetches it: rights are taken in the order of the
+//! digests, so nobody waits in a circle, and whoever gets a right looks first whether the layer
+//! has appeared meanwhile.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use anyhow::{Context, Error, Result};
+
+use super::{Origin, Progress};
+use crate::error::{Kind, kind};
+use crate::image::{ChainId, Descriptor, Digest};
+use crate::layer::{Expect, Limits, Unpacked, settle, unpack};
+use crate::store::{Ingest, LayerRecord, Patience, SPOOL_FROM, Staging, Store};
+
+/// Layers unpacked at once. Two cores inflate and write; a third hides the network's round trips.
+const PARALLEL: usize = 3;
+
+/// The layers of an image, all three lists bottom first and of one length.
+pub(super) struct Job<'a> {
+    pub(super) layers: &'a [Descriptor],
+    pub(super) diff_ids: &'a [Digest],
+    pub(super) chain: &'a [ChainId],
+    pub(super) limits: &'a Limits,
+}
+
+/// A blob to fetch, and the places in the image where it is a layer.
+struct Fetch {
+    ingest: Ingest,
+    places: Vec<usize>,
+}
+
+/// A layer that is unpacked, but not yet on its parents.
+struct Staged {
+    staging: Staging,
+    unpacked: Unpacked,
+}
+
+/// Brings every missing layer into the store.
+pub(super) fn fetch(
+    store: &Store,
+    origin: &dyn Origin,
+    job: &Job,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let fetches = rights(store, job, progress)?;
+    let workers = PARALLEL.min(fetches.len());
+    let crew = Crew {
+        store,
+        origin,
+        job,
+        progress,
+        queue: Mutex::new(fetches.into()),
+        staged: Mutex::new(job.layers.iter().map(|_| None).collect()),
+        failure: Mutex::new(None),
+        stop: AtomicBool::new(false),
+    };
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| crew.work());
+        }
+    });
+    // The rights go only now, after the commit: whoever waits for them finds the layers.
+    let (staged, _rights) = crew.outcome()?;
+    commit(store, job, staged, progress)
+}
+
+/// Takes the right to fetch each missing blob; waits for other processes where it must.
+fn rights(store: &Store, job: &Job, progress: &dyn Progress) -> Result<Vec<Fetch>> {
+    let mut wanted: BTreeMap<&Digest, Vec<usize>> = BTreeMap::new();
+    for (place, layer) in job.layers.iter().enumerate() {
+        if store.has_layer(&job.chain[place]) {
+            progress.present(layer);
+        } else {
+            wanted.entry(&layer.digest).or_default().push(place);
+        }
+    }
+    let mut fetches = Vec::new();
+    for (blob, mut places) in wanted {
+        let ingest = right(store, blob, progress)?;
+        places.retain(|place| {
+            let here = store.has_layer(&job.chain[*place]);
+            if here {
+                progress.present(&job.layers[*place]);
+            }
+            !here
+        });
+        if !places.is_empty() {
+            fetches.push(Fetch { ingest, places });
+        }
+    }
+    fetches.sort_by_key(|fetch| fetch.places.first().copied());
+    Ok(fetches)
+}
+
+fn right(store: &Store, blob: &Digest, progress: &dyn Progress) -> Result<Ingest> {
+    if let Some(ingest) = store.ingest(blob, Patience::Try)? {
+        return Ok(ingest);
+    }
+    progress.note(&format!(
+        "layer {} is being fetched by another ucr; waiting",
+        blob.short()
+    ));
+    store
+        .ingest(blob, Patience::Wait)?
+        .context("a right that is waited for is had")
+}
+
+/// What the workers of one pull share.
+struct Crew<'a> {
+    store: &'a Store,
+    origin: &'a dyn Origin,
+    job: &'a Job<'a>,
+    progress: &'a dyn Progress,
+    queue: Mutex<VecDeque<Fetch>>,
+    staged: Mutex<Vec<Option<(Staged, Option<Ingest>)>>>,
+    failure: Mutex<Option<Error>>,
+    stop: AtomicBool,
+}
+
+impl Crew<'_> {
+    fn work(&self) {
+        while !self.stop.load(Ordering::Relaxed) {
+            let Some(fetch) = lock(&self.queue).pop_front() else {
+                return;
+            };
+            if let Err(error) = self.layer(fetch) {
+                // The first failure is the cause; those after it are mostly "stopped".
+                lock(&self.failure).get_or_insert(error);
+                self.stop.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn layer(&self, mut fetch: Fetch) -> Result<()> {
+        let [first, others @ ..] = fetch.places.as_slice() else {
+            return Ok(());
+        };
+        let layer = &self.job.layers[*first];
+        self.progress.started(layer);
+        let spool = layer.size >= SPOOL_FROM || !others.is_empty();
+        let staged = self
+            .from_origin(*first, &mut fetch.ingest, spool)
+            .with_context(|| format!("layer {}", layer.digest))?;
+        let mut done = vec![(*first, staged)];
+        for place in others {
+            let staged = self.unpack(*place, fetch.ingest.partial()?)?;
+            done.push((*place, staged));
+        }
+        self.progress.finished(layer);
+        let mut right = Some(fetch.ingest);
+        let mut staged = lock(&self.staged);
+        for (place, layer) in done {
+            staged[place] = Some((layer, right.take()));
+        }
+        Ok(())
+    }
+
+    /// Unpacks what an earlier try left and then the rest from the origin.
+    fn from_origin(&self, place: usize, ingest: &mut Ingest, spool: bool) -> Result<Staged> {
+        let layer = &self.job.layers[place];
+        let here = ingest.resumable()?;
+        let here = if spool && here <= layer.size { here } else { 0 };
+        let kept = ingest.partial()?;
+        if here == 0 {
+            kept.set_len(0)?;
+        }
+        self.progress.advanced(layer, here);
+        let rest: Box<dyn Read> = if here == layer.size && here > 0 {
+            Box::new(io::empty())
+        } else {
+            Box::new(self.origin.blob(layer, here)?)
+        };
+        let spool = if spool { Some(append_to(&kept)?) } else { None };
+        let watched = Watched {
+            rest,
+            spool,
+            layer,
+            crew: self,
+        };
+        let result = self.unpack(place, kept.take(here).chain(watched));
+        if let Err(error) = &result
+            && matches!(
+                kind(error),
+                Kind::Network | Kind::Interrupted | Kind::NoSpace
+            )
+            && layer.size >= SPOOL_FROM
+        {
+            ingest.keep_partial();
+        }
+        result
+    }
+
+    fn unpack(&self, place: usize, blob: impl Read) -> Result<Staged> {
+        let layer = &self.job.layers[place];
+        let staging = self.store.stage()?;
+        let expect = Expect {
+            blob: &layer.digest,
+            size: layer.size,
+            diff_id: &self.job.diff_ids[place],
+        };
+        let unpacked = unpack(blob, &expect, staging.root(), self.job.limits)?;
+        for warning in &unpacked.warnings {
+            self.progress
+                .note(&format!("layer {}: {warning}", layer.digest.short()));
+        }
+        Ok(Staged { staging, unpacked })
+    }
+
+    fn outcome(self) -> Result<(Vec<Option<Staged>>, Vec<Option<Ingest>>)> {
+        if let Some(error) = into_inner(self.failure) {
+            return Err(error);
+        }
+        let pairs = into_inner(self.staged).into_iter().map(|pair| match pair {
+            Some((staged, right)) => (Some(staged), right),
+            None => (None, None),
+        });
+        Ok(pairs.unzip())
+    }
+}
+
+/// A panic of another worker has already decided the pull's fate; the data is still sound.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn into_inner<T>(mutex: Mutex<T>) -> T {
+    mutex
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn append_to(file: &File) -> io::Result<File> {
+    use std::io::{Seek, SeekFrom};
+    // One open file has one position, which reading the kept part moves; writing needs its own.
+    let mut own = File::options()
+        .append(true)
+        .open(crate::sys::mount::proc_path(file.as_fd()))?;
+    own.seek(SeekFrom::End(0))?;
+    Ok(own)
+}
+
+/// Bytes on their way from the origin: counted, kept if the layer is large, stopped when another
+/// layer has failed.
+struct Watched<'a> {
+    rest: Box<dyn Read + 'a>,
+    spool: Option<File>,
+    layer: &'a Descriptor,
+    crew: &'a Crew<'a>,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.crew.stop.load(Ordering::Relaxed) {
+            return Err(io::Error::other("stopped, because another layer failed"));
+        }
+        let read = self.rest.read(buffer)?;
+        if let Some(spool) = &mut self.spool {
+            spool.write_all(&buffer[..read])?;
+        }
+        self.crew.progress.advanced(self.layer, read as u64);
+        Ok(read)
+    }
+}
+
+/// Puts the staged layers on their parents, makes everything durable at once, and names them.
+fn commit(
+    store: &Store,
+    job: &Job,
+    staged: Vec<Option<Staged>>,
+    progress: &dyn Progress,
+) -> Result<()> {
+    if staged.iter().all(Option::is_none) {
+        return Ok(());
+    }
+    let mut parents = Vec::new();
+    let mut ready = Vec::new();
+    for (place, staged) in staged.into_iter().enumerate() {
+        let chain = &job.chain[place];
+        let Some(Staged { staging, unpacked }) = staged else {
+            parents.insert(0, store.open_layer(chain)?);
+            continue;
+        };
+        let record = LayerRecord {
+            diff_id: job.diff_ids[place].clone(),
+            parent: place.checked_sub(1).map(|below| job.chain[below].clone()),
+            blob: job.layers[place].digest.clone(),
+            unpacked_size: unpacked.bytes,
+            entries: unpacked.entries,
+        };
+        let warnings = settle(unpacked, staging.root(), &parents)
+            .with_context(|| format!("layer {}", record.blob))?;
+        for warning in warnings {
+            progress.note(&format!("layer {}: {warning}", record.blob.short()));
+        }
+        staging.describe(&record)?;
+        parents.insert(0, staging.reopen()?);
+        ready.push((chain, staging));
+    }
+    store.sync()?;
+    for (chain, staging) in ready {
+        store.commit_layer(staging, chain)?;
+    }
+    store.sync_layers()
+}

@@ -1,0 +1,279 @@
+//! VERB 1: reference → image in the store.
+//!
+//! Resolve the name to a manifest, choose the platform, read the configuration, then fetch and
+//! unpack the missing layers, several at once, each into a staging directory of its own (design
+//! D4). When all are there they are settled on their parents in order, synced once, named in
+//! order, and last of all the image's name is written. Until then nobody sees anything; after a
+//! `kill -9` the next command sweeps what was staged.
+
+mod fetch;
+mod origin;
+mod progress;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+
+use crate::error::{Fault, Kind, kind};
+use crate::image::{
+    ChainId, Descriptor, Digest, Document, ImageConfig, Manifest, Platform, Raw, chain_ids,
+    choose_platform, is_layer,
+};
+use crate::layer::Limits;
+use crate::registry;
+use crate::source::ImageName;
+use crate::store::{ImageRecord, Store};
+
+pub use origin::Origin;
+pub use progress::{Progress, Quiet};
+
+/// Deepest nesting of indexes that is followed.
+const MAX_INDEX_DEPTH: usize = 3;
+
+/// When to look at the origin although the image may be here already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// Ask for the manifest every time; fetch what is missing.
+    Always,
+    /// Only if the image is not here.
+    Missing,
+    /// Fetch if the origin has another one; use what is here if the origin cannot be reached.
+    Newer,
+    /// Never; the image must be here.
+    Never,
+}
+
+/// What to pull, and how.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// The image.
+    pub name: &'a ImageName,
+    /// The platform to choose.
+    pub platform: &'a Platform,
+    /// When to ask the origin.
+    pub policy: Policy,
+    /// What a layer may contain at most.
+    pub limits: &'a Limits,
+    /// How to talk to registries. Taken only when one is asked.
+    pub registry: &'a dyn Fn() -> Result<registry::Options>,
+}
+
+/// An image that is completely in the store.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// What its name stands for.
+    pub record: ImageRecord,
+    /// Its configuration.
+    pub config: ImageConfig,
+    /// Its layers, bottom first.
+    pub layers: Vec<ChainId>,
+}
+
+/// Pulls an image, or finds it in the store if the policy allows. Idempotent; concurrent pulls of
+/// one image fetch every layer once.
+pub fn pull(store: &Store, request: &Request, progress: &dyn Progress) -> Result<Image> {
+    let found = local(store, request.name, request.platform)?;
+    let image = match (request.policy, found) {
+        (Policy::Missing | Policy::Never, Some(image)) if !is_volatile(request) => {
+            return Ok(image);
+        }
+        (Policy::Never, _) => return Err(not_here(request.name)),
+        (Policy::Newer, Some(image)) => newer(store, request, progress, image),
+        (Policy::Missing, Some(image)) => newer(store, request, progress, image),
+        (_, _) => from_origin(store, request, progress),
+    };
+    image.with_context(|| format!("pull {}", request.name))
+}
+
+/// Whether the name may mean something else each time, at no cost to look: a file of this machine.
+fn is_volatile(request: &Request) -> bool {
+    request.policy == Policy::Missing && !matches!(request.name, ImageName::Registry(_))
+}
+
+fn not_here(name: &ImageName) -> anyhow::Error {
+    Fault::new(Kind::NotFound, format!("image {name} is not in the store"))
+        .hint("pull it, or choose another --policy")
+        .into()
+}
+
+/// The image as it is in the store, if it is there completely and for this platform. No network.
+pub fn local(store: &Store, name: &ImageName, platform: &Platform) -> Result<Option<Image>> {
+    let Some(record) = store.image(&name.to_string())? else {
+        return Ok(None);
+    };
+    if platform.rank(&record.platform).is_none() {
+        return Ok(None);
+    }
+    open(store, record)
+}
+
+/// Completes a record to an image; `None` if something of it is missing.
+pub fn open(store: &Store, record: ImageRecord) -> Result<Option<Image>> {
+    if !store.has_blob(&record.config) || !store.has_blob(&record.manifest) {
+        return Ok(None);
+    }
+    let config = ImageConfig::parse(store.blob(&record.config)?.bytes())?;
+    let layers = chain_ids(&config.diff_ids);
+    let complete = layers.iter().all(|chain| store.has_layer(chain));
+    Ok(complete.then_some(Image {
+        record,
+        config,
+        layers,
+    }))
+}
+
+fn newer(store: &Store, request: &Request, progress: &dyn Progress, image: Image) -> Result<Image> {
+    match from_origin(store, request, progress) {
+        Err(error) if matches!(kind(&error), Kind::Network | Kind::NotFound | Kind::Kernel) => {
+            progress.note(&format!(
+                "{} cannot be asked, so the image of the store is used: {}",
+                request.name,
+                crate::error::render(&error)
+            ));
+            Ok(image)
+        }
+        result => result,
+    }
+}
+
+/// What the origin says an image is, before any layer is fetched.
+struct Resolved {
+    index: Option<Raw>,
+    manifest_raw: Raw,
+    manifest: Manifest,
+    config_raw: Raw,
+    config: ImageConfig,
+}
+
+fn from_origin(store: &Store, request: &Request, progress: &dyn Progress) -> Result<Image> {
+    store.heal();
+    let origin = origin::open(request.name, request.registry)?;
+    let resolved = resolve(&*origin, store, request.platform)?;
+    let layers = chain_ids(&resolved.config.diff_ids);
+    // From here on a prune waits for us.
+    let _shared = store.lock_shared()?;
+    let job = fetch::Job {
+        layers: &resolved.manifest.layers,
+        diff_ids: &resolved.config.diff_ids,
+        chain: &layers,
+        limits: request.limits,
+    };
+    fetch::fetch(store, &*origin, &job, progress)?;
+    for raw in resolved
+        .index
+        .iter()
+        .chain([&resolved.config_raw, &resolved.manifest_raw])
+    {
+        store.put_blob(raw)?;
+    }
+    let record = record(request, &*origin, &resolved);
+    store.set_image(&record)?;
+    Ok(Image {
+        record,
+        config: resolved.config,
+        layers,
+    })
+}
+
+fn record(request: &Request, origin: &dyn Origin, resolved: &Resolved) -> ImageRecord {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs());
+    ImageRecord {
+        name: request.name.to_string(),
+        index: resolved.index.as_ref().map(|raw| raw.digest().clone()),
+        manifest: resolved.manifest_raw.digest().clone(),
+        config: resolved.config_raw.digest().clone(),
+        platform: resolved.config.platform.clone(),
+        source: origin.describe(),
+        size: resolved
+            .manifest
+            .layers
+            .iter()
+            .map(|layer| layer.size)
+            .sum(),
+        pulled_at: now,
+    }
+}
+
+fn resolve(origin: &dyn Origin, store: &Store, platform: &Platform) -> Result<Resolved> {
+    let (index, manifest_raw, manifest) = narrow(origin, origin.top()?, platform)?;
+    let config_raw = configuration(origin, store, &manifest.config)?;
+    let config = ImageConfig::parse(config_raw.bytes())?;
+    check_platform(&config.platform, platform)?;
+    check_layers(&manifest, &config.diff_ids)?;
+    Ok(Resolved {
+        index,
+        manifest_raw,
+        manifest,
+        config_raw,
+        config,
+    })
+}
+
+/// Follows indexes down to the manifest for a platform; keeps the outermost index.
+fn narrow(
+    origin: &dyn Origin,
+    top: Raw,
+    platform: &Platform,
+) -> Result<(Option<Raw>, Raw, Manifest)> {
+    let mut outermost = None;
+    let mut raw = top;
+    for _ in 0..=MAX_INDEX_DEPTH {
+        match raw.parse()? {
+            Document::Image(manifest) => return Ok((outermost, raw, manifest)),
+            Document::Index(index) => {
+                let next = choose_platform(&index, platform)?.digest.clone();
+                let below = origin.document(&next)?;
+                outermost.get_or_insert(raw);
+                raw = below;
+            }
+        }
+    }
+    let message = format!("indexes are nested more than {MAX_INDEX_DEPTH} deep");
+    Err(Fault::new(Kind::Registry, message).into())
+}
+
+fn configuration(origin: &dyn Origin, store: &Store, config: &Descriptor) -> Result<Raw> {
+    if store.has_blob(&config.digest) {
+        return store.blob(&config.digest);
+    }
+    let bytes = origin.small_blob(config).context("image configuration")?;
+    Raw::verified(bytes, None, &config.digest).context("image configuration")
+}
+
+/// Without an index an image has one platform, and it must be the wanted one: it would be stored,
+/// started, and fail there. The variant is left to the kernel.
+fn check_platform(found: &Platform, wanted: &Platform) -> Result<()> {
+    if found.os() == wanted.os() && found.architecture() == wanted.architecture() {
+        return Ok(());
+    }
+    Err(Fault::new(
+        Kind::Platform,
+        format!("the image is for {found}, not for {wanted}"),
+    )
+    .hint(format!("pull it all the same with --platform {found}"))
+    .into())
+}
+
+fn check_layers(manifest: &Manifest, diff_ids: &[Digest]) -> Result<()> {
+    if manifest.layers.len() != diff_ids.len() {
+        let (layers, ids) = (manifest.layers.len(), diff_ids.len());
+        let message = format!("the manifest has {layers} layers, the configuration {ids} diff IDs");
+        return Err(Fault::new(Kind::Integrity, message).into());
+    }
+    match manifest
+        .layers
+        .iter()
+        .find(|layer| !is_layer(&layer.media_type))
+    {
+        None => Ok(()),
+        Some(layer) => {
+            let message = format!(
+                "layer {}: unknown media type {}",
+                layer.digest, layer.media_type
+            );
+            Err(Fault::new(Kind::Unsupported, message).into())
+        }
+    }
+}

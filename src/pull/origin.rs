@@ -1,0 +1,97 @@
+//! Where an image comes from, seen from the pull: registries and files answer the same questions.
+
+use std::io::Read;
+
+use anyhow::Result;
+
+use crate::image::{Descriptor, Digest, Raw};
+use crate::registry::{Options, Registry};
+use crate::source::{ImageName, LocalImage};
+
+/// A place that has one image.
+pub trait Origin: Sync {
+    /// The place, for people and for `inspect`.
+    fn describe(&self) -> String;
+    /// The manifest or index that the name stands for.
+    fn top(&self) -> Result<Raw>;
+    /// A manifest or index by digest, verified.
+    fn document(&self, digest: &Digest) -> Result<Raw>;
+    /// A small blob, verified.
+    fn small_blob(&self, descriptor: &Descriptor) -> Result<Vec<u8>>;
+    /// A layer's bytes from an offset on, not verified.
+    fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<Box<dyn Read + Send>>;
+}
+
+/// Opens the place that a name says.
+pub(super) fn open(
+    name: &ImageName,
+    registry: &dyn Fn() -> Result<Options>,
+) -> Result<Box<dyn Origin>> {
+    match (name, LocalImage::open(name)?) {
+        (_, Some(image)) => Ok(Box::new(Local {
+            name: name.to_string(),
+            image,
+        })),
+        (ImageName::Registry(reference), None) => Ok(Box::new(Remote {
+            registry: Registry::connect(reference, registry()?)?,
+            locator: reference.locator(),
+        })),
+        (_, None) => unreachable!("only a registry's image is not a local one"),
+    }
+}
+
+struct Remote {
+    registry: Registry,
+    locator: String,
+}
+
+impl Origin for Remote {
+    fn describe(&self) -> String {
+        self.registry.describe()
+    }
+
+    fn top(&self) -> Result<Raw> {
+        self.registry.manifest(&self.locator)
+    }
+
+    fn document(&self, digest: &Digest) -> Result<Raw> {
+        self.registry.manifest(&digest.to_string())
+    }
+
+    fn small_blob(&self, descriptor: &Descriptor) -> Result<Vec<u8>> {
+        self.registry
+            .small_blob(descriptor, crate::image::MAX_MANIFEST_BYTES)
+    }
+
+    fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<Box<dyn Read + Send>> {
+        Ok(Box::new(self.registry.blob(descriptor, offset)?))
+    }
+}
+
+/// A file of this machine under the name it was given.
+struct Local {
+    name: String,
+    image: LocalImage,
+}
+
+impl Origin for Local {
+    fn describe(&self) -> String {
+        self.name.clone()
+    }
+
+    fn top(&self) -> Result<Raw> {
+        self.image.top()
+    }
+
+    fn document(&self, digest: &Digest) -> Result<Raw> {
+        self.image.document(digest)
+    }
+
+    fn small_blob(&self, descriptor: &Descriptor) -> Result<Vec<u8>> {
+        self.image.small_blob(descriptor)
+    }
+
+    fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<Box<dyn Read + Send>> {
+        self.image.blob(descriptor, offset)
+    }
+}

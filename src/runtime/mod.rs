@@ -1,0 +1,6 @@
+//! VERB 3: container description → process → exit.
+
+pub mod native;
+mod record;
+
+pub use record::{ContainerRecord, Published, State};

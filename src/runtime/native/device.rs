@@ -1,0 +1,40 @@
+//! The content of a fresh `/dev`: six devices, five links, three directories, and nothing of the
+//! host's or the image's.
+
+use std::os::fd::BorrowedFd;
+
+use anyhow::{Context, Result};
+use rustix::fs::{FileType, Mode, makedev, mkdirat, mknodat, symlinkat};
+
+use crate::spec::defaults::{DEVICE_LINKS, DEVICES};
+
+/// Fills a detached tmpfs.
+pub(super) fn fill(dev: BorrowedFd) -> Result<()> {
+    // mknod's mode is subject to the umask.
+    let before = rustix::process::umask(Mode::empty());
+    let filled = fill_unmasked(dev);
+    rustix::process::umask(before);
+    filled
+}
+
+fn fill_unmasked(dev: BorrowedFd) -> Result<()> {
+    let everybody = Mode::from_raw_mode(0o666);
+    for (name, major, minor) in DEVICES {
+        mknodat(
+            dev,
+            name,
+            FileType::CharacterDevice,
+            everybody,
+            makedev(major, minor),
+        )
+        .with_context(|| format!("make /dev/{name}"))?;
+    }
+    for (name, target) in DEVICE_LINKS {
+        symlinkat(target, dev, name).with_context(|| format!("link /dev/{name}"))?;
+    }
+    for name in ["pts", "shm", "mqueue"] {
+        mkdirat(dev, name, Mode::from_raw_mode(0o755))
+            .with_context(|| format!("make /dev/{name}"))?;
+    }
+    Ok(())
+}

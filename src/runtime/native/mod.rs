@@ -1,0 +1,128 @@
+//! The native runtime: namespaces, an overlay, and the image's command in them.
+//!
+//! ```text
+//! ucr run ──clone3──► stage (pid 1 in there): mounts, identity ──exec──► the command
+//!    │                                                          └──exec──► ucr-init ──fork──► the command
+//!    └─ monitor: waits by pidfd, forwards signals, moves terminal bytes, cleans up
+//! ```
+//!
+//! The parent is single-threaded when it clones. The stage reports over a socket that exec closes:
+//! an error, the terminal's other end, or, by closing, success. All mounts live in the container's
+//! mount namespace, so nothing is left of them when it ends, however it ends.
+
+mod command;
+mod device;
+mod monitor;
+mod plan;
+pub mod reaper;
+mod rootfs;
+mod stage;
+mod status;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+
+use crate::error::{Fault, Kind};
+use crate::pull::Image;
+use crate::runtime::{ContainerRecord, Published, State};
+use crate::spec::ContainerSpec;
+use crate::store::{ContainerDir, Store};
+use crate::sys;
+use crate::sys::process::{Exit, Namespaces};
+
+use monitor::Monitor;
+pub use plan::{HostFacts, Plan, plan};
+use stage::Stage;
+
+/// Everything but the network and the users is the container's own.
+const NAMESPACES: Namespaces = Namespaces {
+    mount: true,
+    pid: true,
+    ipc: true,
+    uts: true,
+    cgroup: true,
+};
+
+/// Where containers run.
+#[derive(Debug)]
+pub struct Native<'a> {
+    /// Holds the layers.
+    pub store: &'a Store,
+    /// Holds the records.
+    pub state: &'a State,
+}
+
+impl Native<'_> {
+    /// Runs a container to its end and removes it. Fails before anything is started if the
+    /// description makes no sense; with [`Kind::NoCommand`] or [`Kind::NotExecutable`] if the
+    /// command cannot be executed.
+    pub fn run(&self, image: &Image, spec: &ContainerSpec) -> Result<Exit> {
+        if !sys::is_root() {
+            return Err(
+                Fault::new(Kind::Unsupported, "running containers needs root")
+                    .hint("run ucr as root")
+                    .into(),
+            );
+        }
+        let plan = plan(spec, &image.config, &HostFacts::read()?)?;
+        let id = sys::random_name()?;
+        let directory = self.prepare(&id, image)?;
+        let monitor = Monitor::prepare(&plan)?;
+        let (ours, theirs) = status::channel()?;
+        let parent = sys::process::handle_of_self()?;
+        let stage = Stage {
+            store: self.store,
+            layers: &image.layers,
+            plan: &plan,
+            directory: &directory,
+        };
+        if !sys::process::is_single_threaded()? {
+            return Err(Fault::new(Kind::Kernel, "internal: more than one thread at clone").into());
+        }
+        let child = sys::process::spawn(NAMESPACES, move || stage.run(&theirs, &parent))
+            .context("make namespaces")?;
+        let publish = || {
+            let pid = child.pid().as_raw_nonzero().get();
+            self.publish(ContainerRecord {
+                id,
+                image: image.record.name.clone(),
+                manifest: image.record.manifest.clone(),
+                pid,
+                argv: plan.process.argv.clone(),
+                started_at: now(),
+                store: self.store.root().to_owned(),
+                spec: spec.clone(),
+            })
+        };
+        monitor.attend(&child, ours, publish)
+    }
+
+    fn publish(&self, record: ContainerRecord) -> Result<Published> {
+        self.state.publish(&record)
+    }
+
+    fn prepare(&self, id: &str, image: &Image) -> Result<ContainerDir> {
+        self.store.heal();
+        // Between this lock and the lease a prune cannot take the layers away.
+        let _shared = self.store.lock_shared()?;
+        if let Some(missing) = image
+            .layers
+            .iter()
+            .find(|chain| !self.store.has_layer(chain))
+        {
+            return Err(
+                Fault::new(Kind::Store, format!("layer {missing} was pruned"))
+                    .hint("pull the image again")
+                    .into(),
+            );
+        }
+        self.store.create_container(id, &image.layers)
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs())
+}

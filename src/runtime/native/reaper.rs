@@ -1,0 +1,103 @@
+//! The built-in init (`--init`): pid 1 of a container, whose child is the command. It passes
+//! signals on, reaps what is orphaned, and ends as the command ends.
+//!
+//! This is ucr's own program, executed from a read-only handle inside the container with the
+//! container's identity: it trusts nothing but its arguments, opens nothing, and hides its memory.
+
+use std::os::fd::AsFd;
+
+use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
+
+use super::command::{INIT_NAME, execute};
+use super::status::Reporter;
+use crate::exit;
+use crate::sys::process::{Exit, Namespaces, adopt, become_undumpable, spawn};
+use crate::sys::signal::{Inbox, is_forwarded, reset};
+use crate::sys::tty;
+
+/// Whether this program was started as the init. `arguments` include the program's name.
+pub fn is_wanted(arguments: &[String]) -> bool {
+    arguments.first().is_some_and(|name| name == INIT_NAME)
+}
+
+/// Runs as pid 1; the result is the program's exit code.
+pub fn run(arguments: &[String]) -> u8 {
+    match init(arguments) {
+        Ok(exit) => exit.code(),
+        Err(_) => exit::FAULT,
+    }
+}
+
+fn init(arguments: &[String]) -> Result<Exit> {
+    become_undumpable()?;
+    let [_, channel, argv @ ..] = arguments else {
+        anyhow::bail!("no channel")
+    };
+    let reporter = Reporter::from_fd(adopt(channel.parse()?)?);
+    let env: Vec<String> = std::env::vars_os()
+        .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
+        .collect();
+    let inbox = Inbox::open()?;
+    let child = spawn(Namespaces::default(), move || {
+        let Err(error) = start(argv, &env);
+        reporter.failed(&error);
+        exit::code(&Err(error))
+    })
+    .context("start the command")?;
+    attend(child.pid(), &inbox)
+}
+
+/// The command gets a process group of its own, in front of the terminal if there is one.
+fn start(argv: &[String], env: &[String]) -> Result<std::convert::Infallible> {
+    rustix::process::setpgid(None, None)?;
+    let stdin = std::io::stdin();
+    if tty::is_terminal(stdin.as_fd()) {
+        // SIGTTOU is still blocked, so this cannot stop us.
+        let _ = rustix::termios::tcsetpgrp(stdin.as_fd(), rustix::process::getpid());
+    }
+    reset()?;
+    execute(argv, env, None)
+}
+
+fn attend(command: Pid, inbox: &Inbox) -> Result<Exit> {
+    use rustix::event::{PollFd, PollFlags, poll};
+    loop {
+        match poll(&mut [PollFd::new(inbox, PollFlags::IN)], None) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => (),
+            Err(error) => return Err(error.into()),
+        }
+        while let Some(number) = inbox.next()? {
+            if let Some(signal) = Signal::from_named_raw(number).filter(|_| is_forwarded(number)) {
+                // It may be gone already; its end is reaped below.
+                let _ = kill_process(command, signal);
+            }
+        }
+        if let Some(exit) = reap(command)? {
+            return Ok(exit);
+        }
+    }
+}
+
+/// Reaps everything that has ended; the command's end ends us.
+fn reap(command: Pid) -> Result<Option<Exit>> {
+    let mut ended = None;
+    loop {
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some((pid, status))) if pid == command => ended = exit_of(status),
+            Ok(Some(_)) => (),
+            Ok(None) | Err(rustix::io::Errno::CHILD) => return Ok(ended),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn exit_of(status: WaitStatus) -> Option<Exit> {
+    let low = |number: i32| u8::try_from(number & 0xff).unwrap_or(u8::MAX);
+    let code = status.exit_status().map(|code| Exit::Code(low(code)));
+    code.or_else(|| {
+        status
+            .terminating_signal()
+            .map(|signal| Exit::Signal(low(signal)))
+    })
+}

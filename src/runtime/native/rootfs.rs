@@ -1,0 +1,259 @@
+//! The container's root filesystem, as the stage builds it: the overlay, fresh kernel filesystems,
+//! the host's files that were asked for, and what is hidden. Every place inside the image is
+//! reached by handle; the image may hold any symbolic link anywhere.
+
+use std::fs::{self, DirBuilder};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, mkdirat, openat};
+
+use super::device;
+use super::stage::Stage;
+use crate::error::{Fault, Kind};
+use crate::provision::{Writable, inherit_root, mount_layers};
+use crate::spec::Mount;
+use crate::spec::defaults::{FILESYSTEMS, Filesystem, MASKED_PATHS, READ_ONLY_PATHS};
+use crate::sys::mount::{self, Restrict};
+use crate::sys::root::Root;
+
+/// A finished root filesystem, not entered yet.
+#[derive(Debug)]
+pub(super) struct Rootfs {
+    pub(super) root: Root,
+    /// Our own tmpfs, whatever the image has in its place.
+    dev: OwnedFd,
+    pub(super) devpts: OwnedFd,
+}
+
+impl Rootfs {
+    /// Opens a device of the fresh `/dev`.
+    pub(super) fn open_device(&self, name: &str) -> Result<OwnedFd> {
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(openat(&self.dev, name, flags, Mode::empty())?)
+    }
+
+    /// Shows the container's terminal as `/dev/console`.
+    pub(super) fn show_console(&self, terminal: BorrowedFd) -> Result<()> {
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let target = openat(&self.dev, "console", flags, Mode::from_raw_mode(0o620))?;
+        let tree = mount::clone_handle(terminal).context("show /dev/console")?;
+        mount::attach(tree.as_fd(), target.as_fd()).context("show /dev/console")
+    }
+}
+
+/// Builds it below the container's private directory.
+pub(super) fn build(stage: &Stage) -> Result<Rootfs> {
+    let root = overlay(stage)?;
+    // The host's trees are taken before anything of the image is looked at.
+    let volumes = stage
+        .plan
+        .mounts
+        .iter()
+        .map(volume)
+        .collect::<Result<Vec<_>>>()?;
+    for filesystem in &FILESYSTEMS {
+        attach_filesystem(&root, filesystem)
+            .with_context(|| format!("mount {}", filesystem.target))?;
+    }
+    let dev = open_own(&root, "/dev")?;
+    let devpts = open_own(&root, "/dev/pts")?;
+    own_files(stage, &root)?;
+    for (mount, (tree, is_directory)) in stage.plan.mounts.iter().zip(volumes) {
+        attach_volume(&root, mount, tree.as_fd(), is_directory).with_context(|| {
+            format!(
+                "mount {} on {}",
+                mount.source.display(),
+                mount.target.display()
+            )
+        })?;
+    }
+    hide(&root, dev.as_fd())?;
+    Ok(Rootfs { root, dev, devpts })
+}
+
+fn overlay(stage: &Stage) -> Result<Root> {
+    let private = stage.directory.path();
+    if let Some(top) = stage.layers.last() {
+        inherit_root(stage.store, top, &private.join("upper"))?;
+    }
+    let merged = private.join("rootfs");
+    DirBuilder::new().mode(0o755).create(&merged)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let target = openat(CWD, &merged, flags, Mode::empty())?;
+    // Nobody sees this upper directory after the container's end, clean or not.
+    let writable = Writable {
+        directory: private,
+        volatile: true,
+    };
+    mount_layers(stage.store, stage.layers, &writable, target.as_fd())?;
+    // The handle above is of the directory below the mount.
+    Ok(Root::open(&merged)?)
+}
+
+/// A detached copy of what the host has at a volume's source, and whether it is a directory.
+fn volume(mount: &Mount) -> Result<(OwnedFd, bool)> {
+    let source = &mount.source;
+    let metadata = fs::metadata(source).map_err(|error| {
+        let message = format!("volume source {}: {error}", source.display());
+        Fault::new(Kind::Spec, message)
+            .hint("make it first; ucr does not make directories on the host")
+    })?;
+    let take = || -> Result<OwnedFd> {
+        let tree = mount::clone_tree(source)?;
+        let no_dev = !metadata.file_type().is_char_device();
+        let restrict = Restrict {
+            read_only: mount.read_only,
+            no_dev,
+            ..Restrict::default()
+        };
+        mount::restrict(tree.as_fd(), restrict, true)?;
+        Ok(tree)
+    };
+    let tree = take().with_context(|| format!("volume source {}", source.display()))?;
+    Ok((tree, metadata.is_dir()))
+}
+
+fn attach_volume(root: &Root, mount: &Mount, tree: BorrowedFd, is_directory: bool) -> Result<()> {
+    let target = if is_directory {
+        root.create_dir_all(&mount.target, 0o755)?
+    } else {
+        root.create_file(&mount.target, 0o644)?
+    };
+    Ok(mount::attach(tree, target.as_fd())?)
+}
+
+fn attach_filesystem(root: &Root, filesystem: &Filesystem) -> Result<()> {
+    let target = own_directory(root, filesystem.target)?;
+    let restrict = Restrict {
+        read_only: filesystem.read_only,
+        no_suid: true,
+        no_exec: filesystem.no_exec,
+        no_dev: filesystem.no_dev,
+    };
+    let tree = mount::filesystem(filesystem.kind, filesystem.options, restrict)?;
+    if filesystem.target == "/dev" {
+        // Filled before anybody can see it.
+        device::fill(tree.as_fd())?;
+    }
+    Ok(mount::attach(tree.as_fd(), target.as_fd())?)
+}
+
+/// The place of a kernel filesystem: a real directory, made if missing. A link would put it
+/// elsewhere, and what ucr later writes there too (CVE-2019-16884, CVE-2026-41579).
+fn own_directory(root: &Root, path: &str) -> Result<OwnedFd> {
+    let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let parent = if parent.is_empty() {
+        reopen(root.as_fd())?
+    } else {
+        open_own(root, parent)?
+    };
+    match mkdirat(&parent, name, Mode::from_raw_mode(0o755)) {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => (),
+        Err(error) => return Err(error.into()),
+    }
+    open_directory(parent.as_fd(), name).map_err(|error| refuse_link(error, path))
+}
+
+/// Opens a directory that only ucr's own mounts lead to.
+fn open_own(root: &Root, path: &str) -> Result<OwnedFd> {
+    let mut directory = reopen(root.as_fd())?;
+    for name in path.split('/').filter(|name| !name.is_empty()) {
+        directory =
+            open_directory(directory.as_fd(), name).map_err(|error| refuse_link(error, path))?;
+    }
+    Ok(directory)
+}
+
+fn reopen(directory: BorrowedFd) -> Result<OwnedFd> {
+    Ok(open_directory(directory, ".")?)
+}
+
+fn open_directory(parent: BorrowedFd, name: &str) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(parent, name, flags, Mode::empty())
+}
+
+fn refuse_link(error: rustix::io::Errno, path: &str) -> anyhow::Error {
+    match error {
+        rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP => {
+            Fault::new(Kind::Spec, format!("the image's {path} is not a directory")).into()
+        }
+        _ => std::io::Error::from(error).into(),
+    }
+}
+
+/// Writes ucr's own files outside the image and shows them inside.
+fn own_files(stage: &Stage, root: &Root) -> Result<()> {
+    for file in &stage.plan.files {
+        let what = || format!("mount {}", file.target.display());
+        let name = file.target.file_name().unwrap_or_default();
+        let outside = stage.directory.path().join(name);
+        fs::write(&outside, &file.content).with_context(what)?;
+        let tree = mount::clone_tree(&outside).with_context(what)?;
+        let target = root.create_file(&file.target, 0o644).with_context(what)?;
+        mount::attach(tree.as_fd(), target.as_fd()).with_context(what)?;
+    }
+    Ok(())
+}
+
+/// Masks and write-protects kernel files that exist here.
+fn hide(root: &Root, dev: BorrowedFd) -> Result<()> {
+    let nothing = Restrict {
+        read_only: true,
+        no_suid: true,
+        no_exec: true,
+        no_dev: true,
+    };
+    let empty = mount::filesystem(
+        "tmpfs",
+        &[("mode", Some("555")), ("size", Some("4k"))],
+        nothing,
+    )?;
+    let null = openat(
+        dev,
+        "null",
+        OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
+    for path in MASKED_PATHS {
+        let Some(target) = kernel_file(root, path)? else {
+            continue;
+        };
+        let is_directory = FileType::from_raw_mode(fstat(&target)?.st_mode) == FileType::Directory;
+        let cover = if is_directory {
+            empty.as_fd()
+        } else {
+            null.as_fd()
+        };
+        let tree = mount::clone_handle(cover).with_context(|| format!("mask {path}"))?;
+        mount::attach(tree.as_fd(), target.as_fd()).with_context(|| format!("mask {path}"))?;
+    }
+    for path in READ_ONLY_PATHS {
+        let Some(target) = kernel_file(root, path)? else {
+            continue;
+        };
+        let what = || format!("write-protect {path}");
+        let tree = mount::clone_handle(target.as_fd()).with_context(what)?;
+        let read_only = Restrict {
+            read_only: true,
+            no_suid: true,
+            no_exec: true,
+            no_dev: true,
+        };
+        mount::restrict(tree.as_fd(), read_only, true).with_context(what)?;
+        mount::attach(tree.as_fd(), target.as_fd()).with_context(what)?;
+    }
+    Ok(())
+}
+
+fn kernel_file(root: &Root, path: &str) -> Result<Option<OwnedFd>> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match root.resolve(Path::new(path), flags, Mode::empty()) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| path.to_owned()),
+    }
+}

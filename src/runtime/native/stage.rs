@@ -1,0 +1,150 @@
+//! The container's first process between clone and exec: pid 1 of its namespaces, root of the
+//! host, single-threaded, a copy of its parent. It builds the root filesystem while the host is
+//! still visible, moves into it, gives up what the command must not have, and becomes the command.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use anyhow::{Context, Error, Result};
+
+use super::command;
+use super::plan::Plan;
+use super::rootfs::{self, Rootfs};
+use super::status::Reporter;
+use crate::error::{Fault, Kind};
+use crate::exit;
+use crate::image::ChainId;
+use crate::spec::defaults::CAPABILITIES;
+use crate::spec::{Account, resolve_user};
+use crate::store::{ContainerDir, Store};
+use crate::sys::credential::{Identity, bound_capabilities, take_identity};
+use crate::sys::root::Root;
+use crate::sys::{mount, process, signal, tty};
+
+/// Largest `/etc/passwd` or `/etc/group` that is read, in bytes (CVE-2026-47262).
+const MAX_ACCOUNTS: u64 = 1 << 20;
+
+/// All that the stage needs to know.
+#[derive(Debug)]
+pub(super) struct Stage<'a> {
+    pub(super) store: &'a Store,
+    pub(super) layers: &'a [ChainId],
+    pub(super) plan: &'a Plan,
+    pub(super) directory: &'a ContainerDir,
+}
+
+impl Stage<'_> {
+    /// Becomes the command; returns an exit code only if that fails, after reporting why.
+    pub(super) fn run(&self, reporter: &Reporter, parent: &OwnedFd) -> u8 {
+        let error = match self.enter(reporter, parent.as_fd()) {
+            Ok(never) => match never {},
+            Err(error) => error,
+        };
+        reporter.failed(&error);
+        exit::FAULT
+    }
+
+    fn enter(&self, reporter: &Reporter, parent: BorrowedFd) -> Result<std::convert::Infallible> {
+        rustix::process::setsid()?;
+        mount::make_private(c"/").context("cut the mount namespace off")?;
+        let own = command::OwnProgram::find(self.plan.init)?;
+        let rootfs = rootfs::build(self)?;
+        let account = account(&rootfs.root, self.plan)?;
+        make_working_directory(&rootfs.root, &self.plan.process.working_dir, &account)?;
+        self.connect_streams(&rootfs, &account, reporter)?;
+        mount::enter_root(rootfs.root.as_fd()).context("enter the root filesystem")?;
+        drop(rootfs);
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+        enter_working_directory(&self.plan.process.working_dir)?;
+        give_up_privileges(&account)?;
+        signal::reset()?;
+        process::close_on_exec_from(3)?;
+        // After the last change of credentials, which would undo it.
+        process::die_with_parent()?;
+        if process::has_ended(parent)? {
+            return Err(Fault::new(Kind::Interrupted, "ucr is gone").into());
+        }
+        own.become_command(self.plan, &account, reporter)
+    }
+
+    fn connect_streams(
+        &self,
+        rootfs: &Rootfs,
+        account: &Account,
+        reporter: &Reporter,
+    ) -> Result<()> {
+        use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+        if !self.plan.tty {
+            if !self.plan.stdin {
+                dup2_stdin(rootfs.open_device("null")?)?;
+            }
+            return Ok(());
+        }
+        let pair = tty::open_pair(rootfs.devpts.as_fd()).context("open a terminal")?;
+        let owner = Some(rustix::fs::Uid::from_raw(account.uid));
+        rustix::fs::fchown(&pair.slave, owner, None)?;
+        rootfs.show_console(pair.slave.as_fd())?;
+        tty::take_control(pair.slave.as_fd()).context("take the terminal")?;
+        dup2_stdin(&pair.slave)?;
+        dup2_stdout(&pair.slave)?;
+        dup2_stderr(&pair.slave)?;
+        reporter.terminal(pair.master.as_fd())
+    }
+}
+
+fn account(root: &Root, plan: &Plan) -> Result<Account> {
+    let read = |path: &str| -> Result<String> {
+        let bytes = root
+            .read_small(Path::new(path), MAX_ACCOUNTS)
+            .with_context(|| format!("read the image's /{path}"))?;
+        Ok(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned())
+    };
+    resolve_user(
+        plan.process.user.as_deref(),
+        &read("etc/passwd")?,
+        &read("etc/group")?,
+    )
+}
+
+/// A missing working directory is made, as Docker does, and belongs to the user. All inside the
+/// root filesystem, whatever links the image has (GHSA-q6r4-3wmg-fwcq).
+fn make_working_directory(root: &Root, path: &str, account: &Account) -> Result<()> {
+    use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, chownat};
+    let path = Path::new(path);
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let what = || format!("working directory '{}'", path.display());
+    match root.resolve(path, flags, Mode::empty()) {
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => (),
+        Err(error) => return Err(error).with_context(what),
+    }
+    let made = root.create_dir_all(path, 0o755).with_context(what)?;
+    let (uid, gid) = (Uid::from_raw(account.uid), Gid::from_raw(account.gid));
+    chownat(made, "", Some(uid), Some(gid), AtFlags::EMPTY_PATH)
+        .map_err(std::io::Error::from)
+        .with_context(what)
+}
+
+/// Enters it and makes sure that it is inside: a leaked handle of the host's would show here
+/// (CVE-2024-21626).
+fn enter_working_directory(path: &str) -> Result<()> {
+    let what = || format!("working directory '{path}'");
+    rustix::process::chdir(path)
+        .map_err(std::io::Error::from)
+        .with_context(what)?;
+    match rustix::process::getcwd(Vec::new()) {
+        Ok(inside) if inside.to_bytes().starts_with(b"/") => Ok(()),
+        _ => Err(Error::new(Fault::new(Kind::Spec, "it is outside the container")).context(what())),
+    }
+}
+
+fn give_up_privileges(account: &Account) -> Result<()> {
+    bound_capabilities(&CAPABILITIES).context("drop capabilities")?;
+    process::no_new_privileges()?;
+    let identity = Identity {
+        uid: account.uid,
+        gid: account.gid,
+        groups: account.groups.clone(),
+    };
+    take_identity(&identity, &CAPABILITIES).context("become the container's user")
+}

@@ -1,0 +1,141 @@
+//! What the stage tells the monitor before the command is executed: its terminal, or why it
+//! failed. A clean end of the stream is the success of exec, which closes the stage's side.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use anyhow::{Context, Error, Result};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{self, Fault, Kind};
+
+/// Longest message, in bytes.
+const MAX_MESSAGE: usize = 16 << 10;
+
+/// The monitor's side.
+#[derive(Debug)]
+pub struct Listener(OwnedFd);
+
+/// The stage's side; exec closes it.
+#[derive(Debug)]
+pub struct Reporter(OwnedFd);
+
+/// What the stage has to say.
+#[derive(Debug)]
+pub enum Message {
+    /// The master end of the container's terminal.
+    Terminal(OwnedFd),
+    /// Why the command was not executed.
+    Failed(Error),
+    /// The command was executed, or the stage died.
+    Closed,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Report {
+    kind: String,
+    message: String,
+    hint: Option<String>,
+}
+
+/// A connected pair.
+pub fn channel() -> Result<(Listener, Reporter)> {
+    let (ours, theirs) = socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    Ok((Listener(ours), Reporter(theirs)))
+}
+
+impl Reporter {
+    /// Takes over the side that was kept open across exec for the built-in init.
+    pub fn from_fd(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+
+    /// Hands the terminal's master end over.
+    pub fn terminal(&self, master: BorrowedFd) -> Result<()> {
+        let fds = [master];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        ancillary.push(SendAncillaryMessage::ScmRights(&fds));
+        sendmsg(
+            &self.0,
+            &[IoSlice::new(b"terminal")],
+            &mut ancillary,
+            SendFlags::NOSIGNAL,
+        )?;
+        Ok(())
+    }
+
+    /// Says why the command is not executed. If the monitor is gone nobody wants to know.
+    pub fn failed(&self, error: &Error) {
+        let report = Report {
+            kind: error::kind(error).name().to_owned(),
+            message: error::render(error).chars().take(MAX_MESSAGE / 8).collect(),
+            hint: error::hint(error),
+        };
+        let bytes = serde_json::to_vec(&report).unwrap_or_default();
+        let mut none = SendAncillaryBuffer::default();
+        let _ = sendmsg(
+            &self.0,
+            &[IoSlice::new(&bytes)],
+            &mut none,
+            SendFlags::NOSIGNAL,
+        );
+    }
+}
+
+impl AsFd for Reporter {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Listener {
+    /// The next message; waits for it.
+    pub fn next(&self) -> Result<Message> {
+        let mut buffer = vec![0_u8; MAX_MESSAGE];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let flags = RecvFlags::CMSG_CLOEXEC;
+        let received = recvmsg(
+            &self.0,
+            &mut [IoSliceMut::new(&mut buffer)],
+            &mut ancillary,
+            flags,
+        )?;
+        if received.bytes == 0 {
+            return Ok(Message::Closed);
+        }
+        for message in ancillary.drain() {
+            if let RecvAncillaryMessage::ScmRights(mut fds) = message
+                && let Some(master) = fds.next()
+            {
+                return Ok(Message::Terminal(master));
+            }
+        }
+        let report: Report = serde_json::from_slice(&buffer[..received.bytes])
+            .context("internal: the container's first process sent no report")?;
+        let kind = Kind::from_name(&report.kind).unwrap_or(Kind::Kernel);
+        let fault = Fault::new(kind, report.message);
+        let fault = match report.hint {
+            Some(hint) => fault.hint(hint),
+            None => fault,
+        };
+        Ok(Message::Failed(fault.into()))
+    }
+}

@@ -1,0 +1,114 @@
+//! What is known of running containers: one small file each under the state directory, which a
+//! reboot clears. A record whose ucr is gone is stale and removed by the next command.
+
+use std::fs::{self, DirBuilder};
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::image::Digest;
+use crate::spec::ContainerSpec;
+use crate::store::Store;
+
+/// A container that was started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerRecord {
+    /// Twelve hex digits.
+    pub id: String,
+    /// The image's name.
+    pub image: String,
+    /// The image's manifest.
+    pub manifest: Digest,
+    /// The container's first process as the host sees it.
+    pub pid: i32,
+    /// What it executes.
+    pub argv: Vec<String>,
+    /// Seconds since 1970.
+    pub started_at: u64,
+    /// The store that holds its layers.
+    pub store: PathBuf,
+    /// What was asked for.
+    pub spec: ContainerSpec,
+}
+
+/// The directory of run-time state.
+#[derive(Clone, Debug)]
+pub struct State {
+    directory: PathBuf,
+}
+
+impl State {
+    /// Opens the state directory and makes it, 0700, if it is not there.
+    pub fn open(path: &Path) -> Result<Self> {
+        let directory = path.join("containers");
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&directory)
+            .with_context(|| format!("state directory {}", path.display()))?;
+        Ok(Self { directory })
+    }
+
+    fn path(&self, id: &str) -> PathBuf {
+        self.directory.join(format!("{id}.json"))
+    }
+
+    /// Publishes a record; it is removed again when the returned guard is dropped.
+    pub fn publish(&self, record: &ContainerRecord) -> Result<Published> {
+        let path = self.path(&record.id);
+        let temporary = self.directory.join(format!(".{}", record.id));
+        let write = || {
+            fs::write(&temporary, serde_json::to_vec_pretty(record)?)?;
+            fs::rename(&temporary, &path)
+        };
+        write().with_context(|| format!("write {}", path.display()))?;
+        Ok(Published { path })
+    }
+
+    /// The containers of a store that are running, oldest first. Records of dead ones go.
+    pub fn running(&self, store: &Store) -> Result<Vec<ContainerRecord>> {
+        let mut running = Vec::new();
+        for entry in fs::read_dir(&self.directory)? {
+            let path = entry?.path();
+            let Some(record) = read(&path)? else { continue };
+            if record.store != store.root() {
+                continue;
+            }
+            if store.container_is_live(&record.id) {
+                running.push(record);
+            } else {
+                let _ = fs::remove_file(&path);
+            }
+        }
+        running.sort_by(|a, b| (a.started_at, &a.id).cmp(&(b.started_at, &b.id)));
+        Ok(running)
+    }
+}
+
+/// A record, or `None` for temporary files and for what vanished or is of no use.
+fn read(path: &Path) -> Result<Option<ContainerRecord>> {
+    if path.extension().is_none_or(|extension| extension != "json") {
+        return Ok(None);
+    }
+    match fs::read(path) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("read {}", path.display())),
+    }
+}
+
+/// A published record.
+#[derive(Debug)]
+pub struct Published {
+    path: PathBuf,
+}
+
+impl Drop for Published {
+    fn drop(&mut self) {
+        // What stays is recognised as stale by its free lock.
+        let _ = fs::remove_file(&self.path);
+    }
+}
