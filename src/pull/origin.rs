@@ -33,6 +33,7 @@ pub(super) fn open(
             image,
         })),
         (ImageName::Registry(reference), None) => Ok(Box::new(Remote {
+            name: reference.registry().to_owned(),
             registry: Registry::connect(reference, registry()?)?,
             locator: reference.locator(),
         })),
@@ -41,13 +42,14 @@ pub(super) fn open(
 }
 
 struct Remote {
+    name: String,
     registry: Registry,
     locator: String,
 }
 
 impl Origin for Remote {
     fn describe(&self) -> String {
-        self.registry.describe()
+        self.name.clone()
     }
 
     fn top(&self) -> Result<Raw> {

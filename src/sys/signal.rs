@@ -80,10 +80,3 @@ fn reset_realtime() {
 pub fn is_forwarded(number: i32) -> bool {
     !matches!(number, libc::SIGCHLD | libc::SIGPIPE | libc::SIGURG)
 }
-
-/// Restores the default handling of a closed pipe: `ucr images | head` ends quietly.
-pub fn die_of_closed_pipe() -> io::Result<()> {
-    // SAFETY: the default disposition runs no code of ours.
-    unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }?;
-    Ok(())
-}

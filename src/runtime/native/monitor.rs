@@ -131,7 +131,7 @@ impl Monitor {
         loop {
             match poll(&mut fds, None) {
                 Err(rustix::io::Errno::INTR) => (),
-                result => break result?,
+                result => break drop(result?),
             };
         }
         let any =

@@ -1,0 +1,76 @@
+//! What every subcommand works with: where things are, and how to talk.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use super::{Format, Global, environment, output};
+use crate::runtime::State;
+use crate::store::Store;
+use crate::sys;
+
+/// Resolved global options.
+#[derive(Debug)]
+pub(super) struct Context {
+    global: Global,
+}
+
+impl Context {
+    pub(super) fn new(global: Global) -> Self {
+        Self { global }
+    }
+
+    /// Opens the store, and makes it if needed.
+    pub(super) fn store(&self) -> Result<Store> {
+        let default = || place("/var/lib/ucr", "XDG_DATA_HOME", ".local/share");
+        Store::open(&self.absolute(self.global.root.clone().map_or_else(default, Ok)?)?)
+    }
+
+    /// Opens the directory of run-time state, and makes it if needed.
+    pub(super) fn state(&self) -> Result<State> {
+        let default = || place("/run/ucr", "XDG_RUNTIME_DIR", ".local/state");
+        State::open(&self.absolute(self.global.state.clone().map_or_else(default, Ok)?)?)
+    }
+
+    /// The same path, from wherever it is used later.
+    pub(super) fn absolute(&self, path: PathBuf) -> Result<PathBuf> {
+        Ok(self.working_directory()?.join(path))
+    }
+
+    /// Where relative paths start.
+    pub(super) fn working_directory(&self) -> Result<PathBuf> {
+        std::env::current_dir().context("the working directory is gone")
+    }
+
+    /// Whether to print JSON; commands differ in what they do when not told.
+    pub(super) fn wants_json(&self, default: Format) -> bool {
+        self.global.format.unwrap_or(default) == Format::Json
+    }
+
+    /// Whether progress is unwanted.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.global.quiet
+    }
+
+    /// Whether remarks for the curious are wanted.
+    pub(super) fn is_verbose(&self) -> bool {
+        self.global.verbose > 0
+    }
+
+    /// Says something that only matters with `-v`.
+    pub(super) fn note(&self, text: &str) {
+        if self.is_verbose() {
+            output::remark("note", text);
+        }
+    }
+}
+
+fn place(root: &str, variable: &str, below_home: &str) -> Result<PathBuf> {
+    if sys::is_root() {
+        return Ok(root.into());
+    }
+    let base = environment::directory(variable)
+        .or_else(|| Some(environment::directory("HOME")?.join(below_home)))
+        .with_context(|| format!("neither ${variable} nor $HOME is set; say --root and --state"))?;
+    Ok(base.join(Path::new("ucr")))
+}

@@ -1,0 +1,30 @@
+//! The only place that reads environment variables on behalf of the command line.
+
+use std::env;
+use std::path::PathBuf;
+
+use crate::credentials::Environment;
+
+/// What credential look-up wants to know.
+pub(super) fn credentials() -> Environment {
+    let path = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    Environment {
+        registry_auth_file: path("REGISTRY_AUTH_FILE"),
+        docker_config: path("DOCKER_CONFIG"),
+        home: path("HOME"),
+        xdg_runtime_dir: path("XDG_RUNTIME_DIR"),
+        xdg_config_home: path("XDG_CONFIG_HOME"),
+        docker_auth_config: variable("DOCKER_AUTH_CONFIG").filter(|value| !value.is_empty()),
+        path: env::var_os("PATH"),
+    }
+}
+
+/// A directory named by a variable.
+pub(super) fn directory(name: &str) -> Option<PathBuf> {
+    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// A variable's value, if it is set and text.
+pub(super) fn variable(name: &str) -> Option<String> {
+    env::var(name).ok()
+}

@@ -1,0 +1,122 @@
+//! Words in, words out: the command line, one small file per subcommand.
+//!
+//! stdout is data, stderr is for people. Only [`main`] prints errors.
+
+mod context;
+mod environment;
+mod images;
+mod inspect;
+mod output;
+mod progress;
+mod provision;
+mod prune;
+mod ps;
+mod pull;
+mod rm;
+mod run;
+mod usage;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use crate::exit::{self, Outcome};
+use context::Context;
+
+/// Pull, provision and run container images without a daemon
+#[derive(Debug, Parser)]
+#[command(name = "ucr", version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(after_help = "Exit status: the container's own; 128+N if signal N killed it; 125 for any \
+                        fault of ucr's own; 126 if the command cannot be executed; 127 if it is \
+                        not found.")]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options that every subcommand takes.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
+struct Global {
+    /// Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]
+    #[arg(long, global = true, value_name = "DIR", env = "UCR_ROOT", hide_env_values = true)]
+    root: Option<PathBuf>,
+    /// Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]
+    #[arg(long, global = true, value_name = "DIR", env = "UCR_STATE", hide_env_values = true)]
+    state: Option<PathBuf>,
+    /// How results and errors are printed
+    #[arg(long, global = true, value_name = "FORM")]
+    format: Option<Format>,
+    /// Print no progress
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Say more on stderr: which credential is used, what is waited for
+    #[arg(long, short, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    verbose: u8,
+}
+
+/// Forms of output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Pull(pull::Pull),
+    Provision(provision::Provision),
+    Run(run::Run),
+    Inspect(inspect::Inspect),
+    Images(images::Images),
+    Ps(ps::Ps),
+    Rm(rm::Rm),
+    Prune(prune::Prune),
+}
+
+/// The command line as clap knows it, for man pages and completions.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Runs a command line, prints what went wrong, and returns the program's exit code.
+pub fn main(arguments: Vec<OsString>) -> u8 {
+    let matches = match command().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) => return usage::report(&error),
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => return usage::report(&error),
+    };
+    let format = cli.global.format;
+    let outcome = dispatch(cli);
+    if let Err(error) = &outcome {
+        // `ucr images | head`: the reader has seen enough.
+        if output::is_closed_pipe(error) {
+            return 0;
+        }
+        output::error(error, format == Some(Format::Json));
+    }
+    exit::code(&outcome)
+}
+
+fn dispatch(cli: Cli) -> Result<Outcome> {
+    let context = Context::new(cli.global);
+    match cli.command {
+        Command::Pull(pull) => pull.run(&context),
+        Command::Provision(provision) => provision.run(&context),
+        Command::Run(run) => run.run(&context),
+        Command::Inspect(inspect) => inspect.run(&context),
+        Command::Images(images) => images.run(&context),
+        Command::Ps(ps) => ps.run(&context),
+        Command::Rm(rm) => rm.run(&context),
+        Command::Prune(prune) => prune.run(&context),
+    }
+}

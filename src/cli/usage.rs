@@ -1,0 +1,61 @@
+//! clap's errors in ucr's words: one line, then a hint; exit code 125, because a container may well
+//! return clap's 2.
+
+use std::io::Write;
+
+use clap::error::ErrorKind;
+
+use super::output;
+use crate::error::{Fault, Kind};
+use crate::exit;
+
+/// Prints help or an error; returns the exit code.
+pub(super) fn report(error: &clap::Error) -> u8 {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        // A reader that goes away early has what it wanted.
+        let _ = write!(std::io::stdout(), "{}", error.render());
+        return 0;
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = write!(std::io::stderr(), "{}", error.render());
+        return exit::FAULT;
+    }
+    let text = error.render().to_string();
+    output::error(&fault(&text).into(), false);
+    exit::FAULT
+}
+
+fn fault(text: &str) -> Fault {
+    let mut paragraphs = text.split("\n\n");
+    let what = paragraphs.next().unwrap_or_default();
+    let what = what.trim().trim_start_matches("error: ");
+    let what = what.split('\n').map(str::trim).collect::<Vec<_>>().join(" ");
+    let fault = Fault::new(Kind::Usage, what);
+    let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+    let usage = text.lines().find_map(|line| line.strip_prefix("Usage: "));
+    match (tip, usage) {
+        (Some(tip), _) => fault.hint(tip),
+        (None, Some(usage)) => fault.hint(format!("usage: {usage}")),
+        (None, None) => fault.hint("see 'ucr --help'"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claps_words_become_one_line_and_a_hint() {
+        let message = |arguments: &[&str]| {
+            let error = super::super::command().try_get_matches_from(arguments).unwrap_err();
+            let fault = fault(&error.render().to_string());
+            (fault.to_string(), crate::error::hint(&fault.into()).unwrap())
+        };
+        let (what, hint) = message(&["ucr", "pull", "--polcy", "never", "x"]);
+        assert_eq!(what, "unexpected argument '--polcy' found");
+        assert!(hint.contains("--policy"), "{hint}");
+        let (what, hint) = message(&["ucr", "pull"]);
+        assert!(what.contains("<IMAGE>"), "{what}");
+        assert!(hint.starts_with("usage: ucr pull"), "{hint}");
+    }
+}
