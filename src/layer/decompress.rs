@@ -1,0 +1,218 @@
+//! From the bytes of a blob to the bytes of its tar stream. The only importer of flate2 and zstd.
+//!
+//! The compression is told by the first bytes, not by the media type, as every other tool does.
+//! gzip may come in several members and zstd in several frames (eStargz, zstd:chunked); zero bytes
+//! after the last gzip member are padding, anything else there is an error.
+
+use std::io::{self, BufRead, Read};
+
+use flate2::bufread::GzDecoder;
+
+use crate::error::{Fault, Kind};
+
+/// How a layer was compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// gzip, RFC 1952.
+    Gzip,
+    /// Zstandard, RFC 8878.
+    Zstd,
+}
+
+/// The most memory that a zstd frame may ask for, as a power of two: 128 MiB, what `zstd -d`
+/// itself accepts.
+const WINDOW_LOG_MAX: u32 = 27;
+
+/// A reader of the tar stream.
+pub(super) enum Decoder<R: BufRead> {
+    Plain(R),
+    Gzip(Gzip<R>),
+    Zstd(Box<zstd::stream::read::Decoder<'static, R>>),
+}
+
+impl<R: BufRead> Decoder<R> {
+    /// Looks at the first bytes, which must be in the reader's first buffer.
+    pub(super) fn new(mut source: R) -> anyhow::Result<Self> {
+        let start = source.fill_buf()?;
+        match start {
+            [0x1f, 0x8b, ..] => Ok(Self::Gzip(Gzip::new(source))),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(source)?;
+                decoder.window_log_max(WINDOW_LOG_MAX)?;
+                Ok(Self::Zstd(Box::new(decoder)))
+            }
+            [b'B', b'Z', b'h', ..] => Err(unsupported("bzip2")),
+            [0xfd, b'7', b'z', b'X', b'Z', ..] => Err(unsupported("xz")),
+            _ => Ok(Self::Plain(source)),
+        }
+    }
+
+    pub(super) fn compression(&self) -> Compression {
+        match self {
+            Self::Plain(_) => Compression::None,
+            Self::Gzip(_) => Compression::Gzip,
+            Self::Zstd(_) => Compression::Zstd,
+        }
+    }
+
+    /// Fills as much of a buffer as there is.
+    pub(super) fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut length = 0;
+        while length < buffer.len() {
+            let read = match self {
+                Self::Plain(source) => source.read(&mut buffer[length..]),
+                Self::Gzip(source) => source.read(&mut buffer[length..]),
+                Self::Zstd(source) => source.read(&mut buffer[length..]),
+            };
+            match read {
+                Ok(0) => break,
+                Ok(more) => length += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(length)
+    }
+}
+
+fn unsupported(name: &str) -> anyhow::Error {
+    let message = format!("a layer compressed with {name}, which OCI does not know");
+    Fault::new(Kind::Unsupported, message).into()
+}
+
+/// gzip members one after the other.
+pub(super) struct Gzip<R: BufRead> {
+    /// `None` only while one member is exchanged for the next.
+    member: Option<GzDecoder<R>>,
+}
+
+impl<R: BufRead> Gzip<R> {
+    fn new(source: R) -> Self {
+        Self {
+            member: Some(GzDecoder::new(source)),
+        }
+    }
+
+    /// Whether another member follows.
+    fn advance(&mut self) -> io::Result<bool> {
+        let Some(member) = self.member.take() else {
+            return Ok(false);
+        };
+        let mut source = member.into_inner();
+        match source.fill_buf()?.first() {
+            None => Ok(false),
+            Some(0) => check_padding(source).map(|()| false),
+            Some(_) => {
+                self.member = Some(GzDecoder::new(source));
+                Ok(true)
+            }
+        }
+    }
+}
+
+impl<R: BufRead> Read for Gzip<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            let length = member.read(into)?;
+            if length > 0 || into.is_empty() {
+                return Ok(length);
+            }
+            if !self.advance()? {
+                break;
+            }
+        }
+        Ok(0)
+    }
+}
+
+fn check_padding(mut source: impl BufRead) -> io::Result<()> {
+    loop {
+        let rest = source.fill_buf()?;
+        if rest.is_empty() {
+            return Ok(());
+        }
+        if rest.iter().any(|byte| *byte != 0) {
+            let message = "something that is not gzip follows the gzip data";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        let length = rest.len();
+        source.consume(length);
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    pub(crate) fn zstd(bytes: &[u8]) -> Vec<u8> {
+        zstd::encode_all(bytes, 1).unwrap()
+    }
+
+    fn decode(bytes: &[u8]) -> anyhow::Result<(Compression, Vec<u8>)> {
+        let mut decoder = Decoder::new(bytes)?;
+        let mut out = vec![0; 1 << 16];
+        let length = decoder.fill(&mut out)?;
+        out.truncate(length);
+        assert_eq!(decoder.fill(&mut [0; 10])?, 0);
+        Ok((decoder.compression(), out))
+    }
+
+    #[test]
+    fn members_frames_and_padding() {
+        let skippable = [0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3];
+        let tail = [0; 5000];
+        for (bytes, compression) in [
+            (b"onetwo".to_vec(), Compression::None),
+            (gzip(b"onetwo"), Compression::Gzip),
+            ([gzip(b"one"), gzip(b"two")].concat(), Compression::Gzip),
+            (
+                [gzip(b"one"), gzip(b""), gzip(b"two")].concat(),
+                Compression::Gzip,
+            ),
+            ([&gzip(b"onetwo")[..], &tail].concat(), Compression::Gzip),
+            ([zstd(b"one"), zstd(b"two")].concat(), Compression::Zstd),
+            (
+                [&skippable[..], &zstd(b"onetwo"), &skippable].concat(),
+                Compression::Zstd,
+            ),
+        ] {
+            let expected = (compression, b"onetwo".to_vec());
+            assert_eq!(decode(&bytes).unwrap(), expected);
+        }
+        assert_eq!(decode(b"").unwrap(), (Compression::None, Vec::new()));
+    }
+
+    #[test]
+    fn damage_is_an_error() {
+        let long: Vec<u8> = (0..40_000u32)
+            .flat_map(|n| n.to_le_bytes())
+            .take(60_000)
+            .collect();
+        for whole in [gzip(&long), zstd(&long)] {
+            let middle = whole.len() / 2;
+            assert!(decode(&whole[..middle]).is_err());
+            assert!(decode(&whole[..whole.len() - 1]).is_err());
+            let mut flipped = whole.clone();
+            flipped[middle] ^= 1;
+            let same = decode(&flipped).is_ok_and(|(_, out)| out == long);
+            assert!(!same);
+        }
+        let mut wrong_sum = gzip(b"one");
+        let at = wrong_sum.len() - 8;
+        wrong_sum[at] ^= 1;
+        assert!(decode(&wrong_sum).is_err());
+        assert!(decode(&[&gzip(b"one")[..], b"\0\0x"].concat()).is_err());
+        assert!(decode(&[&gzip(b"one")[..], b"junk"].concat()).is_err());
+        assert!(decode(b"BZh91AY").is_err());
+    }
+}

@@ -1,0 +1,309 @@
+//! The fix-up of an unpacked layer against its parents: what overlay would otherwise leak, lose or
+//! show as a ghost. Costs as much as the layer has whiteouts, unlisted directories and links into
+//! lower layers; touches metadata, and content only to copy up the target of such a link.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::attributes::Applier;
+use super::copy::{self, At};
+use super::dirs::open_directory;
+use super::entry::Attributes;
+use super::extract::{self, Pending, PendingDir, PendingLink};
+use super::lower::{Lower, Object};
+use super::{os, whiteout};
+use crate::error::{Fault, Kind};
+use crate::sys::root::{Root, remove_tree};
+use crate::sys::xattr;
+
+/// Fits a layer to its parents; returns warnings.
+pub(super) fn settle(pending: Pending, staging: &Root, parents: &[Root]) -> Result<Vec<String>> {
+    let hides = pending.dirs.iter().filter(|dir| dir.opaque);
+    let mut settler = Settler {
+        hides: hides.map(|dir| dir.path.clone()).collect(),
+        staging,
+        lower: Lower::new(parents),
+        applier: Applier::new(),
+        final_attributes: BTreeMap::new(),
+        removed: BTreeSet::new(),
+    };
+    settler.run(&pending)?;
+    Ok(settler.applier.warnings.into_vec())
+}
+
+struct Settler<'a> {
+    staging: &'a Root,
+    lower: Lower<'a>,
+    applier: Applier,
+    /// Directories that hide what is below them.
+    hides: BTreeSet<PathBuf>,
+    /// What directories must look like at the end: changing what is in them moves their times.
+    final_attributes: BTreeMap<PathBuf, Attributes>,
+    removed: BTreeSet<PathBuf>,
+}
+
+impl Settler<'_> {
+    fn run(&mut self, pending: &Pending) -> Result<()> {
+        for dir in &pending.dirs {
+            self.directory(dir)
+                .with_context(|| shown("directory", &dir.path))?;
+        }
+        for path in &pending.whiteouts {
+            self.whiteout(path)
+                .with_context(|| shown("whiteout", path))?;
+        }
+        for dir in pending.dirs.iter().rev().filter(|dir| dir.for_whiteouts) {
+            self.remove_if_empty(&dir.path)
+                .with_context(|| shown("directory", &dir.path))?;
+        }
+        for link in &pending.links {
+            self.link(link)
+                .with_context(|| shown("hard link", &link.path))?;
+        }
+        for (path, attributes) in std::mem::take(&mut self.final_attributes) {
+            let dir = self.open(&path)?;
+            self.applier
+                .existing(&dir, &attributes)
+                .with_context(|| shown("directory", &path))?;
+        }
+        Ok(())
+    }
+
+    fn open(&self, path: &Path) -> Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+        let opened = self.staging.resolve(path, flags, Mode::empty());
+        opened.with_context(|| shown("directory", path))
+    }
+
+    /// What lower layers show at a path of this layer.
+    fn below(&self, path: &Path) -> Result<Option<Object>> {
+        let hidden = path
+            .ancestors()
+            .skip(1)
+            .any(|above| self.hides.contains(above));
+        if hidden {
+            return Ok(None);
+        }
+        Ok(self.lower.find(path)?)
+    }
+
+    fn is_removed(&self, path: &Path) -> bool {
+        path.ancestors().any(|above| self.removed.contains(above))
+    }
+
+    /// Notes what a directory looks like before something in it changes.
+    fn touch(&mut self, path: &Path) -> Result<()> {
+        if !self.final_attributes.contains_key(path) {
+            let attributes = copy::attributes_of(self.open(path)?)?;
+            self.final_attributes.insert(path.to_owned(), attributes);
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, path: &Path) -> Result<()> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(());
+        };
+        self.touch(parent)?;
+        remove_tree(self.open(parent)?.as_fd(), name)?;
+        self.final_attributes
+            .retain(|known, _| !known.starts_with(path));
+        self.removed.insert(path.to_owned());
+        Ok(())
+    }
+
+    fn directory(&mut self, dir: &PendingDir) -> Result<()> {
+        if self.is_removed(&dir.path) {
+            return Ok(());
+        }
+        let is_root = dir.path.as_os_str().is_empty();
+        if is_root && dir.opaque {
+            self.empty_root()?;
+        }
+        match self.below(&dir.path)? {
+            Some(Object::Directory(lower)) => {
+                if dir.inherits {
+                    let attributes = copy::attributes_of(lower)?;
+                    self.final_attributes.insert(dir.path.clone(), attributes);
+                }
+            }
+            Some(Object::Other { .. }) | None if dir.for_whiteouts => self.remove(&dir.path)?,
+            Some(Object::Other { stat, .. }) => self.shadow(dir, stat.st_mode)?,
+            // The mark may be the root's, see there.
+            None if dir.opaque && !self.hides.contains(Path::new("")) => {
+                let handle = self.open(&dir.path)?;
+                xattr::remove(&handle, OsStr::new(whiteout::OPAQUE))?;
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// A directory in the place of a lower file or link.
+    fn shadow(&mut self, dir: &PendingDir, mode: u32) -> Result<()> {
+        if FileType::from_raw_mode(mode) == FileType::Symlink && dir.inherits {
+            let warning = shown(
+                "a directory hides the symbolic link of a lower layer",
+                &dir.path,
+            );
+            self.applier.warnings.push(|| warning);
+        }
+        let handle = self.open(&dir.path)?;
+        xattr::set(&handle, OsStr::new(whiteout::OPAQUE), b"y")?;
+        self.hides.insert(dir.path.clone());
+        Ok(())
+    }
+
+    /// Overlay does not look for the opaque mark on the root of a layer, so each name below it
+    /// gets a whiteout or a mark of its own.
+    fn empty_root(&mut self) -> Result<()> {
+        self.touch(Path::new(""))?;
+        let root = self.open(Path::new(""))?;
+        for name in self.lower.root_names()? {
+            if whiteout::make(root.as_fd(), &name)? {
+                continue;
+            }
+            let stat = os(rustix::fs::statat(&root, &name, AtFlags::SYMLINK_NOFOLLOW))?;
+            if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+                let child = open_directory(&root, &name)?;
+                xattr::set(&child, OsStr::new(whiteout::OPAQUE), b"y")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A whiteout of nothing would be listed, and then not be found: a ghost.
+    fn whiteout(&mut self, path: &Path) -> Result<()> {
+        if self.is_removed(path) || self.below(path)?.is_some() {
+            return Ok(());
+        }
+        self.remove(path)
+    }
+
+    fn remove_if_empty(&mut self, path: &Path) -> Result<()> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(());
+        };
+        if self.is_removed(path) {
+            return Ok(());
+        }
+        self.touch(parent)?;
+        match rustix::fs::unlinkat(self.open(parent)?, name, AtFlags::REMOVEDIR) {
+            Ok(()) => {
+                self.final_attributes.remove(path);
+                self.removed.insert(path.to_owned());
+                Ok(())
+            }
+            Err(Errno::NOTEMPTY) => Ok(()),
+            Err(errno) => Err(std::io::Error::from(errno).into()),
+        }
+    }
+
+    fn link(&mut self, link: &PendingLink) -> Result<()> {
+        let missing = || {
+            let target = link.target.display();
+            Fault::new(Kind::Layer, format!("its target '{target}' does not exist"))
+        };
+        let (Some(dir), Some(name)) = (link.path.parent(), link.path.file_name()) else {
+            return Err(missing().into());
+        };
+        let (Some(parent), Some(last)) = (link.target.parent(), link.target.file_name()) else {
+            return Err(missing().into());
+        };
+        if !self.has(&link.target)? {
+            self.copy_up(parent, last, &link.target)?
+                .ok_or_else(missing)?;
+        }
+        self.touch(dir)?;
+        let (from, to) = (self.open(parent)?, self.open(dir)?);
+        match rustix::fs::linkat(from, last, &to, name, AtFlags::empty()) {
+            Ok(()) => extract::describe_link(&mut self.applier, to.as_fd(), name, &link.attributes),
+            // A later entry of the layer took the name.
+            Err(Errno::EXIST) => Ok(()),
+            Err(errno) => Err(std::io::Error::from(errno).into()),
+        }
+    }
+
+    /// Whether this layer has an object at a path; a whiteout is none, but it stays in the way.
+    fn has(&self, path: &Path) -> Result<bool> {
+        match self
+            .staging
+            .resolve(path, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty())
+        {
+            Ok(handle) => {
+                let stat = os(rustix::fs::fstat(&handle))?;
+                let kind = FileType::from_raw_mode(stat.st_mode);
+                Ok(!whiteout::is_whiteout(&stat) && kind != FileType::Directory)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Copies a file from below to the same place in this layer; `None` if there is none.
+    fn copy_up(&mut self, parent: &Path, name: &OsStr, path: &Path) -> Result<Option<()>> {
+        let Some(Object::Other {
+            dir,
+            name: lower_name,
+            stat,
+        }) = self.below(path)?
+        else {
+            return Ok(None);
+        };
+        self.imply(parent)?;
+        self.touch(parent)?;
+        let to = self.open(parent)?;
+        let from = At {
+            dir: dir.as_fd(),
+            name: &lower_name,
+        };
+        let target = At {
+            dir: to.as_fd(),
+            name,
+        };
+        if rustix::fs::statat(&to, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+            // Deleted by this very layer.
+            return Ok(None);
+        }
+        copy::object(&mut self.applier, from, target, &stat)?;
+        Ok(Some(()))
+    }
+
+    /// Makes directories that this layer lacks, looking like those below.
+    fn imply(&mut self, path: &Path) -> Result<()> {
+        let mut missing: Vec<&Path> = Vec::new();
+        for above in path.ancestors() {
+            match self
+                .staging
+                .resolve(above, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty())
+            {
+                Ok(_) => break,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => missing.push(above),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        for path in missing.into_iter().rev() {
+            let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+                continue;
+            };
+            self.touch(parent)?;
+            os(rustix::fs::mkdirat(self.open(parent)?, name, Mode::RWXU))?;
+            let attributes = match self.below(path)? {
+                Some(Object::Directory(lower)) => copy::attributes_of(lower)?,
+                _ => extract::implied(),
+            };
+            self.final_attributes.insert(path.to_owned(), attributes);
+        }
+        Ok(())
+    }
+}
+
+fn shown(what: &str, path: &Path) -> String {
+    format!("{what} '{}'", path.display())
+}
