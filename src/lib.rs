@@ -22,9 +22,11 @@
 //! `tests/cli/hygiene.rs` holds this table as data and fails when an import breaks it.
 
 pub mod bundle;
+pub mod cli;
 pub mod credentials;
 pub mod error;
 pub mod exit;
+pub mod frontend;
 pub mod image;
 pub mod layer;
 pub mod provision;

@@ -12,23 +12,39 @@ use oci_spec::runtime::{
 };
 
 use crate::spec::defaults::{CAPABILITIES, FILESYSTEMS, Filesystem, MASKED_PATHS, READ_ONLY_PATHS};
-use crate::spec::{Account, Process};
+use crate::spec::{Account, Process, resolve_user};
+use crate::sys::root::Root;
 
 /// The version of the runtime specification that is written: the oldest with all we use, so that
 /// every current runtime takes it.
 const OCI_VERSION: &str = "1.0.2";
+
+/// Largest `/etc/passwd` or `/etc/group` that is read, in bytes (CVE-2026-47262).
+const MAX_ACCOUNTS: u64 = 1 << 20;
 
 /// Where a bundle's root filesystem is.
 pub fn rootfs_of(bundle: &Path) -> PathBuf {
     bundle.join("rootfs")
 }
 
-/// Writes `config.json` beside the root filesystem.
-pub fn write_config(bundle: &Path, process: &Process, account: &Account) -> Result<()> {
-    let spec = runtime_spec(process, account)?;
+/// Writes `config.json` beside a root filesystem that is in place; the user is looked up in it.
+pub fn write(bundle: &Path, process: &Process) -> Result<()> {
+    let rootfs = Root::open(&rootfs_of(bundle))?;
+    let account = account(&rootfs, process.user.as_deref())?;
+    let text = serde_json::to_string_pretty(&runtime_spec(process, &account)?)?;
     let path = bundle.join("config.json");
-    let text = serde_json::to_string_pretty(&spec)?;
     fs::write(&path, text + "\n").with_context(|| format!("write {}", path.display()))
+}
+
+/// Looks a user up in an image's own files, whatever links they are.
+pub fn account(rootfs: &Root, user: Option<&str>) -> Result<Account> {
+    let read = |path: &str| -> Result<String> {
+        let bytes = rootfs
+            .read_small(Path::new(path), MAX_ACCOUNTS)
+            .with_context(|| format!("read the image's /{path}"))?;
+        Ok(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned())
+    };
+    resolve_user(user, &read("etc/passwd")?, &read("etc/group")?)
 }
 
 /// The runtime's view of a process with ucr's defaults, on the host's network.

@@ -13,11 +13,12 @@ use crate::sys;
 #[derive(Debug)]
 pub(super) struct Context {
     global: Global,
+    verbose: bool,
 }
 
 impl Context {
-    pub(super) fn new(global: Global) -> Self {
-        Self { global }
+    pub(super) fn new(global: Global, verbose: bool) -> Self {
+        Self { global, verbose }
     }
 
     /// Opens the store, and makes it if needed.
@@ -54,7 +55,7 @@ impl Context {
 
     /// Whether remarks for the curious are wanted.
     pub(super) fn is_verbose(&self) -> bool {
-        self.global.verbose > 0
+        self.verbose
     }
 
     /// Says something that only matters with `-v`.

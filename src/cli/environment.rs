@@ -7,7 +7,11 @@ use crate::credentials::Environment;
 
 /// What credential look-up wants to know.
 pub(super) fn credentials() -> Environment {
-    let path = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let path = |name| {
+        env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     Environment {
         registry_auth_file: path("REGISTRY_AUTH_FILE"),
         docker_config: path("DOCKER_CONFIG"),
@@ -21,7 +25,9 @@ pub(super) fn credentials() -> Environment {
 
 /// A directory named by a variable.
 pub(super) fn directory(name: &str) -> Option<PathBuf> {
-    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+    env::var_os(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
 }
 
 /// A variable's value, if it is set and text.

@@ -20,20 +20,29 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::exit::{self, Outcome};
 use context::Context;
 
 /// Pull, provision and run container images without a daemon
 #[derive(Debug, Parser)]
-#[command(name = "ucr", version, disable_help_subcommand = true, max_term_width = 100)]
-#[command(after_help = "Exit status: the container's own; 128+N if signal N killed it; 125 for any \
+#[command(
+    name = "ucr",
+    version,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+#[command(
+    after_help = "Exit status: the container's own; 128+N if signal N killed it; 125 for any \
                         fault of ucr's own; 126 if the command cannot be executed; 127 if it is \
-                        not found.")]
+                        not found."
+)]
 struct Cli {
     #[command(flatten)]
     global: Global,
+    #[command(flatten)]
+    verbosity: Verbosity,
     #[command(subcommand)]
     command: Command,
 }
@@ -43,10 +52,22 @@ struct Cli {
 #[command(next_help_heading = "Global options")]
 struct Global {
     /// Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]
-    #[arg(long, global = true, value_name = "DIR", env = "UCR_ROOT", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "UCR_ROOT",
+        hide_env_values = true
+    )]
     root: Option<PathBuf>,
     /// Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]
-    #[arg(long, global = true, value_name = "DIR", env = "UCR_STATE", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "UCR_STATE",
+        hide_env_values = true
+    )]
     state: Option<PathBuf>,
     /// How results and errors are printed
     #[arg(long, global = true, value_name = "FORM")]
@@ -54,9 +75,14 @@ struct Global {
     /// Print no progress
     #[arg(long, short, global = true)]
     quiet: bool,
+}
+
+/// More words on stderr. Not a global option: `run -v` is docker's volume.
+#[derive(Clone, Copy, Debug, Args)]
+struct Verbosity {
     /// Say more on stderr: which credential is used, what is waited for
-    #[arg(long, short, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
-    verbose: u8,
+    #[arg(long, short)]
+    verbose: bool,
 }
 
 /// Forms of output.
@@ -78,6 +104,17 @@ enum Command {
     Ps(ps::Ps),
     Rm(rm::Rm),
     Prune(prune::Prune),
+}
+
+impl Command {
+    fn is_verbose(&self) -> bool {
+        match self {
+            Command::Pull(pull) => pull.verbosity.verbose,
+            Command::Provision(provision) => provision.verbosity.verbose,
+            Command::Run(run) => run.verbose,
+            _ => false,
+        }
+    }
 }
 
 /// The command line as clap knows it, for man pages and completions.
@@ -108,7 +145,8 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
 }
 
 fn dispatch(cli: Cli) -> Result<Outcome> {
-    let context = Context::new(cli.global);
+    let verbose = cli.verbosity.verbose || cli.command.is_verbose();
+    let context = Context::new(cli.global, verbose);
     match cli.command {
         Command::Pull(pull) => pull.run(&context),
         Command::Provision(provision) => provision.run(&context),

@@ -27,20 +27,26 @@ pub(super) fn json(document: &impl Serialize) -> Result<()> {
 
 /// Prints rows under a head, columns aligned.
 pub(super) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> Result<()> {
-    let rows: Vec<[String; N]> =
-        rows.iter().map(|row| std::array::from_fn(|column| escape(&row[column]))).collect();
+    let rows: Vec<[String; N]> = rows
+        .iter()
+        .map(|row| std::array::from_fn(|column| escape(&row[column])))
+        .collect();
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([head[column].len()]).max().unwrap_or(0)
     };
     let widths: [usize; N] = std::array::from_fn(width);
     let print = |cells: [&str; N]| {
-        let padded: Vec<String> =
-            cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let padded: Vec<String> = cells
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
         line(padded.join("  ").trim_end())
     };
     print(head)?;
-    rows.iter().try_for_each(|row| print(row.each_ref().map(String::as_str)))
+    rows.iter()
+        .try_for_each(|row| print(row.each_ref().map(String::as_str)))
 }
 
 /// Prints `name: value` lines, the values aligned; unset ones are left out.
@@ -96,7 +102,9 @@ pub(super) fn size(bytes: u64) -> String {
 
 /// A time for people: how long ago.
 pub(super) fn ago(seconds_since_1970: u64) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs());
     let passed = now.saturating_sub(seconds_since_1970);
     let (number, unit) = match passed {
         0..60 => (passed, "second"),

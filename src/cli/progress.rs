@@ -35,23 +35,53 @@ impl Display {
             all: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(RATE)),
             by_layer: Mutex::default(),
         });
-        Self { bars, quiet: context.is_quiet(), verbose: context.is_verbose() }
+        Self {
+            bars,
+            quiet: context.is_quiet(),
+            verbose: context.is_verbose(),
+        }
     }
 
-    fn line(&self, text: &str) {
+    /// Something that only matters with `-v`.
+    pub(super) fn detail(&self, text: &str) {
+        if self.verbose {
+            self.print("note", text);
+        }
+    }
+
+    /// Something that is wrong, but does not end the pull.
+    pub(super) fn warn(&self, text: &str) {
+        self.print("warning", text);
+    }
+
+    /// Why nothing seems to happen.
+    pub(super) fn say(&self, text: &str) {
+        if !self.quiet {
+            self.print("pull", text);
+        }
+    }
+
+    /// Above the bars, if there are any.
+    fn print(&self, kind: &str, text: &str) {
         match &self.bars {
             // A terminal that went away is no reason to stop.
-            Some(bars) => drop(bars.all.println(escape(text))),
-            None => output::remark("pull", text),
+            Some(bars) => drop(bars.all.println(format!("ucr: {kind}: {}", escape(text)))),
+            None => output::remark(kind, text),
         }
     }
 
     fn with_bar(&self, layer: &Descriptor, act: impl FnOnce(&ProgressBar)) {
         let Some(bars) = &self.bars else { return };
-        let mut by_layer =
-            bars.by_layer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut by_layer = bars
+            .by_layer
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let bar = by_layer.entry(layer.digest.clone()).or_insert_with(|| {
-            bars.all.add(ProgressBar::new(layer.size).with_style(style()).with_prefix(layer.digest.short().to_owned()))
+            bars.all.add(
+                ProgressBar::new(layer.size)
+                    .with_style(style())
+                    .with_prefix(layer.digest.short().to_owned()),
+            )
         });
         act(bar);
     }
@@ -61,7 +91,9 @@ fn style() -> ProgressStyle {
     let template = "{prefix} [{bar:30}] {binary_bytes:>11}/{binary_total_bytes:11} {binary_bytes_per_sec:>13} {msg}";
     // The template is a constant; if it were wrong, indicatif's own bar would do.
     let style = ProgressStyle::with_template(template);
-    style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+    style
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
 }
 
 impl Progress for Display {
@@ -71,8 +103,7 @@ impl Progress for Display {
                 bar.set_position(layer.size);
                 bar.finish_with_message("present");
             }),
-            None if self.verbose => self.line(&format!("layer {} is present", layer.digest.short())),
-            None => (),
+            None => self.detail(&format!("layer {} is present", layer.digest.short())),
         }
     }
 
@@ -87,17 +118,17 @@ impl Progress for Display {
     fn finished(&self, layer: &Descriptor) {
         match &self.bars {
             Some(_) => self.with_bar(layer, |bar| bar.finish_with_message("done")),
-            None if self.quiet => (),
             None => {
                 let size = output::size(layer.size);
-                self.line(&format!("layer {} fetched and unpacked, {size}", layer.digest.short()));
+                self.say(&format!(
+                    "layer {} fetched and unpacked, {size}",
+                    layer.digest.short()
+                ));
             }
         }
     }
 
     fn note(&self, text: &str) {
-        if !self.quiet {
-            self.line(text);
-        }
+        self.say(text);
     }
 }

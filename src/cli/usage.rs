@@ -11,7 +11,10 @@ use crate::exit;
 
 /// Prints help or an error; returns the exit code.
 pub(super) fn report(error: &clap::Error) -> u8 {
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
         // A reader that goes away early has what it wanted.
         let _ = write!(std::io::stdout(), "{}", error.render());
         return 0;
@@ -29,9 +32,15 @@ fn fault(text: &str) -> Fault {
     let mut paragraphs = text.split("\n\n");
     let what = paragraphs.next().unwrap_or_default();
     let what = what.trim().trim_start_matches("error: ");
-    let what = what.split('\n').map(str::trim).collect::<Vec<_>>().join(" ");
+    let what = what
+        .split('\n')
+        .map(str::trim)
+        .collect::<Vec<_>>()
+        .join(" ");
     let fault = Fault::new(Kind::Usage, what);
-    let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+    let tip = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("tip: "));
     let usage = text.lines().find_map(|line| line.strip_prefix("Usage: "));
     match (tip, usage) {
         (Some(tip), _) => fault.hint(tip),
@@ -47,9 +56,14 @@ mod tests {
     #[test]
     fn claps_words_become_one_line_and_a_hint() {
         let message = |arguments: &[&str]| {
-            let error = super::super::command().try_get_matches_from(arguments).unwrap_err();
+            let error = super::super::command()
+                .try_get_matches_from(arguments)
+                .unwrap_err();
             let fault = fault(&error.render().to_string());
-            (fault.to_string(), crate::error::hint(&fault.into()).unwrap())
+            (
+                fault.to_string(),
+                crate::error::hint(&fault.into()).unwrap(),
+            )
         };
         let (what, hint) = message(&["ucr", "pull", "--polcy", "never", "x"]);
         assert_eq!(what, "unexpected argument '--polcy' found");

@@ -44,7 +44,7 @@ pub enum Policy {
 }
 
 /// What to pull, and how.
-#[derive(Debug)]
+#[expect(missing_debug_implementations, reason = "it holds a closure")]
 pub struct Request<'a> {
     /// The image.
     pub name: &'a ImageName,

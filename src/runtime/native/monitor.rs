@@ -128,11 +128,10 @@ impl Monitor {
                 typed = Some(push(&mut fds, stdin, PollFlags::IN));
             }
         }
-        loop {
-            match poll(&mut fds, None) {
-                Err(rustix::io::Errno::INTR) => (),
-                result => break drop(result?),
-            };
+        while let Err(error) = poll(&mut fds, None) {
+            if error != rustix::io::Errno::INTR {
+                return Err(error.into());
+            }
         }
         let any =
             |place: Option<usize>| place.is_some_and(|place| !fds[place].revents().is_empty());

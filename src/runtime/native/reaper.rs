@@ -4,6 +4,7 @@
 //! This is ucr's own program, executed from a read-only handle inside the container with the
 //! container's identity: it trusts nothing but its arguments, opens nothing, and hides its memory.
 
+use std::ffi::OsString;
 use std::os::fd::AsFd;
 
 use anyhow::{Context, Result};
@@ -17,13 +18,15 @@ use crate::sys::signal::{Inbox, is_forwarded, reset};
 use crate::sys::tty;
 
 /// Whether this program was started as the init. `arguments` include the program's name.
-pub fn is_wanted(arguments: &[String]) -> bool {
+pub fn is_wanted(arguments: &[OsString]) -> bool {
     arguments.first().is_some_and(|name| name == INIT_NAME)
 }
 
 /// Runs as pid 1; the result is the program's exit code.
-pub fn run(arguments: &[String]) -> u8 {
-    match init(arguments) {
+pub fn run(arguments: Vec<OsString>) -> u8 {
+    let text = |word: OsString| word.to_string_lossy().into_owned();
+    let arguments: Vec<String> = arguments.into_iter().map(text).collect();
+    match init(&arguments) {
         Ok(exit) => exit.code(),
         Err(_) => exit::FAULT,
     }

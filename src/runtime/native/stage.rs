@@ -11,18 +11,16 @@ use super::command;
 use super::plan::Plan;
 use super::rootfs::{self, Rootfs};
 use super::status::Reporter;
+use crate::bundle::account;
 use crate::error::{Fault, Kind};
 use crate::exit;
 use crate::image::ChainId;
+use crate::spec::Account;
 use crate::spec::defaults::CAPABILITIES;
-use crate::spec::{Account, resolve_user};
 use crate::store::{ContainerDir, Store};
 use crate::sys::credential::{Identity, bound_capabilities, take_identity};
 use crate::sys::root::Root;
 use crate::sys::{mount, process, signal, tty};
-
-/// Largest `/etc/passwd` or `/etc/group` that is read, in bytes (CVE-2026-47262).
-const MAX_ACCOUNTS: u64 = 1 << 20;
 
 /// All that the stage needs to know.
 #[derive(Debug)]
@@ -49,7 +47,7 @@ impl Stage<'_> {
         mount::make_private(c"/").context("cut the mount namespace off")?;
         let own = command::OwnProgram::find(self.plan.init)?;
         let rootfs = rootfs::build(self)?;
-        let account = account(&rootfs.root, self.plan)?;
+        let account = account(&rootfs.root, self.plan.process.user.as_deref())?;
         make_working_directory(&rootfs.root, &self.plan.process.working_dir, &account)?;
         self.connect_streams(&rootfs, &account, reporter)?;
         mount::enter_root(rootfs.root.as_fd()).context("enter the root filesystem")?;
@@ -90,20 +88,6 @@ impl Stage<'_> {
         dup2_stderr(&pair.slave)?;
         reporter.terminal(pair.master.as_fd())
     }
-}
-
-fn account(root: &Root, plan: &Plan) -> Result<Account> {
-    let read = |path: &str| -> Result<String> {
-        let bytes = root
-            .read_small(Path::new(path), MAX_ACCOUNTS)
-            .with_context(|| format!("read the image's /{path}"))?;
-        Ok(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned())
-    };
-    resolve_user(
-        plan.process.user.as_deref(),
-        &read("etc/passwd")?,
-        &read("etc/group")?,
-    )
 }
 
 /// A missing working directory is made, as Docker does, and belongs to the user. All inside the

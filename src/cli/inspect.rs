@@ -1,0 +1,268 @@
+//! `ucr inspect`: all that is known of an image, a container or a root filesystem.
+
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use super::context::Context;
+use super::{Format, output, ps};
+use crate::error::{Fault, Kind};
+use crate::exit::Outcome;
+use crate::image::{Document, ImageConfig, chain_ids};
+use crate::runtime::ContainerRecord;
+use crate::runtime::native::HostFacts;
+use crate::spec::{ContainerSpec, process};
+use crate::store::{ImageRecord, RootfsRecord, Store};
+
+/// Show all that is known of an image, a container or a root filesystem
+///
+/// NAME is an image in the store, the ID of a running container, or the ID or path of a root
+/// filesystem. Prints JSON unless --format text; ucr-inspect(1) describes the keys.
+#[derive(Debug, Args)]
+pub(super) struct Inspect {
+    /// Print a document of the image exactly as it was fetched
+    #[arg(long, value_name = "WHICH")]
+    raw: Option<RawDocument>,
+    /// What to show
+    #[arg(value_name = "NAME")]
+    name: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum RawDocument {
+    /// The image manifest
+    Manifest,
+    /// The image configuration
+    Config,
+    /// The index that the manifest was chosen from
+    Index,
+}
+
+/// Something that has a name.
+pub(super) enum Named {
+    Container(ContainerRecord),
+    Rootfs(RootfsRecord),
+    Image(ImageRecord),
+}
+
+impl Named {
+    /// Finds it. Fails with [`Kind::NotFound`], or [`Kind::Usage`] if a short ID is ambiguous.
+    pub(super) fn find(context: &Context, name: &str) -> Result<Self> {
+        let store = context.store()?;
+        let is_id = |id: &str| name.len() >= 4 && id.starts_with(name);
+        let path = context.absolute(name.into())?;
+        let mut found: Vec<Self> = Vec::new();
+        for record in context.state()?.running(&store)? {
+            if is_id(&record.id) {
+                found.push(Self::Container(record));
+            }
+        }
+        for record in store.rootfs_records()? {
+            if is_id(&record.id) || record.path == path || record.bundle.as_ref() == Some(&path) {
+                found.push(Self::Rootfs(record));
+            }
+        }
+        match (found.pop(), found.is_empty()) {
+            (Some(only), true) => return Ok(only),
+            (Some(_), false) => {
+                return Err(Fault::new(
+                    Kind::Usage,
+                    format!("'{name}' is the start of several IDs"),
+                )
+                .hint("say the whole ID")
+                .into());
+            }
+            (None, _) => (),
+        }
+        let nothing = || {
+            Fault::new(
+                Kind::NotFound,
+                format!("'{name}' is no container, root filesystem or image here"),
+            )
+            .hint("see 'ucr ps' and 'ucr images'")
+        };
+        // What is no image name either is simply not there.
+        let image = super::pull::name(context, name).map_err(|_| nothing())?;
+        Ok(Self::Image(
+            store.image(&image.to_string())?.ok_or_else(nothing)?,
+        ))
+    }
+}
+
+impl Inspect {
+    pub(super) fn run(self, context: &Context) -> Result<Outcome> {
+        let store = context.store()?;
+        let found = Named::find(context, &self.name)?;
+        if let Some(which) = self.raw {
+            raw(&store, &found, which)?;
+            return Ok(Outcome::Done);
+        }
+        let as_json = context.wants_json(Format::Json);
+        match found {
+            Named::Container(record) if as_json => output::json(&ps::container(&record))?,
+            Named::Container(record) => container_text(&record)?,
+            Named::Rootfs(record) if as_json => output::json(&ps::rootfs(&record)?)?,
+            Named::Rootfs(record) => rootfs_text(&record)?,
+            Named::Image(record) if as_json => output::json(&image(&store, &record)?)?,
+            Named::Image(record) => image_text(&image(&store, &record)?)?,
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+fn raw(store: &Store, found: &Named, which: RawDocument) -> Result<()> {
+    let Named::Image(record) = found else {
+        return Err(Fault::new(Kind::Usage, "--raw is for images")
+            .hint("leave it out for containers and root filesystems")
+            .into());
+    };
+    let digest = match which {
+        RawDocument::Manifest => &record.manifest,
+        RawDocument::Config => &record.config,
+        RawDocument::Index => record.index.as_ref().ok_or_else(|| {
+            Fault::new(
+                Kind::NotFound,
+                format!("image {} did not come from an index", record.name),
+            )
+        })?,
+    };
+    output::raw(store.blob(digest)?.bytes())
+}
+
+/// An image as JSON. `run` is what `ucr run IMAGE` would execute; null if the image does not say.
+fn image(store: &Store, record: &ImageRecord) -> Result<Value> {
+    let config = ImageConfig::parse(store.blob(&record.config)?.bytes())?;
+    let Document::Image(manifest) = store.blob(&record.manifest)?.parse()? else {
+        return Err(Fault::new(Kind::Store, "the image's manifest is an index").into());
+    };
+    let layers = manifest
+        .layers
+        .iter()
+        .zip(&config.diff_ids)
+        .zip(chain_ids(&config.diff_ids));
+    let layers = layers.map(|((layer, diff_id), chain)| {
+        let unpacked = store.layer(&chain)?;
+        Ok(json!({
+            "digest": layer.digest,
+            "media_type": layer.media_type,
+            "size": layer.size,
+            "diff_id": diff_id,
+            "chain_id": chain,
+            "unpacked_size": unpacked.map(|layer| layer.unpacked_size),
+        }))
+    });
+    let layers = layers.collect::<Result<Vec<_>>>().context("layers")?;
+    let spec = ContainerSpec {
+        image: record.name.clone(),
+        ..ContainerSpec::default()
+    };
+    let run = process(&spec, &config, &HostFacts::read()?.name)
+        .ok()
+        .map(|process| {
+            json!({
+                "argv": process.argv,
+                "env": process.env,
+                "working_dir": process.working_dir,
+                "user": process.user,
+            })
+        });
+    Ok(json!({
+        "kind": "image",
+        "name": record.name,
+        "manifest": record.manifest,
+        "index": record.index,
+        "platform": record.platform,
+        "source": record.source,
+        "pulled_at": record.pulled_at,
+        "size": record.size,
+        "layers": layers,
+        "config": {
+            "digest": record.config,
+            "created": config.created,
+            "entrypoint": config.entrypoint,
+            "cmd": config.cmd,
+            "env": config.env,
+            "user": config.user,
+            "working_dir": config.working_dir,
+            "volumes": config.volumes,
+            "exposed_ports": config.exposed_ports,
+            "labels": config.labels,
+            "stop_signal": config.stop_signal,
+        },
+        "run": run,
+    }))
+}
+
+fn image_text(image: &Value) -> Result<()> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let words = |value: &Value| {
+        let words = value.as_array().filter(|words| !words.is_empty())?;
+        Some(
+            words
+                .iter()
+                .filter_map(Value::as_str)
+                .collect::<Vec<_>>()
+                .join(" "),
+        )
+    };
+    let config = &image["config"];
+    output::facts(&[
+        ("Image", text(&image["name"])),
+        ("Manifest", text(&image["manifest"])),
+        ("Index", text(&image["index"])),
+        ("Config", text(&config["digest"])),
+        ("Platform", text(&image["platform"])),
+        ("Source", text(&image["source"])),
+        ("Created", text(&config["created"])),
+        ("Pulled", image["pulled_at"].as_u64().map(output::ago)),
+        ("Size", image["size"].as_u64().map(output::size)),
+        ("Entrypoint", words(&config["entrypoint"])),
+        ("Command", words(&config["cmd"])),
+        ("User", text(&config["user"])),
+        ("Directory", text(&config["working_dir"])),
+        ("Environment", words(&config["env"])),
+        ("Volumes", words(&config["volumes"])),
+        ("Ports", words(&config["exposed_ports"])),
+        (
+            "Runs",
+            words(&image["run"]["argv"]).or_else(|| Some("nothing without arguments".into())),
+        ),
+    ])?;
+    let layers = image["layers"].as_array().cloned().unwrap_or_default();
+    let rows: Vec<_> = layers
+        .iter()
+        .map(|layer| {
+            let size = |key: &str| layer[key].as_u64().map(output::size).unwrap_or_default();
+            let short = |key: &str| layer[key].as_str().unwrap_or_default().to_owned();
+            [short("digest"), size("size"), size("unpacked_size")]
+        })
+        .collect();
+    output::table(["LAYER", "SIZE", "UNPACKED"], &rows)
+}
+
+fn container_text(record: &ContainerRecord) -> Result<()> {
+    output::facts(&[
+        ("Container", Some(record.id.clone())),
+        ("Image", Some(record.image.clone())),
+        ("Manifest", Some(record.manifest.to_string())),
+        ("Status", Some("running".into())),
+        ("Process", Some(record.pid.to_string())),
+        ("Command", Some(record.argv.join(" "))),
+        ("Started", Some(output::ago(record.started_at))),
+    ])
+}
+
+fn rootfs_text(record: &RootfsRecord) -> Result<()> {
+    let found = ps::rootfs(record)?;
+    let text = |key: &str| found[key].as_str().map(str::to_owned);
+    output::facts(&[
+        ("Rootfs", text("id")),
+        ("Image", text("image")),
+        ("Manifest", text("manifest")),
+        ("Status", text("status")),
+        ("Backend", text("backend")),
+        ("Path", text("path")),
+        ("Bundle", text("bundle")),
+        ("Created", Some(output::ago(record.created_at))),
+    ])
+}

@@ -1,0 +1,122 @@
+//! `ucr provision`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+
+use super::context::Context;
+use super::pull::PullOptions;
+use super::{Format, Verbosity, output};
+use crate::bundle;
+use crate::error::{Fault, Kind};
+use crate::exit::Outcome;
+use crate::provision::{self, Request};
+use crate::pull::{Image, Policy};
+use crate::runtime::native::HostFacts;
+use crate::spec::{ContainerSpec, process};
+use crate::store::Backend;
+
+/// Make a root filesystem, or an OCI bundle, from an image
+///
+/// Pulls the image if it is not in the store. Prints the path of the root filesystem or of the
+/// bundle. It stays until 'ucr rm PATH'; after a reboot the same command mounts it again.
+#[derive(Debug, Args)]
+pub(super) struct Provision {
+    #[command(flatten)]
+    pub(super) verbosity: Verbosity,
+    /// How the root filesystem is made
+    #[arg(long, value_name = "HOW", default_value = "overlay")]
+    backend: BackendName,
+    /// Make an OCI bundle in DIR: rootfs and config.json, for runc, crun, youki or runsc
+    #[arg(long, value_name = "DIR", conflicts_with = "directory")]
+    bundle: Option<PathBuf>,
+    #[command(flatten)]
+    options: PullOptions,
+    /// The image
+    image: String,
+    /// Where to put it: a directory that is empty or not there yet [default: in the store]
+    #[arg(value_name = "DIR")]
+    directory: Option<PathBuf>,
+    /// Arguments of the bundle's command, instead of the image's
+    #[arg(last = true, requires = "bundle", value_name = "ARGS")]
+    args: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum BackendName {
+    /// An overlay mount over the store's layers: instant, no space
+    Overlay,
+    /// A full copy: needs neither mount nor store afterwards
+    Copy,
+}
+
+impl Provision {
+    pub(super) fn run(self, context: &Context) -> Result<Outcome> {
+        let image = self.options.pull(context, &self.image, Policy::Missing)?;
+        let spec = ContainerSpec {
+            image: image.record.name.clone(),
+            args: self.args.clone(),
+            ..ContainerSpec::default()
+        };
+        let bundle = self
+            .bundle
+            .clone()
+            .map(|path| context.absolute(path))
+            .transpose()?;
+        let process = match &bundle {
+            Some(_) => Some(process(&spec, &image.config, &HostFacts::read()?.name)?),
+            None => None,
+        };
+        let (record, image) = self.rootfs(context, image, bundle.as_deref())?;
+        let mut path = record.path.clone();
+        if let (Some(bundle), Some(process)) = (bundle, process) {
+            bundle::write(&bundle, &process)
+                .with_context(|| format!("bundle {}", bundle.display()))
+                .inspect_err(|_| drop(undo(context, &record)))?;
+            path = bundle;
+        }
+        context.note(&format!("rootfs {} of {}", record.id, image.record.name));
+        if context.wants_json(Format::Text) {
+            output::json(&record)?;
+        } else {
+            output::line(text(&path)?)?;
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn rootfs(
+        &self,
+        context: &Context,
+        image: Image,
+        bundle: Option<&Path>,
+    ) -> Result<(crate::store::RootfsRecord, Image)> {
+        let directory = match (bundle, &self.directory) {
+            (Some(bundle), _) => Some(bundle::rootfs_of(bundle)),
+            (None, Some(directory)) => Some(context.absolute(directory.clone())?),
+            (None, None) => None,
+        };
+        let request = Request {
+            image: &image,
+            directory: directory.as_deref(),
+            backend: match self.backend {
+                BackendName::Overlay => Backend::Overlay,
+                BackendName::Copy => Backend::Copy,
+            },
+            bundle,
+        };
+        let record = provision::provision(&context.store()?, &request)?;
+        Ok((record, image))
+    }
+}
+
+fn undo(context: &Context, record: &crate::store::RootfsRecord) -> Result<()> {
+    provision::remove(&context.store()?, record)
+}
+
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().ok_or_else(|| {
+        let message = format!("path {} is not UTF-8", path.display());
+        Fault::new(Kind::Usage, message).into()
+    })
+}

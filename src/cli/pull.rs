@@ -1,0 +1,319 @@
+//! `ucr pull`, and the options by which every command that needs an image may fetch it.
+
+use std::fs;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+
+use super::context::Context;
+use super::progress::Display;
+use super::{Format, Verbosity, environment, output};
+use crate::credentials::Sources;
+use crate::error::{Fault, Kind};
+use crate::exit::Outcome;
+use crate::image::Platform;
+use crate::layer::Limits;
+use crate::pull::{self, Image, Policy, Request};
+use crate::registry::{Event, Mirror, Options};
+use crate::source::ImageName;
+
+/// Largest secret that is read from a file or stdin, in bytes.
+const MAX_SECRET: u64 = 1 << 20;
+
+/// Pull an image into the store
+///
+/// IMAGE is a reference as for docker pull, or oci:DIR[:TAG] or oci-archive:FILE[:TAG] as skopeo
+/// writes them. Prints the digest of the image's manifest.
+#[derive(Debug, Args)]
+pub(super) struct Pull {
+    #[command(flatten)]
+    pub(super) verbosity: Verbosity,
+    #[command(flatten)]
+    options: PullOptions,
+    /// The image to pull
+    image: String,
+}
+
+impl Pull {
+    pub(super) fn run(self, context: &Context) -> Result<Outcome> {
+        let image = self.options.pull(context, &self.image, Policy::Always)?;
+        if context.wants_json(Format::Text) {
+            output::json(&image.record)?;
+        } else {
+            output::line(&image.record.manifest.to_string())?;
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+/// How to find an image and prove who asks.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Pull options")]
+pub(super) struct PullOptions {
+    /// When to ask the registry [default: always for pull, missing elsewhere]
+    #[arg(long, value_name = "WHEN")]
+    policy: Option<PolicyName>,
+    /// Platform to choose from a multi-platform image [default: this machine's]
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<Platform>,
+    /// User and password for the registry; others on this machine can see them while ucr runs
+    #[arg(long, value_name = "USER[:PASSWORD]")]
+    creds: Option<String>,
+    /// Read the password of --creds USER from stdin
+    #[arg(long, requires = "creds")]
+    password_stdin: bool,
+    /// File with credentials, in docker's config.json or podman's auth.json form
+    #[arg(long, value_name = "FILE")]
+    auth_file: Option<PathBuf>,
+    /// Mesos or DC/OS pull secret: the text of a docker config.json or .dockercfg; - is stdin
+    #[arg(long, value_name = "FILE|-")]
+    pull_secret: Option<PathBuf>,
+    /// Speak http to the registry; without this only loopback addresses may
+    #[arg(long)]
+    plain_http: bool,
+    /// PEM file of certificates to trust beside the system's; repeatable
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Vec<PathBuf>,
+    /// Accept any certificate of the registry
+    #[arg(long)]
+    tls_skip_verify: bool,
+    /// Give up pulling after this time, as in 90s, 10m, 1h
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pull_timeout: Option<Duration>,
+    /// Where to look first for a registry's images; repeatable, also from $UCR_MIRRORS
+    #[arg(long, value_name = "HOST=URL")]
+    mirror: Vec<Mirror>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum PolicyName {
+    /// Ask every time, fetch what is missing
+    Always,
+    /// Only if the image is not in the store
+    Missing,
+    /// Fetch if the registry has another one; without an answer use the store's
+    Newer,
+    /// Never; the image must be in the store
+    Never,
+}
+
+impl PullOptions {
+    /// Pulls, or finds, an image; shows progress.
+    pub(super) fn pull(&self, context: &Context, image: &str, default: Policy) -> Result<Image> {
+        let name = name(context, image)?;
+        let platform = self.platform();
+        let display = Arc::new(Display::new(context));
+        let request = Request {
+            name: &name,
+            platform: &platform,
+            policy: self.policy(default),
+            limits: &Limits::default(),
+            registry: &|| self.registry(&display),
+        };
+        pull::pull(&context.store()?, &request, &*display)
+    }
+
+    /// Whether an image can be had without looking anywhere but in the store.
+    pub(super) fn find_local(&self, context: &Context, image: &str) -> Result<Option<Image>> {
+        let name = name(context, image)?;
+        let looks = match self.policy(Policy::Missing) {
+            Policy::Always | Policy::Newer => true,
+            Policy::Missing => !matches!(name, ImageName::Registry(_)),
+            Policy::Never => false,
+        };
+        if looks {
+            Ok(None)
+        } else {
+            pull::local(&context.store()?, &name, &self.platform())
+        }
+    }
+
+    /// The image that a pull just brought, or the policy left.
+    pub(super) fn local(&self, context: &Context, image: &str) -> Result<Image> {
+        let name = name(context, image)?;
+        let found = pull::local(&context.store()?, &name, &self.platform())?;
+        found.ok_or_else(|| {
+            let message = format!("image {name} went away while it was being used");
+            Fault::new(Kind::Store, message).hint("try again").into()
+        })
+    }
+
+    fn policy(&self, default: Policy) -> Policy {
+        match self.policy {
+            None => default,
+            Some(PolicyName::Always) => Policy::Always,
+            Some(PolicyName::Missing) => Policy::Missing,
+            Some(PolicyName::Newer) => Policy::Newer,
+            Some(PolicyName::Never) => Policy::Never,
+        }
+    }
+
+    fn platform(&self) -> Platform {
+        self.platform.clone().unwrap_or_else(Platform::host)
+    }
+
+    fn registry(&self, display: &Arc<Display>) -> Result<Options> {
+        let display = Arc::clone(display);
+        Ok(Options {
+            plain_http: self.plain_http,
+            tls_ca: self.tls_ca.clone(),
+            tls_skip_verify: self.tls_skip_verify,
+            mirrors: self.mirrors()?,
+            deadline: self.pull_timeout.map(|timeout| Instant::now() + timeout),
+            credentials: self.credentials()?,
+            certs_d: vec![
+                "/etc/containers/certs.d".into(),
+                "/etc/docker/certs.d".into(),
+            ],
+            on_event: Arc::new(move |event| match event {
+                Event::Note(text) => display.detail(&text),
+                Event::Warning(text) => display.warn(&text),
+                Event::Waiting(text) => display.say(&text),
+            }),
+            ..Options::default()
+        })
+    }
+
+    fn mirrors(&self) -> Result<Vec<Mirror>> {
+        let listed = environment::variable("UCR_MIRRORS").unwrap_or_default();
+        let words = listed
+            .split([' ', ',', '\n', '\t'])
+            .filter(|word| !word.is_empty());
+        let mut mirrors = self.mirror.clone();
+        for word in words {
+            mirrors.push(word.parse::<Mirror>().context("$UCR_MIRRORS")?);
+        }
+        Ok(mirrors)
+    }
+
+    fn credentials(&self) -> Result<Sources> {
+        Ok(Sources {
+            creds: self.user_and_password()?,
+            auth_file: self.auth_file.clone(),
+            pull_secret: self.pull_secret.as_deref().map(secret).transpose()?,
+            environment: environment::credentials(),
+            ..Sources::default()
+        })
+    }
+
+    fn user_and_password(&self) -> Result<Option<(String, String)>> {
+        let Some(creds) = &self.creds else {
+            return Ok(None);
+        };
+        let split = creds.split_once(':');
+        match (split, self.password_stdin) {
+            (Some((user, password)), false) => Ok(Some((user.to_owned(), password.to_owned()))),
+            (None, true) => Ok(Some((creds.clone(), password_from_stdin()?))),
+            (Some(_), true) => Err(Fault::new(
+                Kind::Usage,
+                "two passwords: in --creds and on stdin",
+            )
+            .hint("say --creds USER --password-stdin")
+            .into()),
+            (None, false) => Err(
+                Fault::new(Kind::Usage, "--creds has a user but no password")
+                    .hint("say --creds USER --password-stdin, and give the password on stdin")
+                    .into(),
+            ),
+        }
+    }
+}
+
+/// The name with paths made absolute.
+pub(super) fn name(context: &Context, image: &str) -> Result<ImageName> {
+    Ok(image
+        .parse::<ImageName>()?
+        .absolute(&context.working_directory()?))
+}
+
+/// One line of stdin without its end.
+fn password_from_stdin() -> Result<String> {
+    let text = bounded(std::io::stdin().lock(), "the password on stdin")?;
+    let text = String::from_utf8(text)
+        .map_err(|_| Fault::new(Kind::Usage, "the password on stdin is not UTF-8"))?;
+    let password = text.strip_suffix('\n').unwrap_or(&text);
+    let password = password.strip_suffix('\r').unwrap_or(password);
+    match password {
+        "" => Err(Fault::new(Kind::Usage, "the password on stdin is empty").into()),
+        password => Ok(password.to_owned()),
+    }
+}
+
+fn secret(path: &std::path::Path) -> Result<Vec<u8>> {
+    if path.as_os_str() == "-" {
+        return bounded(std::io::stdin().lock(), "the pull secret on stdin");
+    }
+    let what = format!("pull secret {}", path.display());
+    bounded(fs::File::open(path).with_context(|| what.clone())?, &what)
+}
+
+fn bounded(reader: impl Read, what: &str) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    reader
+        .take(MAX_SECRET + 1)
+        .read_to_end(&mut bytes)
+        .with_context(|| what.to_owned())?;
+    if bytes.len() as u64 > MAX_SECRET {
+        return Err(Fault::new(Kind::Limit, format!("{what} is larger than 1 MiB")).into());
+    }
+    Ok(bytes)
+}
+
+/// `90`, `90s`, `10m`, `10mins`, `1h`: Mesos's words for units are known too.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number
+        .parse()
+        .map_err(|_| "it is not a time such as 90s or 10m".to_owned())?;
+    let seconds = match unit {
+        "" | "s" | "secs" => 1,
+        "m" | "min" | "mins" => 60,
+        "h" | "hrs" => 3_600,
+        _ => return Err(format!("'{unit}' is not one of s, m, h")),
+    };
+    match number.checked_mul(seconds) {
+        Some(seconds @ 1..=31_536_000) => Ok(Duration::from_secs(seconds)),
+        _ => Err("it is not between 1 second and 1 year".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        let rows = [
+            ("90", Some(90)),
+            ("90s", Some(90)),
+            ("10mins", Some(600)),
+            ("1h", Some(3600)),
+        ];
+        for (text, seconds) in rows {
+            assert_eq!(
+                duration(text).ok(),
+                seconds.map(Duration::from_secs),
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            "0",
+            "m",
+            "-1s",
+            "1d",
+            "99999999999999999999",
+            "1.5m",
+            "9999999h",
+        ] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

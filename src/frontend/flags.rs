@@ -1,0 +1,127 @@
+//! The flags of `ucr run`: docker's names and meanings.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::error::{Fault, Kind};
+use crate::spec::{ContainerSpec, Mount};
+
+/// What a container is like.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Container options")]
+pub struct ContainerFlags {
+    /// Replace the image's entrypoint, and with it its command; '' removes both
+    #[arg(long, value_name = "COMMAND")]
+    entrypoint: Option<String>,
+    /// Set an environment variable; NAME alone copies ours, if we have it; repeatable
+    #[arg(long, short, value_name = "NAME[=VALUE]")]
+    env: Vec<String>,
+    /// Working directory inside; made if it is missing
+    #[arg(long, short, value_name = "DIR")]
+    workdir: Option<String>,
+    /// User and perhaps group, by the image's names or by number
+    #[arg(long, short, value_name = "USER[:GROUP]")]
+    user: Option<String>,
+    /// Show a file or directory of the host inside; repeatable
+    #[arg(long, short, value_name = "HOST:CONTAINER[:ro]")]
+    volume: Vec<Mount>,
+    /// Directory of the host to mount as the Mesos sandbox; sets MESOS_SANDBOX
+    #[arg(long, value_name = "DIR")]
+    sandbox: Option<PathBuf>,
+    /// Put a process before the command that reaps orphans and passes signals on
+    #[arg(long)]
+    init: bool,
+    /// Keep stdin open for the command; without this it is /dev/null
+    #[arg(long, short)]
+    interactive: bool,
+    /// Give the container a terminal
+    #[arg(long, short)]
+    tty: bool,
+    /// Accepted for docker's sake: containers are always removed when they end
+    #[arg(long)]
+    rm: bool,
+}
+
+impl ContainerFlags {
+    /// The description that the flags make. `lookup` reads ucr's own environment for `-e NAME`.
+    pub fn spec(
+        &self,
+        image: String,
+        args: Vec<String>,
+        lookup: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<ContainerSpec, Fault> {
+        let mut env = Vec::new();
+        for variable in &self.env {
+            match variable.split_once('=') {
+                Some(("", _)) | None if variable.is_empty() || variable.starts_with('=') => {
+                    let message = format!("-e '{variable}': the variable has no name");
+                    return Err(Fault::new(Kind::Usage, message).hint("say -e NAME=VALUE"));
+                }
+                Some(_) => env.push(variable.clone()),
+                None => env.extend(lookup(variable).map(|value| format!("{variable}={value}"))),
+            }
+        }
+        Ok(ContainerSpec {
+            image,
+            entrypoint: self
+                .entrypoint
+                .as_ref()
+                .map(|command| match command.as_str() {
+                    "" => Vec::new(),
+                    command => vec![command.to_owned()],
+                }),
+            args,
+            env,
+            working_dir: self.workdir.clone(),
+            user: self.user.clone(),
+            mounts: self.volume.clone(),
+            sandbox: self.sandbox.clone(),
+            tty: self.tty,
+            stdin: self.interactive,
+            init: self.init,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        flags: ContainerFlags,
+    }
+
+    fn spec(words: &[&str]) -> Result<ContainerSpec, Fault> {
+        let words = ["ucr"].iter().chain(words);
+        let flags = Command::try_parse_from(words).unwrap().flags;
+        flags.spec("i".into(), vec![], &|name| {
+            (name == "OURS").then(|| "1".to_owned())
+        })
+    }
+
+    #[test]
+    fn a_name_alone_copies_ours_if_there_is_one() {
+        let made = spec(&["-e", "A=b=c", "-e", "OURS", "-e", "THEIRS", "-e", "E="]).unwrap();
+        assert_eq!(made.env, ["A=b=c", "OURS=1", "E="]);
+        assert!(spec(&["-e", "=x"]).is_err());
+        assert!(spec(&["-e", ""]).is_err());
+    }
+
+    #[test]
+    fn an_empty_entrypoint_is_not_an_unset_one() {
+        assert_eq!(spec(&[]).unwrap().entrypoint, None);
+        assert_eq!(
+            spec(&["--entrypoint", ""]).unwrap().entrypoint,
+            Some(vec![])
+        );
+        assert_eq!(
+            spec(&["--entrypoint", "x y"]).unwrap().entrypoint,
+            Some(vec!["x y".into()])
+        );
+    }
+}
