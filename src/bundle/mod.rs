@@ -89,7 +89,7 @@ pub fn runtime_spec(process: &Process, account: &Account) -> Result<Spec> {
 fn capabilities(is_root: bool) -> Result<oci_spec::runtime::LinuxCapabilities> {
     let all: Capabilities = CAPABILITIES
         .iter()
-        .map(|capability| capability.to_string().parse::<Capability>())
+        .map(|capability| serde_json::from_value::<Capability>(capability.to_string().into()))
         .collect::<Result<_, _>>()?;
     let own = if is_root {
         all.clone()

@@ -98,13 +98,7 @@ fn style() -> ProgressStyle {
 
 impl Progress for Display {
     fn present(&self, layer: &Descriptor) {
-        match &self.bars {
-            Some(_) => self.with_bar(layer, |bar| {
-                bar.set_position(layer.size);
-                bar.finish_with_message("present");
-            }),
-            None => self.detail(&format!("layer {} is present", layer.digest.short())),
-        }
+        self.detail(&format!("layer {} is present", layer.digest.short()));
     }
 
     fn started(&self, layer: &Descriptor) {

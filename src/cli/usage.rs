@@ -38,9 +38,11 @@ fn fault(text: &str) -> Fault {
         .collect::<Vec<_>>()
         .join(" ");
     let fault = Fault::new(Kind::Usage, what);
-    let tip = text
+    // "use '-- --flag'" is not what somebody who mistyped a flag wants to hear.
+    let tips = text
         .lines()
-        .find_map(|line| line.trim().strip_prefix("tip: "));
+        .filter_map(|line| line.trim().strip_prefix("tip: "));
+    let tip = tips.into_iter().find(|tip| !tip.starts_with("to pass"));
     let usage = text.lines().find_map(|line| line.strip_prefix("Usage: "));
     match (tip, usage) {
         (Some(tip), _) => fault.hint(tip),

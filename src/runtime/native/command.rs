@@ -29,7 +29,8 @@ pub(super) struct OwnProgram {
 }
 
 impl OwnProgram {
-    /// Finds it while the host is visible; `for_init` takes a read-only handle along.
+    /// Finds it; `for_init` takes a read-only handle along. In the parent, because the program's
+    /// mount is none of a new mount namespace's.
     pub(super) fn find(for_init: bool) -> Result<Self> {
         let metadata = fs::metadata("/proc/self/exe").context("find ucr's own program")?;
         let init = for_init

@@ -31,6 +31,7 @@ use crate::store::{ContainerDir, Store};
 use crate::sys;
 use crate::sys::process::{Exit, Namespaces};
 
+use command::OwnProgram;
 use monitor::Monitor;
 pub use plan::{HostFacts, Plan, plan};
 use stage::Stage;
@@ -76,6 +77,7 @@ impl Native<'_> {
             layers: &image.layers,
             plan: &plan,
             directory: &directory,
+            own: OwnProgram::find(plan.init)?,
         };
         if !sys::process::is_single_threaded()? {
             return Err(Fault::new(Kind::Kernel, "internal: more than one thread at clone").into());

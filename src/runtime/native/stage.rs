@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Error, Result};
 
-use super::command;
+use super::command::OwnProgram;
 use super::plan::Plan;
 use super::rootfs::{self, Rootfs};
 use super::status::Reporter;
@@ -29,6 +29,7 @@ pub(super) struct Stage<'a> {
     pub(super) layers: &'a [ChainId],
     pub(super) plan: &'a Plan,
     pub(super) directory: &'a ContainerDir,
+    pub(super) own: OwnProgram,
 }
 
 impl Stage<'_> {
@@ -45,7 +46,6 @@ impl Stage<'_> {
     fn enter(&self, reporter: &Reporter, parent: BorrowedFd) -> Result<std::convert::Infallible> {
         rustix::process::setsid()?;
         mount::make_private(c"/").context("cut the mount namespace off")?;
-        let own = command::OwnProgram::find(self.plan.init)?;
         let rootfs = rootfs::build(self)?;
         let account = account(&rootfs.root, self.plan.process.user.as_deref())?;
         make_working_directory(&rootfs.root, &self.plan.process.working_dir, &account)?;
@@ -62,7 +62,7 @@ impl Stage<'_> {
         if process::has_ended(parent)? {
             return Err(Fault::new(Kind::Interrupted, "ucr is gone").into());
         }
-        own.become_command(self.plan, &account, reporter)
+        self.own.become_command(self.plan, &account, reporter)
     }
 
     fn connect_streams(
