@@ -11,3 +11,6 @@
 mod scripted_registry;
 
 mod basics;
+mod faults;
+mod mirrors;
+mod tokens;
