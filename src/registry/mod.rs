@@ -309,21 +309,26 @@ impl Shared {
 
     async fn manifest(&self, locator: &str) -> Result<Raw> {
         let ask = self.manifest_ask(Method::GET, locator);
-        let mut first = 0;
+        let (mut first, mut failures) = (0, 0);
         loop {
             let (index, response) = self.ask(&ask, first).await.map_err(|f| f.fault)?;
-            match self.read_manifest(&ask, locator, response).await {
+            let error = match self.read_manifest(&ask, locator, response).await {
                 Ok(raw) => return Ok(raw),
-                Err(error) if index + 1 == self.endpoints.len() => return Err(error),
-                Err(error) => {
-                    let place = &self.endpoints[index].name;
-                    let text = format!(
-                        "mirror {place} passed over: {}",
-                        crate::error::render(&error)
-                    );
-                    self.wire.tell(Event::Warning(text));
-                    first = index + 1;
-                }
+                Err(error) => error,
+            };
+            failures += 1;
+            if index + 1 < self.endpoints.len() {
+                let (place, why) = (&self.endpoints[index].name, crate::error::render(&error));
+                let text = format!("mirror {place} passed over: {why}");
+                self.wire.tell(Event::Warning(text));
+                first = index + 1;
+            } else if crate::error::kind(&error) == Kind::Network
+                && failures < self.wire.timing.tries
+            {
+                let wait = self.wire.timing.backoff_after(failures);
+                self.wire.pause(wait).await?;
+            } else {
+                return Err(error);
             }
         }
     }
@@ -356,8 +361,8 @@ impl Shared {
                     return Ok(Some(digest));
                 }
             }
-            Err(failure) if failure.status == Some(StatusCode::NOT_FOUND) => {}
-            Err(failure) if failure.status == Some(StatusCode::METHOD_NOT_ALLOWED) => {}
+            Err(failure) if failure.has(StatusCode::NOT_FOUND) => {}
+            Err(failure) if failure.has(StatusCode::METHOD_NOT_ALLOWED) => {}
             Err(failure) => return Err(failure.fault.into()),
         }
         match self.manifest(locator).await {

@@ -105,6 +105,20 @@ fn cuts_without_progress_end_the_pull() {
 }
 
 #[test]
+fn a_blob_shorter_than_the_manifest_says_is_refused() {
+    let server = ScriptedRegistry::start();
+    let digest = server.blob(&bytes(SIZE));
+    let registry = connect(&server, options(None));
+    let error = fetch(&registry, &digest, SIZE + 1).unwrap_err();
+    let text = render(&error);
+    assert!(
+        text.contains("cut short after 200000 of 200001 bytes"),
+        "{text}"
+    );
+    assert!(server.asked("/blobs/").len() <= 4);
+}
+
+#[test]
 fn progress_makes_up_for_cuts() {
     let server = ScriptedRegistry::start();
     let content = bytes(8 << 20);
@@ -263,6 +277,9 @@ fn manifests_are_capped_and_checked() {
     server.script("/manifests/sha256", 1, Misbehaviour::FlipByte(3));
     let error = registry.manifest(&digest).unwrap_err();
     assert_eq!(kind(&error), Kind::Integrity);
+    registry.manifest(&digest).unwrap();
+
+    server.script("/manifests/", 2, Misbehaviour::CutAfter(2));
     registry.manifest(&digest).unwrap();
 
     let error = registry.manifest("absent").unwrap_err();
