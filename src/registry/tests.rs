@@ -264,3 +264,38 @@ fn an_untrusted_certificate_hints_at_the_flag() {
     assert!(render(&error).contains("UnknownIssuer"), "{error:#}");
     assert!(hint(&error).unwrap().contains("--tls-ca"));
 }
+
+#[test]
+fn where_registries_are_spoken_to() {
+    let rows = [
+        ("x", false, &["https://registry-1.docker.io/"][..]),
+        ("r.io:444/x", false, &["https://r.io:444/"]),
+        ("r.io/x", true, &["http://r.io/"]),
+        ("10.0.0.1:5000/x", false, &["https://10.0.0.1:5000/"]),
+        (
+            "localhost:5000/x",
+            false,
+            &["https://localhost:5000/", "http://localhost:5000/"],
+        ),
+        (
+            "127.1.1.1/x",
+            false,
+            &["https://127.1.1.1/", "http://127.1.1.1/"],
+        ),
+        (
+            "[::1]:5000/x",
+            false,
+            &["https://[::1]:5000/", "http://[::1]:5000/"],
+        ),
+        ("[::1]:5000/x", true, &["http://[::1]:5000/"]),
+    ];
+    for (name, plain_http, expected) in rows {
+        let options = Options {
+            plain_http,
+            ..Options::default()
+        };
+        let found = bases(&name.parse().unwrap(), &options).unwrap();
+        let found: Vec<&str> = found.iter().map(Url::as_str).collect();
+        assert_eq!(found, expected, "{name}");
+    }
+}

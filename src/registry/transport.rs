@@ -242,6 +242,7 @@ fn chain(error: &dyn std::error::Error) -> String {
             || text.starts_with("request or response body error")
             || text == "tcp connect error"
             || text == "dns error"
+            || text == "error resolving DNS"
             || parts.contains(&text);
         if !says_nothing {
             parts.push(text);

@@ -1,5 +1,6 @@
 //! Mirrors: asked first, in order, with their own credentials, and passed over when they fail.
 
+use std::io::Read;
 use std::net::TcpListener;
 
 use ucr::credentials::Sources;
@@ -88,6 +89,13 @@ fn a_mirror_that_lies_is_passed_over() {
         registry.small_blob(&descriptor(&blob, 6), 6).unwrap(),
         b"config"
     );
+    // A stream is for the caller to check, and to ask for again.
+    assert_ne!(fetch(&registry, &blob, 6).unwrap(), b"config");
+    assert!(registry.has_mirrors());
+    let mut right = Vec::new();
+    let mut reader = registry.blob_past_mirrors(&descriptor(&blob, 6)).unwrap();
+    reader.read_to_end(&mut right).unwrap();
+    assert_eq!(right, b"config");
     let told = told.lock().unwrap();
     let warnings = told
         .iter()

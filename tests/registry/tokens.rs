@@ -213,3 +213,25 @@ fn a_redirected_token_request_does_not_carry_the_password() {
     assert_eq!(thief.requests().len(), 1);
     assert!(thief.requests()[0].header("authorization").is_none());
 }
+
+#[test]
+fn the_scope_of_the_challenge_goes_in_front() {
+    let server = ScriptedRegistry::start();
+    server.manifest("1", OCI_MANIFEST, b"{}");
+    let realm = format!("Bearer realm=\"{}/token\"", server.url());
+    let challenge =
+        format!("{realm},error=\"insufficient_scope\",scope=\"repository:all:pull,push\"");
+    server.guard("Bearer good", &[challenge]);
+    server.on("/token", |_| Some(Answer::new(200, r#"{"token":"good"}"#)));
+    connect(&server, options(None)).manifest("1").unwrap();
+    let asked = &server.asked("/token")[0].path;
+    let scopes: Vec<&str> = asked
+        .split(['?', '&'])
+        .filter(|p| p.starts_with("scope="))
+        .collect();
+    let expected = [
+        "scope=repository%3Aall%3Apull%2Cpush",
+        "scope=repository%3Ateam%2Fapp%3Apull",
+    ];
+    assert_eq!(scopes, expected);
+}
