@@ -140,8 +140,16 @@ impl Transfer<'_> {
         let mut failures = 0;
         let mut mark = self.at;
         while self.at < self.descriptor.size {
-            let (index, response) = self.open().await?;
-            let fault = match self.drain(response).await? {
+            let (index, end) = match self.open().await {
+                Ok((index, response)) => (index, self.drain(response).await?),
+                // Nothing there, says the server; all of it once more will show whether that is so.
+                Err(failure) if self.ranged && failure.has(StatusCode::RANGE_NOT_SATISFIABLE) => {
+                    self.ranged = false;
+                    (self.first, End::Short(failure.fault))
+                }
+                Err(failure) => return Err(failure.fault),
+            };
+            let fault = match end {
                 End::Complete => return Ok(()),
                 End::Short(fault) => fault,
             };
@@ -167,7 +175,7 @@ impl Transfer<'_> {
         Ok(())
     }
 
-    async fn open(&self) -> Result<(usize, Response), Fault> {
+    async fn open(&self) -> Result<(usize, Response), Failure> {
         let from = (self.ranged && self.at > 0).then_some(self.at);
         let ask = Ask {
             method: Method::GET,
@@ -183,9 +191,9 @@ impl Transfer<'_> {
 
     /// Foreign layers: what the registry does not have may be had from the places that the
     /// manifest names, without any credential (image-spec, descriptor.md, "urls").
-    async fn elsewhere(&self, failure: Failure) -> Result<(usize, Response), Fault> {
+    async fn elsewhere(&self, failure: Failure) -> Result<(usize, Response), Failure> {
         if failure.is_final {
-            return Err(failure.fault);
+            return Err(failure);
         }
         let registry = self.shared.endpoints.len() - 1;
         for text in &self.descriptor.urls {
@@ -197,7 +205,7 @@ impl Transfer<'_> {
                 ))),
             }
         }
-        Err(failure.fault)
+        Err(failure)
     }
 
     async fn foreign(&self, text: &str) -> Result<Response, String> {

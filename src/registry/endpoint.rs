@@ -216,7 +216,7 @@ impl Endpoint {
                 is_final: false,
             },
             Trouble::Broken(broken) => {
-                if broken.how == How::Connect {
+                if matches!(broken.how, How::Connect | How::Name) {
                     self.down.store(true, Ordering::Relaxed);
                 }
                 let fault = broken.fault(&who);
@@ -258,6 +258,11 @@ impl Endpoint {
 }
 
 impl Failure {
+    /// Whether this was the answer.
+    pub(super) fn has(&self, status: StatusCode) -> bool {
+        self.status == Some(status)
+    }
+
     /// Time is up: nobody else need be asked.
     fn last(fault: Fault) -> Self {
         Self {
@@ -283,7 +288,10 @@ async fn probe<'a>(wire: &Wire, https: &'a Url, http: &'a Url) -> &'a Url {
     };
     let speaks_tls = |outcome: &Result<Response, Trouble>| match outcome {
         Ok(_) => true,
-        Err(Trouble::Broken(broken)) => broken.how == How::Certificate,
+        Err(Trouble::Broken(broken)) => {
+            // A broken set-up of ours says nothing about the server; https will report it.
+            matches!(broken.how, How::Certificate | How::Local(_))
+        }
         Err(Trouble::Fault(_)) => false,
     };
     let secure = ping(https);

@@ -17,6 +17,7 @@ mod challenge;
 mod endpoint;
 mod fault;
 mod mirror;
+mod options;
 mod policy;
 mod resolve;
 mod retry;
@@ -27,9 +28,7 @@ mod worker;
 
 use std::fmt;
 use std::io::Read;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::Result;
 use base64::Engine;
@@ -48,76 +47,11 @@ use worker::Worker;
 
 pub use blob::BlobReader;
 pub use mirror::Mirror;
+pub use options::{Event, OnEvent, Options};
 pub use retry::Timing;
 
 /// Docker Hub's API does not live under the name that images have.
 const HUB_API: &str = "registry-1.docker.io";
-
-/// Something to tell the user while a pull runs. The text is not escaped yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// For `-v`.
-    Note(String),
-    /// For everybody.
-    Warning(String),
-    /// Why nothing seems to happen for a while.
-    Waiting(String),
-}
-
-/// Called from the network thread; must return soon.
-pub type OnEvent = Arc<dyn Fn(Event) + Send + Sync>;
-
-/// How to reach a registry.
-#[derive(Clone)]
-pub struct Options {
-    /// `--plain-http`: speak http to this registry, wherever it is.
-    pub plain_http: bool,
-    /// `--tls-ca`: certificates to trust beside the system's.
-    pub tls_ca: Vec<PathBuf>,
-    /// `--tls-skip-verify`.
-    pub tls_skip_verify: bool,
-    /// `--mirror`: those for other registries are ignored.
-    pub mirrors: Vec<Mirror>,
-    /// `--pull-timeout`: when everything ends.
-    pub deadline: Option<Instant>,
-    /// Where credentials may come from.
-    pub credentials: Sources,
-    /// Directories with one directory of certificates per registry, such as
-    /// `/etc/docker/certs.d`.
-    pub certs_d: Vec<PathBuf>,
-    /// Bounds for waits and tries.
-    pub timing: Timing,
-    /// Receives what there is to tell.
-    pub on_event: OnEvent,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            plain_http: false,
-            tls_ca: Vec::new(),
-            tls_skip_verify: false,
-            mirrors: Vec::new(),
-            deadline: None,
-            credentials: Sources::default(),
-            certs_d: Vec::new(),
-            timing: Timing::default(),
-            on_event: Arc::new(|_| {}),
-        }
-    }
-}
-
-impl fmt::Debug for Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("plain_http", &self.plain_http)
-            .field("tls_ca", &self.tls_ca)
-            .field("tls_skip_verify", &self.tls_skip_verify)
-            .field("mirrors", &self.mirrors)
-            .field("credentials", &self.credentials)
-            .finish_non_exhaustive()
-    }
-}
 
 /// One repository on one registry, with its mirrors. Can be shared by threads.
 pub struct Registry {
@@ -193,6 +127,17 @@ impl Registry {
     /// when that brings nothing more, or when the blob is longer than it should be.
     pub fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<BlobReader> {
         Ok(self.stream(descriptor, offset, 0))
+    }
+
+    /// As [`Registry::blob`], but from the registry itself: for a layer whose bytes from a mirror
+    /// turned out to be wrong when all of them were there.
+    pub fn blob_past_mirrors(&self, descriptor: &Descriptor) -> Result<BlobReader> {
+        Ok(self.stream(descriptor, 0, self.shared.endpoints.len() - 1))
+    }
+
+    /// Whether [`Registry::blob_past_mirrors`] would ask somebody else than [`Registry::blob`].
+    pub fn has_mirrors(&self) -> bool {
+        self.shared.endpoints.len() > 1
     }
 
     fn stream(&self, descriptor: &Descriptor, offset: u64, first: usize) -> BlobReader {
@@ -309,31 +254,42 @@ impl Shared {
 
     async fn manifest(&self, locator: &str) -> Result<Raw> {
         let ask = self.manifest_ask(Method::GET, locator);
-        let mut first = 0;
+        let (mut first, mut failures) = (0, 0);
         loop {
             let (index, response) = self.ask(&ask, first).await.map_err(|f| f.fault)?;
-            match self.read_manifest(&ask, locator, response).await {
+            let place = &self.endpoints[index].name;
+            let error = match self.read_manifest(&ask, locator, (place, response)).await {
                 Ok(raw) => return Ok(raw),
-                Err(error) if index + 1 == self.endpoints.len() => return Err(error),
-                Err(error) => {
-                    let place = &self.endpoints[index].name;
-                    let text = format!(
-                        "mirror {place} passed over: {}",
-                        crate::error::render(&error)
-                    );
-                    self.wire.tell(Event::Warning(text));
-                    first = index + 1;
-                }
+                Err(error) => error,
+            };
+            failures += 1;
+            if index + 1 < self.endpoints.len() {
+                let why = crate::error::render(&error);
+                let text = format!("mirror {place} passed over: {why}");
+                self.wire.tell(Event::Warning(text));
+                first = index + 1;
+            } else if crate::error::kind(&error) == Kind::Network
+                && failures < self.wire.timing.tries
+            {
+                let wait = self.wire.timing.backoff_after(failures);
+                self.wire.pause(wait).await?;
+            } else {
+                return Err(error);
             }
         }
     }
 
-    async fn read_manifest(&self, ask: &Ask, locator: &str, mut response: Response) -> Result<Raw> {
+    async fn read_manifest(
+        &self,
+        ask: &Ask,
+        locator: &str,
+        (place, mut response): (&str, Response),
+    ) -> Result<Raw> {
         let what = &ask.what;
         let media_type = response.headers.get(CONTENT_TYPE);
         let media_type = media_type.and_then(|t| t.to_str().ok()).map(str::to_owned);
         let body = self.wire.body(&mut response, MAX_MANIFEST_BYTES).await;
-        let bytes = body.map_err(|trouble| trouble.fault(what))?;
+        let bytes = body.map_err(|trouble| trouble.fault(&format!("{what}: registry {place}")))?;
         if bytes.len() as u64 > MAX_MANIFEST_BYTES {
             let mib = MAX_MANIFEST_BYTES >> 20;
             let message = format!("{what}: the manifest is larger than {mib} MiB");
@@ -356,8 +312,8 @@ impl Shared {
                     return Ok(Some(digest));
                 }
             }
-            Err(failure) if failure.status == Some(StatusCode::NOT_FOUND) => {}
-            Err(failure) if failure.status == Some(StatusCode::METHOD_NOT_ALLOWED) => {}
+            Err(failure) if failure.has(StatusCode::NOT_FOUND) => {}
+            Err(failure) if failure.has(StatusCode::METHOD_NOT_ALLOWED) => {}
             Err(failure) => return Err(failure.fault.into()),
         }
         match self.manifest(locator).await {

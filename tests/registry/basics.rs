@@ -171,3 +171,17 @@ fn refusals_name_the_registry_the_realm_and_the_credential() {
     }
     assert!(!text.contains("hunter2"), "{text}");
 }
+
+#[test]
+fn head_falls_back_to_get() {
+    let bare = Answer::new(200, "{}");
+    for answer in [Answer::new(405, ""), Answer::new(404, ""), bare] {
+        let server = ScriptedRegistry::start();
+        let digest = server.manifest("1", OCI_MANIFEST, b"{}");
+        server.on("/manifests/", move |request| {
+            (request.method == "HEAD").then(|| answer.clone())
+        });
+        let registry = connect(&server, options(None));
+        assert_eq!(registry.head("1").unwrap(), Some(digest));
+    }
+}

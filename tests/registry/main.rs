@@ -10,4 +10,12 @@
 #[path = "../support/scripted_registry.rs"]
 mod scripted_registry;
 
+#[path = "../support/token_server.rs"]
+mod token_server;
+
 mod basics;
+mod debian;
+mod environment;
+mod faults;
+mod mirrors;
+mod tokens;
