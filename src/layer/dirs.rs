@@ -10,7 +10,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use rustix::fs::{Mode, OFlags};
@@ -79,6 +79,12 @@ impl Dirs {
 
     pub(super) fn child(&self, parent: Id, name: &[u8]) -> Option<Id> {
         self.nodes[parent].children.get(name).copied()
+    }
+
+    /// The directory at a real path, if there is one.
+    pub(super) fn find(&self, path: &Path) -> Option<Id> {
+        path.iter()
+            .try_fold(ROOT, |at, name| self.child(at, name.as_bytes()))
     }
 
     /// Adds a directory that was just made.

@@ -125,7 +125,7 @@ impl<R: BufRead> Reader<R> {
     }
 
     /// The next bytes of the content; empty at its end.
-    pub fn content(&mut self) -> io::Result<&[u8]> {
+    pub fn content(&mut self) -> Result<&[u8]> {
         if self.left == 0 {
             return Ok(&[]);
         }
@@ -153,7 +153,7 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    fn skip(&mut self, mut bytes: u64) -> io::Result<()> {
+    fn skip(&mut self, mut bytes: u64) -> Result<()> {
         while bytes > 0 {
             let there = self.source.fill_buf()?.len();
             if there == 0 {
@@ -166,15 +166,22 @@ impl<R: BufRead> Reader<R> {
         Ok(())
     }
 
-    fn block(&mut self) -> io::Result<Option<[u8; 512]>> {
+    fn block(&mut self) -> Result<Option<[u8; 512]>> {
         if self.source.fill_buf()?.is_empty() {
             return Ok(None);
         }
         let mut block = [0; 512];
-        match self.source.read_exact(&mut block) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(cut_short()),
-            other => other.map(|()| Some(block)),
-        }
+        self.read_exact(&mut block)?;
+        Ok(Some(block))
+    }
+
+    fn read_exact(&mut self, into: &mut [u8]) -> Result<()> {
+        self.source
+            .read_exact(into)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => cut_short(),
+                _ => error.into(),
+            })
     }
 
     /// A header block with the right checksum; `None` at the end of the archive, which is two zero
@@ -232,12 +239,7 @@ impl<R: BufRead> Reader<R> {
             );
         }
         let mut body = vec![0; usize::try_from(size)?];
-        match self.source.read_exact(&mut body) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                return Err(cut_short().into());
-            }
-            other => other?,
-        }
+        self.read_exact(&mut body)?;
         self.skip(padding_of(size))?;
         Ok(body)
     }
@@ -350,11 +352,8 @@ impl<R: BufRead> Reader<R> {
     }
 }
 
-fn cut_short() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::UnexpectedEof,
-        bad("the archive is cut short"),
-    )
+fn cut_short() -> anyhow::Error {
+    bad("the archive is cut short").into()
 }
 
 fn padding_of(size: u64) -> u64 {

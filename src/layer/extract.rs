@@ -14,7 +14,6 @@ use std::io::BufRead;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 use anyhow::{Context, Result};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
@@ -349,7 +348,12 @@ impl Extractor {
         let to = || format!("hard link to '{}'", String::from_utf8_lossy(&entry.link));
         let target = match self.locate(ROOT, parents).with_context(to)? {
             Place::Directory(id) => id,
-            Place::Missing(..) => return self.link_later(dir, name, &parts, entry),
+            Place::Missing(at, missing, rest) => {
+                let rest = rest.iter().map(|part| OsStr::from_bytes(part));
+                let below = self.dirs.path(at).join(OsStr::from_bytes(&missing));
+                let path = below.join(rest.collect::<PathBuf>());
+                return self.link_later(dir, name, path.join(OsStr::from_bytes(last)), entry);
+            }
             Place::InTheWay(..) => return Err(bad("a parent is no directory")).with_context(to),
         };
         if self.dirs.child(target, last).is_some() {
@@ -365,7 +369,8 @@ impl Extractor {
         });
         match linked {
             Err(error) if is_errno(&error, Errno::NOENT) => {
-                self.link_later(dir, name, &parts, entry)
+                let path = self.dirs.path(target).join(last_name);
+                self.link_later(dir, name, path, entry)
             }
             Err(error) => Err(error).with_context(to),
             Ok(()) => {
@@ -382,12 +387,13 @@ impl Extractor {
 
     /// The target may be in a lower layer; that this layer deletes or makes it later is for
     /// [`super::settle`] and [`Extractor::finish`] to find.
-    fn link_later(&mut self, dir: Id, name: &[u8], target: &[&[u8]], entry: &Entry) -> Result<()> {
-        self.remember(entry.path.len() as u64 + entry.link.len() as u64 + 256)?;
+    fn link_later(&mut self, dir: Id, name: &[u8], target: PathBuf, entry: &Entry) -> Result<()> {
+        let cost = entry.path.len() + target.as_os_str().len() + 256;
+        self.remember(cost as u64)?;
         self.clear(dir, name)?;
         self.links.push(PendingLink {
             path: self.dirs.path(dir).join(OsStr::from_bytes(name)),
-            target: target.iter().map(|part| OsStr::from_bytes(part)).collect(),
+            target,
             attributes: entry.attributes.clone(),
         });
         Ok(())
@@ -560,18 +566,14 @@ impl Extractor {
     /// A target that this layer has after all came after the link.
     fn check_links(&mut self) -> Result<()> {
         for link in &self.links {
-            let target = link.target.as_os_str().as_bytes().to_vec();
-            let parts: Vec<&[u8]> = target.split(|b| *b == b'/').collect();
-            let Some((last, parents)) = parts.split_last() else {
+            let (Some(parent), Some(name)) = (link.target.parent(), link.target.file_name()) else {
                 continue;
             };
-            // Borrowed apart: `locate` needs the whole extractor.
-            let names: Vec<Vec<u8>> = parents.iter().map(|part| part.to_vec()).collect();
-            let Some(handle) = find(&mut self.dirs, &names)? else {
+            let Some(dir) = self.dirs.find(parent) else {
                 continue;
             };
-            let stat =
-                rustix::fs::statat(&handle, OsStr::from_bytes(last), AtFlags::SYMLINK_NOFOLLOW);
+            let handle = self.dirs.handle(dir)?;
+            let stat = rustix::fs::statat(&handle, name, AtFlags::SYMLINK_NOFOLLOW);
             if stat.is_ok_and(|stat| !whiteout::is_whiteout(&stat)) {
                 let (path, target) = (link.path.display(), link.target.display());
                 return Err(bad(format!(
@@ -608,18 +610,6 @@ impl Extractor {
             opaque,
         })
     }
-}
-
-/// A directory by its names, without following links or making anything.
-fn find(dirs: &mut Dirs, names: &[Vec<u8>]) -> Result<Option<Rc<OwnedFd>>> {
-    let mut at = ROOT;
-    for name in names {
-        match dirs.child(at, name) {
-            Some(child) => at = child,
-            None => return Ok(None),
-        }
-    }
-    Ok(Some(dirs.handle(at)?))
 }
 
 /// What a directory looks like that nobody describes, in this layer or below.

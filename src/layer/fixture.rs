@@ -28,6 +28,21 @@ pub(crate) struct Member {
     pax: Vec<u8>,
 }
 
+impl std::fmt::Debug for Member {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = self.header[..100]
+            .split(|byte| *byte == 0)
+            .next()
+            .unwrap_or(&[]);
+        write!(
+            f,
+            "{} {}",
+            char::from(self.header[156]),
+            name.escape_ascii()
+        )
+    }
+}
+
 fn put(header: &mut [u8; 512], at: usize, bytes: &[u8]) {
     header[at..at + bytes.len()].copy_from_slice(bytes);
 }
@@ -90,6 +105,13 @@ impl Member {
 
     pub(crate) fn pax(mut self, key: &str, value: impl AsRef<[u8]>) -> Self {
         self.pax.extend(record(key, value.as_ref()));
+        self
+    }
+
+    /// Blocks between header and content that the size does not count.
+    pub(crate) fn body_after(mut self, mut blocks: Vec<u8>) -> Self {
+        blocks.append(&mut self.body);
+        self.body = blocks;
         self
     }
 

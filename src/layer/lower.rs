@@ -95,6 +95,10 @@ fn ask(layer: &Root, path: &Path) -> io::Result<Answer> {
     let mut names = path.iter().peekable();
     let mut opaque = false;
     while let Some(name) = names.next() {
+        // Paths were cleaned long before; `..` would leave the layer.
+        if name == ".." {
+            return Ok(Answer::Hidden);
+        }
         let stat = match rustix::fs::statat(&here, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => stat,
             Err(Errno::NOENT) if opaque => return Ok(Answer::Hidden),

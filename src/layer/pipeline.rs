@@ -108,7 +108,12 @@ impl<'a, R: Read> Source<'a, R> {
     fn fill(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let mut length = 0;
         while length < buffer.len() {
-            match self.blob.read(&mut buffer[length..]) {
+            // One byte more than there should be tells that there is more.
+            let rest = (self.expect.size - self.read).saturating_add(1) - length as u64;
+            let most = usize::try_from(rest)
+                .unwrap_or(usize::MAX)
+                .min(buffer.len() - length);
+            match self.blob.read(&mut buffer[length..length + most]) {
                 Ok(0) => break,
                 Ok(more) => length += more,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -32,6 +32,7 @@ pub(super) fn settle(pending: Pending, staging: &Root, parents: &[Root]) -> Resu
         applier: Applier::new(),
         final_attributes: BTreeMap::new(),
         removed: BTreeSet::new(),
+        marked_for_root: BTreeSet::new(),
     };
     settler.run(&pending)?;
     Ok(settler.applier.warnings.into_vec())
@@ -46,6 +47,8 @@ struct Settler<'a> {
     /// What directories must look like at the end: changing what is in them moves their times.
     final_attributes: BTreeMap<PathBuf, Attributes>,
     removed: BTreeSet<PathBuf>,
+    /// Directories that are opaque because the root is.
+    marked_for_root: BTreeSet<PathBuf>,
 }
 
 impl Settler<'_> {
@@ -58,7 +61,12 @@ impl Settler<'_> {
             self.whiteout(path)
                 .with_context(|| shown("whiteout", path))?;
         }
-        for dir in pending.dirs.iter().rev().filter(|dir| dir.for_whiteouts) {
+        for dir in pending
+            .dirs
+            .iter()
+            .rev()
+            .filter(|dir| dir.for_whiteouts && !dir.opaque)
+        {
             self.remove_if_empty(&dir.path)
                 .with_context(|| shown("directory", &dir.path))?;
         }
@@ -135,8 +143,7 @@ impl Settler<'_> {
             }
             Some(Object::Other { .. }) | None if dir.for_whiteouts => self.remove(&dir.path)?,
             Some(Object::Other { stat, .. }) => self.shadow(dir, stat.st_mode)?,
-            // The mark may be the root's, see there.
-            None if dir.opaque && !self.hides.contains(Path::new("")) => {
+            None if dir.opaque && !self.marked_for_root.contains(&dir.path) => {
                 let handle = self.open(&dir.path)?;
                 xattr::remove(&handle, OsStr::new(whiteout::OPAQUE))?;
             }
@@ -173,6 +180,7 @@ impl Settler<'_> {
             if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
                 let child = open_directory(&root, &name)?;
                 xattr::set(&child, OsStr::new(whiteout::OPAQUE), b"y")?;
+                self.marked_for_root.insert(PathBuf::from(name));
             }
         }
         Ok(())
@@ -241,7 +249,7 @@ impl Settler<'_> {
                 let kind = FileType::from_raw_mode(stat.st_mode);
                 Ok(!whiteout::is_whiteout(&stat) && kind != FileType::Directory)
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) if is_absent(&error) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
@@ -256,7 +264,9 @@ impl Settler<'_> {
         else {
             return Ok(None);
         };
-        self.imply(parent)?;
+        if !self.imply(parent)? {
+            return Ok(None);
+        }
         self.touch(parent)?;
         let to = self.open(parent)?;
         let from = At {
@@ -275,16 +285,16 @@ impl Settler<'_> {
         Ok(Some(()))
     }
 
-    /// Makes directories that this layer lacks, looking like those below.
-    fn imply(&mut self, path: &Path) -> Result<()> {
+    /// Makes directories that this layer lacks, looking like those below; `false` if this layer
+    /// has something else in their place.
+    fn imply(&mut self, path: &Path) -> Result<bool> {
         let mut missing: Vec<&Path> = Vec::new();
         for above in path.ancestors() {
-            match self
-                .staging
-                .resolve(above, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty())
-            {
-                Ok(_) => break,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => missing.push(above),
+            let flags = OFlags::PATH | OFlags::NOFOLLOW;
+            match self.staging.resolve(above, flags, Mode::empty()) {
+                Ok(handle) if is_directory(&handle)? => break,
+                Ok(_) => return Ok(false),
+                Err(error) if is_absent(&error) => missing.push(above),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -300,8 +310,18 @@ impl Settler<'_> {
             };
             self.final_attributes.insert(path.to_owned(), attributes);
         }
-        Ok(())
+        Ok(true)
     }
+}
+
+fn is_absent(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+fn is_directory(handle: &OwnedFd) -> Result<bool> {
+    let stat = os(rustix::fs::fstat(handle))?;
+    Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }
 
 fn shown(what: &str, path: &Path) -> String {

@@ -1,9 +1,13 @@
 //! Layers unpacked, settled, mounted and flattened for real; the mount and the flat tree must show
 //! the same. A canary beside the layers must survive everything.
 
+mod attacks;
+mod metadata;
+mod names;
+mod streams;
+mod whiteouts;
+
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -13,7 +17,7 @@ use super::decompress::tests::gzip;
 use super::fixture::{Member, archive, dir, file, hardlink, symlink};
 use super::lower::names_in;
 use super::*;
-use crate::error::{self, Kind};
+use crate::error;
 use crate::image::Digest;
 use crate::sys::xattr;
 
