@@ -1,0 +1,10 @@
+//! The real binary where it mounts and starts containers: needs root and a kernel that lets it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "this is test code outside of #[test] functions"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
