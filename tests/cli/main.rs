@@ -9,4 +9,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod auth;
+mod concurrency;
+mod exit_codes;
+mod faults;
+mod help;
+mod house;
+mod hygiene;
+mod inspect_schema;
+mod memory;
+mod platforms;
 mod self_check;
+mod sources;

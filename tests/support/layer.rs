@@ -111,43 +111,44 @@ impl Layer {
     /// A regular file, mode 0644.
     #[must_use]
     pub fn file(self, path: &str, data: impl AsRef<[u8]>) -> Self {
-        self.entry(EntryType::Regular, path, 0o644, "", data.as_ref())
+        self.entry(EntryType::Regular, path, 0o644, data.as_ref())
     }
 
     /// An executable file.
     #[must_use]
     pub fn program(self, path: &str, data: impl AsRef<[u8]>) -> Self {
-        self.entry(EntryType::Regular, path, 0o755, "", data.as_ref())
+        self.entry(EntryType::Regular, path, 0o755, data.as_ref())
     }
 
     /// A directory.
     #[must_use]
     pub fn dir(self, path: &str, mode: u32) -> Self {
-        self.entry(EntryType::Directory, path, mode, "", b"")
+        self.entry(EntryType::Directory, path, mode, b"")
     }
 
     /// A symbolic link.
     #[must_use]
     pub fn symlink(self, path: &str, target: &str) -> Self {
-        self.entry(EntryType::Symlink, path, 0o777, target, b"")
+        self.entry(EntryType::Symlink, path, 0o777, b"")
+            .linked(target)
     }
 
     /// A hard link to another path of the image.
     #[must_use]
     pub fn hardlink(self, path: &str, target: &str) -> Self {
-        self.entry(EntryType::Link, path, 0o644, target, b"")
+        self.entry(EntryType::Link, path, 0o644, b"").linked(target)
     }
 
     /// A named pipe.
     #[must_use]
     pub fn fifo(self, path: &str) -> Self {
-        self.entry(EntryType::Fifo, path, 0o644, "", b"")
+        self.entry(EntryType::Fifo, path, 0o644, b"")
     }
 
     /// A character device.
     #[must_use]
     pub fn char_device(self, path: &str, major: u32, minor: u32) -> Self {
-        let mut layer = self.entry(EntryType::Char, path, 0o600, "", b"");
+        let mut layer = self.entry(EntryType::Char, path, 0o600, b"");
         let header = &mut layer.last().header;
         header.set_device_major(major).expect("ustar has a major");
         header.set_device_minor(minor).expect("ustar has a minor");
@@ -199,7 +200,7 @@ impl Layer {
         self
     }
 
-    fn entry(mut self, kind: EntryType, path: &str, mode: u32, link: &str, data: &[u8]) -> Self {
+    fn entry(mut self, kind: EntryType, path: &str, mode: u32, data: &[u8]) -> Self {
         let Content::Entries(entries) = &mut self.content else {
             panic!("a layer made from bytes takes no entries");
         };
@@ -213,12 +214,18 @@ impl Layer {
         header.set_size(data.len() as u64);
         let fields = header.as_ustar_mut().expect("it is ustar");
         put(&mut fields.name, "path", path, &mut pax);
-        put(&mut fields.linkname, "linkpath", link, &mut pax);
         entries.push(Entry {
             header,
             pax,
             data: data.to_vec(),
         });
+        self
+    }
+
+    fn linked(mut self, target: &str) -> Self {
+        let Entry { header, pax, .. } = self.last();
+        let fields = header.as_ustar_mut().expect("it is ustar");
+        put(&mut fields.linkname, "linkpath", target, pax);
         self
     }
 
