@@ -8,3 +8,12 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+
+mod bundle;
+mod exit_codes;
+mod images;
+mod lifetime;
+mod portable;
+mod process;
+mod provision;
+mod world;
