@@ -50,7 +50,9 @@ fn every_option_is_explained() {
             .iter()
             .enumerate()
             .filter(|(_, line)| line.trim_start().starts_with('-'));
+        let mut count = 0;
         for (at, line) in options {
+            count += 1;
             let said = line
                 .trim_start()
                 .split_once("  ")
@@ -64,5 +66,6 @@ fn every_option_is_explained() {
                 "ucr {command}: nothing is said about {line:?}"
             );
         }
+        assert!(count > 0, "ucr {command} -h shows no option:\n{text}");
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 /// Panics unless the tests run as root.
 pub fn root() {
     assert!(
-        nix::unistd::geteuid().is_root(),
+        rustix::process::geteuid().is_root(),
         "this test needs root: run ./tests/all as root"
     );
 }
