@@ -21,6 +21,7 @@ pub mod process;
 pub mod registry;
 pub mod samples;
 pub mod scratch;
+pub mod scripted_registry;
 pub mod tree;
 pub mod ucr;
 
