@@ -1,0 +1,219 @@
+//! Images that lie, and bytes that are not what they should be: refused, and nothing is kept.
+
+use std::time::Duration;
+
+use crate::support::image::Image;
+use crate::support::layer::Layer;
+use crate::support::layout::Layout;
+use crate::support::registry::{Registry, cut, damage};
+use crate::support::samples::TAG;
+use crate::support::scripted_registry::{Answer, Misbehaviour, ScriptedRegistry};
+use crate::support::ucr::Ucr;
+
+/// Two layers, so that one of them may be good.
+fn image() -> Image {
+    let text = "all work and no play ".repeat(4000);
+    Image::new()
+        .layer(Layer::new().file("good", "good"))
+        .layer(Layer::new().file("text", text))
+}
+
+/// Nothing is listed, and nothing is in the store that a later pull could take for good.
+#[track_caller]
+fn assert_nothing_kept(ucr: &Ucr) {
+    assert_eq!(
+        ucr.run(["images", "--format", "json"]).ok().json(),
+        serde_json::json!([])
+    );
+    let kept = ucr.entries(&["refs", "ingest", "tmp", "layers", "blobs/sha256"]);
+    assert!(kept.is_empty(), "left in the store: {kept:#?}");
+}
+
+#[test]
+fn a_damaged_blob() {
+    let layout = Layout::of("x", &image());
+    let manifest = layout.resolve("x");
+    let config = layout.json(&manifest)["config"]["digest"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let blob = layout.layer_digests(&manifest).pop().unwrap();
+    for digest in [&blob, &config] {
+        let registry = Registry::open();
+        let reference = registry.push(&layout, "x", "demo/damaged:1");
+        damage(&registry.blob_file(digest));
+        let ucr = Ucr::new();
+        ucr.run(["pull", &reference]).refused(&[digest]);
+        assert_nothing_kept(&ucr);
+    }
+}
+
+#[test]
+fn a_blob_that_is_too_short() {
+    let layout = Layout::of("x", &image());
+    let blob = layout.layer_digests(&layout.resolve("x")).pop().unwrap();
+    let registry = Registry::open();
+    let reference = registry.push(&layout, "x", "demo/short:1");
+    cut(&registry.blob_file(&blob));
+    let ucr = Ucr::new();
+    ucr.run(["pull", &reference]).refused(&[&blob]);
+    assert_nothing_kept(&ucr);
+}
+
+/// From a layout as from a registry.
+#[test]
+fn damage_in_a_layout() {
+    for spoil in [damage, cut] {
+        let layout = Layout::of("x", &image());
+        let blob = layout.layer_digests(&layout.resolve("x")).pop().unwrap();
+        spoil(&layout.blob_path(&blob));
+        let ucr = Ucr::new();
+        ucr.run(["pull", &layout.reference("x")]).refused(&[&blob]);
+        assert_nothing_kept(&ucr);
+    }
+}
+
+#[test]
+fn a_wrong_diff_id() {
+    let wrong = format!("sha256:{}", "5".repeat(64));
+    let image = image().layer(Layer::new().file("a", "a").claiming(&wrong));
+    let layout = Layout::of("x", &image);
+    let registry = Registry::open();
+    let pushed = registry.push(&layout, "x", "demo/lie:1");
+    for reference in [pushed, layout.reference("x")] {
+        let ucr = Ucr::new();
+        ucr.run(["pull", &reference]).refused(&[&wrong]);
+        assert_nothing_kept(&ucr);
+    }
+}
+
+/// A manifest that is missing, as registries say it.
+#[test]
+fn nothing_under_this_name() {
+    let registry = Registry::open();
+    registry.push(&Layout::of("x", &image()), "x", "demo/there:1");
+    let ucr = Ucr::new();
+    for name in ["demo/there:2", "demo/nosuch:1"] {
+        let reference = registry.reference(name);
+        ucr.run(["pull", &reference]).refused(&[&reference]);
+    }
+    assert_nothing_kept(&ucr);
+}
+
+/// A registry of ours with an image, and the digests of its layers.
+fn scripted(image: &Image) -> (ScriptedRegistry, String, Vec<String>) {
+    let layout = Layout::of(TAG, image);
+    let server = ScriptedRegistry::start();
+    for path in crate::support::ucr::children(&layout.path().join("blobs/sha256")) {
+        server.blob(&std::fs::read(path).unwrap());
+    }
+    let manifest = layout.resolve(TAG);
+    let bytes = std::fs::read(layout.blob_path(&manifest)).unwrap();
+    server.manifest("1", image.manifest_type(), &bytes);
+    let reference = format!("{}/demo/scripted:1", server.host());
+    (server, reference, layout.layer_digests(&manifest))
+}
+
+/// A registry that is bad for good: the pull gives up, and says what about.
+#[test]
+fn a_registry_that_never_gets_it_right() {
+    let unavailable = Answer::error(503, "UNAVAILABLE", "come back later");
+    let rows: [(&str, Misbehaviour); 6] = [
+        ("cut", Misbehaviour::CutAfter(100)),
+        ("flipped", Misbehaviour::FlipByte(50)),
+        ("longer", Misbehaviour::Append(b"more".to_vec())),
+        (
+            "other",
+            Misbehaviour::Instead(Answer::new(200, "not the blob at all")),
+        ),
+        ("empty", Misbehaviour::Instead(Answer::new(200, ""))),
+        ("down", Misbehaviour::Instead(unavailable)),
+    ];
+    for (name, misbehaviour) in rows {
+        let (server, reference, layers) = scripted(&image());
+        server.script(&format!("/blobs/{}", layers[1]), 1000, misbehaviour);
+        let ucr = Ucr::new();
+        let pull = ucr
+            .cmd(["pull", &reference])
+            .limit(Duration::from_secs(120));
+        let done = pull.run();
+        assert!(done.stderr.contains(&layers[1]), "{name}: {}", done.stderr);
+        done.refused(&[]);
+        assert_nothing_kept(&ucr);
+        let asked = server.asked(&layers[1]).len();
+        assert!(asked <= 20, "{name}: asked {asked} times");
+    }
+}
+
+/// Passing trouble is not the user's: a cut connection, a busy or broken server, once or twice.
+#[test]
+fn a_registry_with_a_bad_minute() {
+    let busy = Answer::error(429, "TOOMANYREQUESTS", "slow down").with("Retry-After", "1");
+    let broken = Answer::error(500, "UNKNOWN", "oops");
+    let rows: [(&str, Misbehaviour); 4] = [
+        ("cut", Misbehaviour::CutAfter(100)),
+        ("dead", Misbehaviour::CutAfter(0)),
+        ("busy", Misbehaviour::Instead(busy)),
+        ("broken", Misbehaviour::Instead(broken)),
+    ];
+    for (name, misbehaviour) in rows {
+        let (server, reference, layers) = scripted(&image());
+        server.script(&layers[1], 2, misbehaviour.clone());
+        server.script("/manifests/", 1, misbehaviour);
+        let ucr = Ucr::new();
+        let done = ucr.run(["pull", &reference]);
+        assert_eq!(done.code, 0, "{name}: {}", done.stderr);
+        assert_eq!(ucr.entries(&["layers"]).len(), 2, "{name}");
+    }
+}
+
+/// Manifests are capped before they are parsed, whatever length is announced.
+#[test]
+fn a_manifest_of_5_mib() {
+    let (server, reference, _) = scripted(&image());
+    let padding = "x".repeat(5 << 20);
+    let manifest = format!(r#"{{"schemaVersion":2,"annotations":{{"a":"{padding}"}}}}"#);
+    server.manifest("1", image().manifest_type(), manifest.as_bytes());
+    let ucr = Ucr::new();
+    ucr.run(["pull", &reference])
+        .refused(&["manifest", "4 MiB"]);
+    assert_nothing_kept(&ucr);
+}
+
+/// A manifest asked for by digest must have that digest.
+#[test]
+fn a_manifest_that_is_another() {
+    let layout = Layout::of(TAG, &image());
+    let (server, ..) = scripted(&image());
+    let digest = layout.resolve(TAG);
+    let other = Answer::new(200, r#"{"schemaVersion":2,"layers":[]}"#)
+        .with("Content-Type", image().manifest_type());
+    server.script("/manifests/", 1000, Misbehaviour::Instead(other));
+    let ucr = Ucr::new();
+    let reference = format!("{}/demo/scripted@{digest}", server.host());
+    ucr.run(["pull", &reference]).refused(&[&digest]);
+    assert_nothing_kept(&ucr);
+}
+
+/// A server that falls silent is given up after `--pull-timeout`.
+#[test]
+fn a_silent_server() {
+    let (server, reference, layers) = scripted(&image());
+    server.script(&layers[1], 1000, Misbehaviour::StallAfter(10));
+    let ucr = Ucr::new();
+    let pull = ucr.cmd(["pull", "--pull-timeout", "3", &reference]);
+    pull.limit(Duration::from_secs(20)).run().refused(&["3"]);
+    assert_nothing_kept(&ucr);
+}
+
+/// Text of a server is text, not commands for a terminal.
+#[test]
+fn escapes_in_messages() {
+    let (server, reference, _) = scripted(&image());
+    let message = "\u{1b}]0;owned\u{7}\u{1b}[2J";
+    let answer = Answer::error(403, "DENIED", message);
+    server.script("/manifests/", 1000, Misbehaviour::Instead(answer));
+    let ucr = Ucr::new();
+    let done = ucr.run(["pull", &reference]).refused(&[&server.host()]);
+    assert!(!done.stderr.contains('\u{1b}'), "{:?}", done.stderr);
+}

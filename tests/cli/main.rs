@@ -1,0 +1,23 @@
+//! The real binary, one module per promise: what it prints, leaves on disk and exits with.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "this is test code outside of #[test] functions"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod auth;
+mod concurrency;
+mod exit_codes;
+mod faults;
+mod help;
+mod house;
+mod hygiene;
+mod inspect_schema;
+mod memory;
+mod platforms;
+mod self_check;
+mod sources;

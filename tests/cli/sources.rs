@@ -1,0 +1,77 @@
+//! Images from files: `oci:DIR[:TAG]` and `oci-archive:FILE[:TAG]`, in every packing.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::image::Image;
+use crate::support::layer::{Layer, Packing};
+use crate::support::layout::Layout;
+use crate::support::process;
+use crate::support::scratch::Scratch;
+use crate::support::ucr::Ucr;
+
+const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/images");
+
+#[test]
+fn a_layout_with_one_image_needs_no_tag() {
+    let layout = Layout::of("only", &Image::new().layer(Layer::new().file("a", "a")));
+    let ucr = Ucr::new();
+    let bare = format!("oci:{}", layout.path().display());
+    assert_eq!(ucr.pull(&bare), layout.resolve("only"));
+    assert_eq!(ucr.pull(&layout.reference("only")), layout.resolve("only"));
+    ucr.run(["pull", &layout.reference("other")])
+        .refused(&["other", "only"]);
+    layout.add("second", &Image::new());
+    ucr.run(["pull", "--policy", "always", &bare])
+        .refused(&["only", "second"]);
+}
+
+#[test]
+fn an_archive_of_every_packing() {
+    for packing in [Packing::Gzip, Packing::Zstd, Packing::Plain] {
+        let image = Image::new().layer(Layer::new().file("a", "a").packed(packing));
+        let layout = Layout::of("a", &image);
+        let scratch = Scratch::new();
+        let archive = scratch.join("image.tar");
+        process::tool(
+            Command::new("tar")
+                .arg("-C")
+                .arg(layout.path())
+                .arg("-cf")
+                .args([
+                    archive.as_os_str(),
+                    "blobs".as_ref(),
+                    "index.json".as_ref(),
+                    "oci-layout".as_ref(),
+                ]),
+        );
+        let ucr = Ucr::new();
+        let reference = format!("oci-archive:{}:a", archive.display());
+        assert_eq!(ucr.pull(&reference), layout.resolve("a"), "{packing:?}");
+    }
+}
+
+/// One tiny image in three packings, made by others; where they are not, the test above stands in.
+#[test]
+fn archives_made_by_others() {
+    for packing in ["gzip", "zstd", "uncompressed"] {
+        let file = format!("{SHARED}/tiny-{packing}.oci-archive.tar");
+        if Path::new(&file).exists() {
+            let ucr = Ucr::new();
+            ucr.pull(&format!("oci-archive:{file}"));
+            assert_eq!(ucr.entries(&["layers"]).len(), 1, "{packing}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_there() {
+    let ucr = Ucr::new();
+    ucr.run(["pull", "oci:/nosuch/dir:1"])
+        .refused(&["/nosuch/dir"]);
+    ucr.run(["pull", "oci-archive:/nosuch/file"])
+        .refused(&["/nosuch/file"]);
+    let empty = ucr.scratch().dir("empty");
+    ucr.run(["pull", &format!("oci:{}", empty.display())])
+        .refused(&["empty"]);
+}

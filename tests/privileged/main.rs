@@ -1,0 +1,19 @@
+//! The real binary where it mounts and starts containers: needs root and a kernel that lets it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "this is test code outside of #[test] functions"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bundle;
+mod exit_codes;
+mod images;
+mod lifetime;
+mod portable;
+mod process;
+mod provision;
+mod world;
