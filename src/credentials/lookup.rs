@@ -32,7 +32,7 @@ enum Text {
 }
 
 /// Finds the credential for a repository on a registry, both as in a
-/// [`Reference`](crate::image::Reference). Fails only if a place that the user named cannot be
+/// reference (`docker.io`, `library/alpine`). Fails only if a place that the user named cannot be
 /// used: [`Kind::NotFound`] if it is missing, [`Kind::Usage`] if it is malformed.
 pub fn find(sources: &Sources, registry: &str, repository: &str) -> Result<Found> {
     let mut found = Found::default();

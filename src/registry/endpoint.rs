@@ -87,7 +87,8 @@ impl Endpoint {
                 if response.status.is_success() {
                     return outcome.map_err(|trouble| self.failure(ask, trouble));
                 }
-                if response.status == StatusCode::UNAUTHORIZED && !answered {
+                let challenged = response.status == StatusCode::UNAUTHORIZED;
+                if challenged && !answered && response.moved_to.is_none() {
                     answered = true;
                     let answer = self
                         .auth
@@ -152,6 +153,12 @@ impl Endpoint {
         failures: u32,
     ) -> Option<(Duration, String)> {
         match outcome {
+            // A signed download address that ran out; the registry gives a new one.
+            Ok(response) if response.moved_to.is_some() && is_denial(response.status) => {
+                let host = response.moved_to.as_deref().unwrap_or_default();
+                let why = format!("sent us to {host}: {}", response.status);
+                Some((wire.timing.backoff_after(failures), why))
+            }
             Ok(response) if retry::is_passing(response.status.as_u16()) => {
                 let why = match response.status {
                     StatusCode::TOO_MANY_REQUESTS => "asks us to slow down".to_owned(),
@@ -172,14 +179,26 @@ impl Endpoint {
             Ok(mut response) => {
                 let body = wire.document(&mut response).await;
                 let reason = fault::reason(response.status, &body);
+                let fault = match &response.moved_to {
+                    Some(host) => self.refusal_elsewhere(ask, host, &reason),
+                    None => self.refusal(ask, response.status, &reason).await,
+                };
                 Failure {
-                    fault: self.refusal(ask, response.status, &reason).await,
+                    fault,
                     status: Some(response.status),
                     is_final: false,
                 }
             }
             Err(trouble) => self.failure(ask, trouble),
         }
+    }
+
+    fn refusal_elsewhere(&self, ask: &Ask, host: &str, reason: &str) -> Fault {
+        let message = format!(
+            "{}: registry {} sent us to {host}, which answers: {reason}",
+            ask.what, self.name
+        );
+        Fault::new(Kind::Network, message)
     }
 
     async fn refusal(&self, ask: &Ask, status: StatusCode, reason: &str) -> Fault {
@@ -271,6 +290,10 @@ impl Failure {
             is_final: true,
         }
     }
+}
+
+fn is_denial(status: StatusCode) -> bool {
+    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
 /// Whether a server speaks https or http. https is tried first and alone for a moment, so that a

@@ -60,6 +60,7 @@ impl Transport for Fake {
                 status: StatusCode::from_u16(*status).unwrap(),
                 headers,
                 body: Box::new(Whole(Some(Bytes::from_static(body.as_bytes())))),
+                moved_to: None,
             })
         })
     }
@@ -298,4 +299,32 @@ fn where_registries_are_spoken_to() {
         let found: Vec<&str> = found.iter().map(Url::as_str).collect();
         assert_eq!(found, expected, "{name}");
     }
+}
+
+#[test]
+fn a_download_host_cannot_ask_for_the_credential() {
+    let blob = Digest::of(b"content");
+    let url = format!("https://r.io/v2/x/blobs/{blob}");
+    let redirect = (307, vec![("location", "https://cdn.io/b".to_owned())], "");
+    let transport = fake(&[
+        (&url, &[redirect]),
+        ("https://cdn.io/b", &[challenge("https://thief.io/token")]),
+        (
+            "https://thief.io/token",
+            &[(200, vec![], r#"{"token":"t"}"#)],
+        ),
+    ]);
+    let registry = connect("r.io/x", &transport);
+    let error = registry
+        .small_blob(&descriptor(&blob, 7, &[]), 7)
+        .unwrap_err();
+    let text = render(&error);
+    assert!(text.contains("sent us to cdn.io"), "{text}");
+    let asked = transport.asked.lock().unwrap();
+    assert!(
+        asked
+            .iter()
+            .all(|(url, shown)| !url.contains("thief") && shown.is_none()),
+        "{asked:?}"
+    );
 }

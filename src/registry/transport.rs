@@ -22,8 +22,8 @@ use crate::error::{Fault, Kind};
 /// A future that borrows.
 pub(super) type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// What is sent.
-#[derive(Clone, Debug)]
+/// What is sent. Has no `Debug`, because headers and form hold secrets.
+#[derive(Clone)]
 pub(super) struct Request {
     pub method: Method,
     pub url: Url,
@@ -37,6 +37,9 @@ pub(super) struct Response {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Box<dyn Body>,
+    /// The other host that answered, if a redirect led there. Whatever it asks for, no credential
+    /// is its business.
+    pub moved_to: Option<String>,
 }
 
 /// The bytes of an answer, in pieces of the sender's choice.
@@ -182,6 +185,7 @@ impl Transport for Http {
                 status: response.status(),
                 headers: response.headers().clone(),
                 body: Box::new(HttpBody(response)),
+                moved_to: None,
             })
         })
     }

@@ -21,6 +21,9 @@ const MAX_REDIRECTS: usize = 10;
 /// Largest error or token document, in bytes.
 pub(super) const MAX_DOCUMENT: u64 = 1 << 20;
 
+/// Longest time for a whole document, in idle times.
+const DOCUMENT_PATIENCE: u32 = 5;
+
 /// What every conversation of one pull shares.
 #[derive(Clone)]
 pub(super) struct Wire {
@@ -97,8 +100,10 @@ impl Wire {
         registry: &Url,
         mut request: Request,
     ) -> Result<Response, Trouble> {
+        let mut moved_to = None;
         for _ in 0..=MAX_REDIRECTS {
-            let response = self.send(request.clone()).await?;
+            let mut response = self.send(request.clone()).await?;
+            response.moved_to.clone_from(&moved_to);
             if !matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok(response);
             }
@@ -116,6 +121,7 @@ impl Wire {
                 })?;
             if !policy::same_origin(&request.url, &to) {
                 request.headers.remove(AUTHORIZATION);
+                moved_to = to.host_str().map(str::to_owned);
             }
             request.url = to;
         }
@@ -128,15 +134,23 @@ impl Wire {
         self.bounded(response.body.chunk()).await
     }
 
-    /// The whole body, or at most `max + 1` bytes of it: the caller judges the length.
+    /// The whole body of a document, or at most `max + 1` bytes of it: the caller judges the
+    /// length. A document is short, so unlike a blob it may not drip in for ever.
     pub(super) async fn body(&self, response: &mut Response, max: u64) -> Result<Vec<u8>, Trouble> {
         let mut bytes = Vec::new();
+        let begin = Instant::now();
         while let Some(chunk) = self.chunk(response).await? {
             let room = (max + 1).saturating_sub(bytes.len() as u64);
             let take = chunk.len().min(usize::try_from(room).unwrap_or(usize::MAX));
             bytes.extend_from_slice(&chunk[..take]);
             if bytes.len() as u64 > max {
                 break;
+            }
+            if begin.elapsed() > self.timing.idle * DOCUMENT_PATIENCE {
+                return Err(Trouble::Broken(Broken {
+                    how: How::Cut,
+                    why: "the answer comes too slowly".to_owned(),
+                }));
             }
         }
         Ok(bytes)

@@ -19,7 +19,7 @@ pub fn options(creds: Option<(&str, &str)>) -> Options {
             ..Sources::default()
         },
         timing: Timing {
-            idle: Duration::from_millis(500),
+            idle: Duration::from_secs(1),
             backoff: Duration::from_millis(5),
             tries: 4,
             ..Timing::default()

@@ -227,15 +227,43 @@ fn slow_but_steady_is_no_stall() {
     let server = ScriptedRegistry::start();
     let content = bytes(1000);
     let digest = server.blob(&content);
-    // Twice the idle time in all, a tenth of it between two pieces.
+    // Twice the idle time in all, a twentieth of it between two pieces.
     server.script(
         "/blobs/",
         1,
-        Misbehaviour::Slow(50, Duration::from_millis(50)),
+        Misbehaviour::Slow(25, Duration::from_millis(50)),
     );
     let registry = connect(&server, options(None));
     assert_eq!(fetch(&registry, &digest, 1000).unwrap(), content);
     assert_eq!(server.asked("/blobs/").len(), 1);
+}
+
+#[test]
+fn a_document_may_not_drip_in_for_ever() {
+    let server = ScriptedRegistry::start();
+    server.manifest("1", OCI_MANIFEST, &bytes(1000));
+    let drip = Misbehaviour::Slow(1, Duration::from_millis(50));
+    server.script("/manifests/", usize::MAX, drip);
+    let mut options = options(None);
+    options.timing.idle = Duration::from_millis(500);
+    options.timing.tries = 1;
+    let begin = Instant::now();
+    let error = connect(&server, options).manifest("1").unwrap_err();
+    assert!(render(&error).contains("comes too slowly"), "{error:#}");
+    assert!(begin.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn an_expired_download_address_is_fetched_anew() {
+    let cdn = ScriptedRegistry::start();
+    let server = ScriptedRegistry::start();
+    let digest = cdn.blob(&bytes(SIZE));
+    server.script("/blobs/", usize::MAX, Misbehaviour::Redirect(cdn.url()));
+    let expired = Misbehaviour::Instead(Answer::new(403, "<Error>Request has expired</Error>"));
+    cdn.script("/blobs/", 1, expired);
+    let registry = connect(&server, options(Some(("u", "p"))));
+    assert_eq!(fetch(&registry, &digest, SIZE).unwrap(), bytes(SIZE));
+    assert_eq!(server.asked("/blobs/").len(), 2);
 }
 
 #[test]

@@ -77,7 +77,7 @@ pub enum Misbehaviour {
     FlipByte(usize),
     /// Something else instead.
     Instead(Answer),
-    /// 206 with a `Content-Range` that begins one byte later.
+    /// 206 from one byte later on, and a `Content-Range` that says so.
     WrongContentRange,
     /// 200 with everything, whatever the range.
     IgnoreRange,
@@ -344,7 +344,7 @@ fn content(state: &State, request: &Recorded, script: Option<&Misbehaviour>) -> 
     let Some((_, media_type, bytes)) = files.find(|(end, ..)| path.ends_with(&**end)) else {
         return Answer::error(404, "MANIFEST_UNKNOWN", "manifest unknown");
     };
-    let from = request
+    let from: Option<usize> = request
         .header("range")
         .and_then(|range| {
             range
@@ -357,9 +357,10 @@ fn content(state: &State, request: &Recorded, script: Option<&Misbehaviour>) -> 
     let mut answer = match from {
         Some(from) if from < bytes.len() => {
             let (last, total) = (bytes.len() - 1, bytes.len());
-            let said = from + usize::from(matches!(script, Some(Misbehaviour::WrongContentRange)));
+            let later = usize::from(matches!(script, Some(Misbehaviour::WrongContentRange)));
+            let from = (from + later).min(last);
             Answer::new(206, &bytes[from..])
-                .with("Content-Range", format!("bytes {said}-{last}/{total}"))
+                .with("Content-Range", format!("bytes {from}-{last}/{total}"))
         }
         Some(_) => Answer::error(416, "RANGE_INVALID", "range invalid"),
         None => Answer::new(200, bytes.clone()),

@@ -19,6 +19,7 @@ fn serve() -> u16 {
             let answer = reply(&buffer[..length], true);
             let mut forged = reply(&buffer[..length], true);
             forged[0] ^= 0xff;
+            *forged.last_mut().unwrap() ^= 0xff;
             udp.send_to(&forged, from).unwrap();
             udp.send_to(&answer, from).unwrap();
         }
