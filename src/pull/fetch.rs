@@ -15,9 +15,10 @@ use std::thread;
 use anyhow::{Context, Error, Result};
 
 use super::{Origin, Progress};
-use crate::error::{Kind, kind};
+use crate::error::{self, Kind, kind};
 use crate::image::{ChainId, Descriptor, Digest};
 use crate::layer::{Expect, Limits, Unpacked, settle, unpack};
+use crate::registry::BlobReader;
 use crate::store::{Ingest, LayerRecord, Patience, SPOOL_FROM, Staging, Store};
 
 /// Layers unpacked at once. Two cores inflate and write; a third hides the network's round trips.
@@ -35,6 +36,15 @@ pub(super) struct Job<'a> {
 struct Fetch {
     ingest: Ingest,
     places: Vec<usize>,
+}
+
+/// Whom to ask for a blob.
+#[derive(Clone, Copy)]
+enum Trust {
+    /// Mirrors first, if there are any.
+    Mirrors,
+    /// Only the place that the image's name says.
+    RegistryOnly,
 }
 
 /// A layer that is unpacked, but not yet on its parents.
@@ -163,39 +173,69 @@ impl Crew<'_> {
         Ok(())
     }
 
-    /// Unpacks what an earlier try left and then the rest from the origin.
+    /// Unpacks a layer from its origin. What an earlier try left may be wrong, and so may a mirror:
+    /// a digest that does not match is tried once more, from the start and from the real registry.
     fn from_origin(&self, place: usize, ingest: &mut Ingest, spool: bool) -> Result<Staged> {
         let layer = &self.job.layers[place];
-        let here = ingest.resumable()?;
-        let here = if spool && here <= layer.size { here } else { 0 };
-        let kept = ingest.partial()?;
-        if here == 0 {
-            kept.set_len(0)?;
-        }
-        self.progress.advanced(layer, here);
-        let rest: Box<dyn Read> = if here == layer.size && here > 0 {
-            Box::new(io::empty())
-        } else {
-            Box::new(self.origin.blob(layer, here)?)
+        let here = if spool { ingest.resumable()? } else { 0 };
+        let here = if here <= layer.size { here } else { 0 };
+        let result = match self.attempt(place, ingest, spool.then_some(here), Trust::Mirrors) {
+            Err(error)
+                if kind(&error) == Kind::Integrity && (here > 0 || self.origin.has_mirrors()) =>
+            {
+                let what = error::render(&error);
+                self.progress
+                    .note(&format!("{what}; fetching it again from the start"));
+                self.attempt(place, ingest, spool.then_some(0), Trust::RegistryOnly)
+            }
+            result => result,
         };
-        let spool = if spool { Some(append_to(&kept)?) } else { None };
+        if let Err(error) = &result
+            && layer.size >= SPOOL_FROM
+            && matches!(
+                kind(error),
+                Kind::Network | Kind::Interrupted | Kind::NoSpace
+            )
+        {
+            ingest.keep_partial();
+        }
+        result
+    }
+
+    /// Reads the first bytes from what is kept and the others from the origin; keeps those too if
+    /// `kept` says how many there are.
+    fn attempt(
+        &self,
+        place: usize,
+        ingest: &Ingest,
+        kept: Option<u64>,
+        trust: Trust,
+    ) -> Result<Staged> {
+        let layer = &self.job.layers[place];
+        let here = kept.unwrap_or(0);
+        let file = ingest.partial()?;
+        file.set_len(here)?;
+        self.progress.advanced(layer, here);
+        let rest: Box<dyn Read> = match trust {
+            _ if here > 0 && here == layer.size => Box::new(io::empty()),
+            Trust::Mirrors => self.origin.blob(layer, here)?,
+            Trust::RegistryOnly => self.origin.blob_past_mirrors(layer)?,
+        };
+        let spool = kept.map(|_| append_to(&file)).transpose()?;
         let watched = Watched {
             rest,
             spool,
             layer,
             crew: self,
         };
-        let result = self.unpack(place, kept.take(here).chain(watched));
-        if let Err(error) = &result
-            && matches!(
-                kind(error),
-                Kind::Network | Kind::Interrupted | Kind::NoSpace
-            )
-            && layer.size >= SPOOL_FROM
-        {
-            ingest.keep_partial();
-        }
-        result
+        self.unpack(place, file.take(here).chain(watched))
+            .map_err(|error| {
+                // A fault of the network crosses `Read` inside an I/O error.
+                match error.downcast::<io::Error>() {
+                    Ok(io) => BlobReader::recover(io),
+                    Err(error) => error,
+                }
+            })
     }
 
     fn unpack(&self, place: usize, blob: impl Read) -> Result<Staged> {

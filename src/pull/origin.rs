@@ -20,6 +20,14 @@ pub trait Origin: Sync {
     fn small_blob(&self, descriptor: &Descriptor) -> Result<Vec<u8>>;
     /// A layer's bytes from an offset on, not verified.
     fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<Box<dyn Read + Send>>;
+    /// Whether somebody else may have given us a blob.
+    fn has_mirrors(&self) -> bool {
+        false
+    }
+    /// A layer's bytes from the place that the name says.
+    fn blob_past_mirrors(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>> {
+        self.blob(descriptor, 0)
+    }
 }
 
 /// Opens the place that a name says.
@@ -67,6 +75,14 @@ impl Origin for Remote {
 
     fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<Box<dyn Read + Send>> {
         Ok(Box::new(self.registry.blob(descriptor, offset)?))
+    }
+
+    fn has_mirrors(&self) -> bool {
+        self.registry.has_mirrors()
+    }
+
+    fn blob_past_mirrors(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>> {
+        Ok(Box::new(self.registry.blob_past_mirrors(descriptor)?))
     }
 }
 
