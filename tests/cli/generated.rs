@@ -11,7 +11,8 @@ use clap::Command;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-const BEGIN: &str = ".\\\" OPTIONS, printed from the program: UCR_BLESS=1 cargo test --test cli generated\n";
+const BEGIN: &str =
+    ".\\\" OPTIONS, printed from the program: UCR_BLESS=1 cargo test --test cli generated\n";
 const END: &str = ".\\\" END OF OPTIONS\n";
 
 /// Sections that each page has, in this order; OPTIONS stands between the markers.
@@ -25,11 +26,13 @@ fn bless() -> bool {
     std::env::var_os("UCR_BLESS").is_some_and(|value| value == "1")
 }
 
-/// `ucr` and its commands under the names of their pages.
-fn pages() -> Vec<Command> {
+/// The name of each page, and the command that it is about.
+fn pages() -> Vec<(String, Command)> {
     let mut top = ucr::cli::command();
     top.build();
-    let commands = top.get_subcommands().filter(|command| !command.is_hide_set());
+    let commands = top
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set());
     let commands: Vec<_> = commands
         .filter(|command| command.get_name() != "help")
         .map(|command| {
@@ -39,10 +42,12 @@ fn pages() -> Vec<Command> {
                 let global = arg.is_global_set();
                 arg.hide(global)
             });
-            own.name(name)
+            (name, own)
         })
         .collect();
-    std::iter::once(top).chain(commands).collect()
+    std::iter::once(("ucr".to_owned(), top))
+        .chain(commands)
+        .collect()
 }
 
 fn options(page: &Command) -> String {
@@ -61,7 +66,11 @@ fn split(name: &str, text: &str) -> [String; 3] {
         panic!("{name}: one of the marker lines is missing:\n{BEGIN}{END}");
     };
     let from = begin + BEGIN.len();
-    [text[..from].into(), text[from..end].into(), text[end..].into()]
+    [
+        text[..from].into(),
+        text[from..end].into(),
+        text[end..].into(),
+    ]
 }
 
 /// Compares a file with what it should be, or writes it.
@@ -82,26 +91,26 @@ fn compare(file: &Path, expected: &str) {
 
 #[test]
 fn man_pages() {
-    for page in pages() {
-        let file = path("man").join(format!("{}.1", page.get_name()));
+    for (name, page) in pages() {
+        let file = path("man").join(format!("{name}.1"));
         let text = fs::read_to_string(&file);
         let text = text.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        let [before, _, after] = split(page.get_name(), &text);
+        let [before, _, after] = split(&name, &text);
         compare(&file, &(before + &options(&page) + &after));
     }
 }
 
 #[test]
 fn man_pages_have_their_sections() {
-    for page in pages() {
-        let file = path("man").join(format!("{}.1", page.get_name()));
+    for (name, _) in pages() {
+        let file = path("man").join(format!("{name}.1"));
         let text = fs::read_to_string(&file).unwrap_or_default();
         let headings = text.lines().filter_map(|line| line.strip_prefix(".SH "));
         let headings: Vec<_> = headings.map(|heading| heading.trim_matches('"')).collect();
         let mut rest = headings.iter();
         for section in SECTIONS {
             let found = rest.any(|heading| heading == section);
-            assert!(found, "{}: no {section}, or not in order: {headings:?}", page.get_name());
+            assert!(found, "{name}: no {section}, or not in order: {headings:?}");
         }
     }
 }
@@ -109,10 +118,15 @@ fn man_pages_have_their_sections() {
 /// A page for each command and for nothing else.
 #[test]
 fn no_stray_pages() {
-    let mut expected: Vec<_> = pages().iter().map(|page| format!("{}.1", page.get_name())).collect();
+    let mut expected: Vec<_> = pages()
+        .iter()
+        .map(|(name, _)| format!("{name}.1"))
+        .collect();
     expected.sort();
     let found = crate::support::ucr::children(&path("man"));
-    let found = found.iter().map(|file| file.file_name().expect("a name").to_string_lossy());
+    let found = found
+        .iter()
+        .map(|file| file.file_name().expect("a name").to_string_lossy());
     let found: Vec<_> = found.filter(|name| name.ends_with(".1")).collect();
     assert_eq!(found, expected);
 }

@@ -13,6 +13,7 @@ mod auth;
 mod concurrency;
 mod exit_codes;
 mod faults;
+mod generated;
 mod help;
 mod house;
 mod hygiene;
