@@ -28,7 +28,7 @@ const WINDOW_LOG_MAX: u32 = 27;
 /// A reader of the tar stream.
 pub(super) enum Decoder<R: BufRead> {
     Plain(R),
-    Gzip(Gzip<R>),
+    Gzip(Box<Gzip<R>>),
     Zstd(Box<zstd::stream::read::Decoder<'static, R>>),
 }
 
@@ -37,7 +37,7 @@ impl<R: BufRead> Decoder<R> {
     pub(super) fn new(mut source: R) -> anyhow::Result<Self> {
         let start = source.fill_buf()?;
         match start {
-            [0x1f, 0x8b, ..] => Ok(Self::Gzip(Gzip::new(source))),
+            [0x1f, 0x8b, ..] => Ok(Self::Gzip(Box::new(Gzip::new(source)))),
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(source)?;
                 decoder.window_log_max(WINDOW_LOG_MAX)?;

@@ -111,6 +111,10 @@ impl Dirs {
         self.open.retain(|id| self.nodes[*id].live);
     }
 
+    pub(super) fn is_live(&self, id: Id) -> bool {
+        self.nodes[id].live
+    }
+
     /// All directories, parents first.
     pub(super) fn live(&self) -> impl DoubleEndedIterator<Item = Id> + use<> {
         let live: Vec<Id> = (0..self.nodes.len())
@@ -164,6 +168,10 @@ impl Dirs {
 }
 
 impl Node {
+    pub(super) fn is_for_whiteouts(&self) -> bool {
+        matches!(self.origin, Origin::ForWhiteouts)
+    }
+
     fn new(parent: Id, name: &[u8], origin: Origin) -> Self {
         Self {
             parent,

@@ -8,7 +8,7 @@
 //!
 //! What depends on lower layers is only recorded, for [`super::settle`].
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsStr;
 use std::io::BufRead;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -42,6 +42,8 @@ pub(super) struct Pending {
     pub(super) whiteouts: Vec<PathBuf>,
     /// Hard links whose target this layer does not have.
     pub(super) links: Vec<PendingLink>,
+    /// Such links that a later entry replaced; an archive is no better for hiding a bad one.
+    pub(super) replaced: Vec<PendingLink>,
 }
 
 /// A directory that is not simply what the archive lists.
@@ -90,7 +92,9 @@ pub(super) fn extract(source: impl BufRead, staging: &Root, limits: &Limits) -> 
 struct Extractor {
     dirs: Dirs,
     marks: Marks,
-    links: Vec<PendingLink>,
+    /// By directory and name.
+    links: BTreeMap<(Id, Box<[u8]>), PendingLink>,
+    replaced: Vec<PendingLink>,
     applier: Applier,
     limits: Limits,
     entries: u64,
@@ -121,7 +125,8 @@ impl Extractor {
         Ok(Self {
             dirs: Dirs::new(root),
             marks: Marks::default(),
-            links: Vec::new(),
+            links: BTreeMap::new(),
+            replaced: Vec::new(),
             applier: Applier::new(),
             limits: limits.clone(),
             entries: 0,
@@ -137,8 +142,7 @@ impl Extractor {
             return Err(limits::exceeded("entries", self.limits.entries).into());
         }
         attributes::check_xattrs(&entry.attributes)?;
-        let limits = self.limits.clone();
-        match whiteout::classify(&entry.path, &limits)? {
+        match whiteout::classify(&entry.path, &self.limits)? {
             Name::Aufs => {
                 self.applier
                     .warnings
@@ -205,8 +209,7 @@ impl Extractor {
         reader: &mut Reader<R>,
     ) -> Result<()> {
         match &entry.kind {
-            Type::File => self.file(dir, name, entry, None, reader),
-            Type::SparseFile(sparse) => self.file(dir, name, entry, Some(sparse), reader),
+            Type::File | Type::SparseFile(_) => self.file(dir, name, entry, reader),
             Type::Directory => self.directory(dir, name, &entry.attributes),
             Type::Symlink => self.symlink(dir, name, entry),
             Type::HardLink => self.hard_link(dir, name, entry),
@@ -243,9 +246,12 @@ impl Extractor {
         dir: Id,
         name: &[u8],
         entry: &Entry,
-        sparse: Option<&Sparse>,
         reader: &mut Reader<R>,
     ) -> Result<()> {
+        let sparse = match &entry.kind {
+            Type::SparseFile(sparse) => Some(sparse),
+            _ => None,
+        };
         self.logical_bytes = self
             .logical_bytes
             .saturating_add(sparse.map_or(entry.size, |sparse| sparse.real_size));
@@ -289,7 +295,7 @@ impl Extractor {
         let replaces = match rustix::fs::mkdirat(&handle, os_name, Mode::RWXU) {
             Ok(()) => false,
             Err(Errno::EXIST) => {
-                os(rustix::fs::unlinkat(&handle, os_name, AtFlags::empty()))?;
+                self.clear(parent, name)?;
                 os(rustix::fs::mkdirat(&handle, os_name, Mode::RWXU))?;
                 true
             }
@@ -340,8 +346,7 @@ impl Extractor {
     }
 
     fn hard_link(&mut self, dir: Id, name: &[u8], entry: &Entry) -> Result<()> {
-        let limits = self.limits.clone();
-        let parts = whiteout::components(&entry.link, &limits).context("hard link target")?;
+        let parts = whiteout::components(&entry.link, &self.limits).context("hard link target")?;
         let Some((last, parents)) = parts.split_last() else {
             return Err(bad("a hard link to the root"));
         };
@@ -361,6 +366,10 @@ impl Extractor {
         }
         if (target, *last) == (dir, name) {
             return Err(bad("a link to itself")).with_context(to);
+        }
+        if let Some(other) = self.links.get(&(target, (*last).into())) {
+            let path = other.target.clone();
+            return self.link_later(dir, name, path, entry);
         }
         let from = self.dirs.handle(target)?;
         let last_name = OsStr::from_bytes(last);
@@ -386,16 +395,20 @@ impl Extractor {
     }
 
     /// The target may be in a lower layer; that this layer deletes or makes it later is for
-    /// [`super::settle`] and [`Extractor::finish`] to find.
+    /// [`super::settle`] and [`Extractor::check_links`] to find. An empty file keeps the place, so
+    /// that whatever else the layer does with the name finds something there.
     fn link_later(&mut self, dir: Id, name: &[u8], target: PathBuf, entry: &Entry) -> Result<()> {
         let cost = entry.path.len() + target.as_os_str().len() + 256;
         self.remember(cost as u64)?;
-        self.clear(dir, name)?;
-        self.links.push(PendingLink {
+        self.make(dir, name, |dir, name| {
+            rustix::fs::mknodat(dir, name, FileType::RegularFile, Mode::empty(), 0)
+        })?;
+        let link = PendingLink {
             path: self.dirs.path(dir).join(OsStr::from_bytes(name)),
             target,
             attributes: entry.attributes.clone(),
-        });
+        };
+        self.links.insert((dir, name.into()), link);
         Ok(())
     }
 
@@ -421,6 +434,9 @@ impl Extractor {
     fn clear(&mut self, dir: Id, name: &[u8]) -> Result<()> {
         let handle = self.dirs.handle(dir)?;
         self.dirs.detach(dir, name);
+        if let Some(link) = self.links.remove(&(dir, name.into())) {
+            self.replaced.push(link);
+        }
         remove_tree(handle.as_fd(), OsStr::from_bytes(name)).context("replace")
     }
 
@@ -498,6 +514,12 @@ impl Extractor {
             self.mark(&directory, &mark, &mut pending)
                 .with_context(|| shown("whiteouts in", &directory))?;
         }
+        // A directory that was replaced took its links with it.
+        let links = std::mem::take(&mut self.links).into_iter();
+        let (kept, gone): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            links.partition(|((dir, _), _)| self.dirs.is_live(*dir));
+        self.links = kept;
+        self.replaced.extend(gone.into_values());
         self.check_links()?;
         for id in self.dirs.live().rev() {
             self.finish_directory(id)
@@ -508,7 +530,8 @@ impl Extractor {
             .live()
             .filter_map(|id| self.pending_dir(id))
             .collect();
-        pending.links = self.links;
+        pending.links = self.links.into_values().collect();
+        pending.replaced = self.replaced;
         Ok(Extracted {
             entries: self.entries,
             bytes: self.bytes,
@@ -565,13 +588,17 @@ impl Extractor {
 
     /// A target that this layer has after all came after the link.
     fn check_links(&mut self) -> Result<()> {
-        for link in &self.links {
+        for link in self.links.values() {
             let (Some(parent), Some(name)) = (link.target.parent(), link.target.file_name()) else {
                 continue;
             };
             let Some(dir) = self.dirs.find(parent) else {
                 continue;
             };
+            let child = self.dirs.child(dir, name.as_bytes());
+            if child.is_some_and(|id| self.dirs.node(id).is_for_whiteouts()) {
+                continue;
+            }
             let handle = self.dirs.handle(dir)?;
             let stat = rustix::fs::statat(&handle, name, AtFlags::SYMLINK_NOFOLLOW);
             if stat.is_ok_and(|stat| !whiteout::is_whiteout(&stat)) {
@@ -606,7 +633,7 @@ impl Extractor {
         Some(PendingDir {
             path: self.dirs.path(id),
             inherits: !listed && !node.cut,
-            for_whiteouts: matches!(node.origin, Origin::ForWhiteouts) && id != ROOT,
+            for_whiteouts: node.is_for_whiteouts(),
             opaque,
         })
     }

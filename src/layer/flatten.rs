@@ -95,7 +95,7 @@ impl Merge<'_> {
                         dir: handles[&layer].as_fd(),
                         name: &name,
                     };
-                    self.object(layer, from, &to, &path, &stat)
+                    self.object((layer, &stat), from, &to, &path)
                         .with_context(|| shown(&path))?;
                 }
             }
@@ -105,11 +105,10 @@ impl Merge<'_> {
 
     fn object(
         &mut self,
-        layer: usize,
+        (layer, stat): (usize, &Stat),
         from: At,
         to: &OwnedFd,
         path: &Path,
-        stat: &Stat,
     ) -> Result<()> {
         let key = (layer, stat.st_dev, stat.st_ino);
         if stat.st_nlink > 1 {

@@ -74,6 +74,12 @@ impl Settler<'_> {
             self.link(link)
                 .with_context(|| shown("hard link", &link.path))?;
         }
+        for link in &pending.replaced {
+            if !self.has(&link.target)? && self.below(&link.target)?.is_none() {
+                let missing = Err(missing_target(link));
+                return missing.with_context(|| shown("hard link", &link.path));
+            }
+        }
         for (path, attributes) in std::mem::take(&mut self.final_attributes) {
             let dir = self.open(&path)?;
             self.applier
@@ -135,12 +141,11 @@ impl Settler<'_> {
             self.empty_root()?;
         }
         match self.below(&dir.path)? {
-            Some(Object::Directory(lower)) => {
-                if dir.inherits {
-                    let attributes = copy::attributes_of(lower)?;
-                    self.final_attributes.insert(dir.path.clone(), attributes);
-                }
+            Some(Object::Directory(lower)) if dir.inherits => {
+                let attributes = copy::attributes_of(lower)?;
+                self.final_attributes.insert(dir.path.clone(), attributes);
             }
+            Some(Object::Directory(_)) => {}
             Some(Object::Other { .. }) | None if dir.for_whiteouts => self.remove(&dir.path)?,
             Some(Object::Other { stat, .. }) => self.shadow(dir, stat.st_mode)?,
             None if dir.opaque && !self.marked_for_root.contains(&dir.path) => {
@@ -214,10 +219,7 @@ impl Settler<'_> {
     }
 
     fn link(&mut self, link: &PendingLink) -> Result<()> {
-        let missing = || {
-            let target = link.target.display();
-            Fault::new(Kind::Layer, format!("its target '{target}' does not exist"))
-        };
+        let missing = || missing_target(link);
         let (Some(dir), Some(name)) = (link.path.parent(), link.path.file_name()) else {
             return Err(missing().into());
         };
@@ -230,12 +232,10 @@ impl Settler<'_> {
         }
         self.touch(dir)?;
         let (from, to) = (self.open(parent)?, self.open(dir)?);
-        match rustix::fs::linkat(from, last, &to, name, AtFlags::empty()) {
-            Ok(()) => extract::describe_link(&mut self.applier, to.as_fd(), name, &link.attributes),
-            // A later entry of the layer took the name.
-            Err(Errno::EXIST) => Ok(()),
-            Err(errno) => Err(std::io::Error::from(errno).into()),
-        }
+        // What kept the place.
+        os(rustix::fs::unlinkat(&to, name, AtFlags::empty()))?;
+        os(rustix::fs::linkat(from, last, &to, name, AtFlags::empty()))?;
+        extract::describe_link(&mut self.applier, to.as_fd(), name, &link.attributes)
     }
 
     /// Whether this layer has an object at a path; a whiteout is none, but it stays in the way.
@@ -312,6 +312,11 @@ impl Settler<'_> {
         }
         Ok(true)
     }
+}
+
+fn missing_target(link: &PendingLink) -> Fault {
+    let target = link.target.display();
+    Fault::new(Kind::Layer, format!("its target '{target}' does not exist"))
 }
 
 fn is_absent(error: &std::io::Error) -> bool {

@@ -274,7 +274,8 @@ fn impossible_attributes() {
 #[test]
 fn limits_are_named() {
     // 34, 35, 36
-    let cases: [(fn(&mut Limits), &str); 5] = [
+    type Case = (fn(&mut Limits), &'static str);
+    let cases: [Case; 5] = [
         (|limits| limits.entries = 2, "entries"),
         (|limits| limits.unpacked_bytes = 4000, "bytes of tar stream"),
         (|limits| limits.depth = 3, "levels"),

@@ -3,6 +3,7 @@
 
 mod attacks;
 mod metadata;
+mod model;
 mod names;
 mod streams;
 mod whiteouts;

@@ -278,6 +278,34 @@ fn hard_links_into_lower_layers() {
     );
     assert_eq!(data(&tree, "t"), b"a");
 
+    // The name was deleted, taken or is taken later by the same layer.
+    let lower = || vec![file("a", "x"), dir("t"), file("t/y", "")];
+    for upper in [
+        vec![file(".wh.t", ""), hardlink("t", "a")],
+        vec![hardlink("t", "a"), file(".wh.t", "")],
+        vec![hardlink("t", "a"), file("t/.wh.y", "")],
+        vec![
+            dir("t"),
+            file("t/z", ""),
+            file("t/.wh..wh..opq", ""),
+            hardlink("t", "a"),
+        ],
+        vec![file("t", ""), hardlink("t", "a")],
+    ] {
+        let tree = merged(&[lower(), upper]);
+        assert_eq!(tree[Path::new("t")].same_as, Path::new("a"));
+    }
+    for last in [
+        file("t", "new"),
+        dir("t"),
+        symlink("t", "new"),
+        file("t/new", ""),
+    ] {
+        let tree = merged(&[lower(), vec![hardlink("t", "a"), last.clone()]]);
+        let alone = merged(&[lower(), vec![file(".wh.t", ""), last]]);
+        assert_eq!(tree, alone);
+    }
+
     // Through a link of the same layer into a directory of a lower one.
     let lower = vec![file("usr/lib/a", "x")];
     let upper = vec![symlink("lib", "usr/lib"), hardlink("h", "lib/a")];
