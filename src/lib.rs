@@ -10,12 +10,15 @@
 //! # Who may import whom
 //!
 //! ```text
-//!   main                          -> cli, exit, runtime::native (stages)
-//!   cli  exit                     -> anything below
-//!   runtime   frontend            -> pull, provision, bundle and lower
+//!   main                          -> cli, runtime::native::reaper
+//!   cli                           -> anything below
+//!   runtime                       -> provision, bundle and lower
+//!   frontend                      -> spec, image, error
 //!   pull   provision   bundle     -> any lower
 //!   store   registry   layer   source   -> image, spec, credentials, sys, error; never each other
-//!   image   spec   credentials    -> error
+//!   spec   credentials            -> image, error
+//!   image                         -> error
+//!   exit                          -> error, sys
 //!   sys   error                   -> std and the kernel
 //! ```
 //!

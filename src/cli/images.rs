@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::context::Context;
-use super::{Format, output};
+use super::{Format, document, output};
 use crate::exit::Outcome;
 
 /// List the images in the store
@@ -15,7 +15,12 @@ impl Images {
     pub(super) fn run(self, context: &Context) -> Result<Outcome> {
         let images = context.store()?.images()?;
         if context.wants_json(Format::Text) {
-            output::json(&images)?;
+            output::json(
+                &images
+                    .iter()
+                    .map(document::image_summary)
+                    .collect::<Vec<_>>(),
+            )?;
             return Ok(Outcome::Done);
         }
         let rows: Vec<_> = images
@@ -23,7 +28,7 @@ impl Images {
             .map(|image| {
                 [
                     image.name.clone(),
-                    image.manifest.short().to_owned(),
+                    image.manifest_digest.short().to_owned(),
                     image.platform.to_string(),
                     output::size(image.size),
                     output::ago(image.pulled_at),

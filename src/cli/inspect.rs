@@ -1,17 +1,14 @@
 //! `ucr inspect`: all that is known of an image, a container or a root filesystem.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::context::Context;
-use super::{Format, output, ps};
+use super::{Format, document, output};
 use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
-use crate::image::{Document, ImageConfig, chain_ids};
 use crate::runtime::ContainerRecord;
-use crate::runtime::native::HostFacts;
-use crate::spec::{ContainerSpec, process};
 use crate::store::{ImageRecord, RootfsRecord, Store};
 
 /// Show all that is known of an image, a container or a root filesystem
@@ -99,12 +96,12 @@ impl Inspect {
         }
         let as_json = context.wants_json(Format::Json);
         match found {
-            Named::Container(record) if as_json => output::json(&ps::container(&record))?,
+            Named::Container(record) if as_json => output::json(&document::container(&record))?,
             Named::Container(record) => container_text(&record)?,
-            Named::Rootfs(record) if as_json => output::json(&ps::rootfs(&record)?)?,
+            Named::Rootfs(record) if as_json => output::json(&document::rootfs(&record)?)?,
             Named::Rootfs(record) => rootfs_text(&record)?,
-            Named::Image(record) if as_json => output::json(&image(&store, &record)?)?,
-            Named::Image(record) => image_text(&image(&store, &record)?)?,
+            Named::Image(record) if as_json => output::json(&document::image(&store, &record)?)?,
+            Named::Image(record) => image_text(&document::image(&store, &record)?)?,
         }
         Ok(Outcome::Done)
     }
@@ -117,9 +114,9 @@ fn raw(store: &Store, found: &Named, which: RawDocument) -> Result<()> {
             .into());
     };
     let digest = match which {
-        RawDocument::Manifest => &record.manifest,
-        RawDocument::Config => &record.config,
-        RawDocument::Index => record.index.as_ref().ok_or_else(|| {
+        RawDocument::Manifest => &record.manifest_digest,
+        RawDocument::Config => &record.config_digest,
+        RawDocument::Index => record.index_digest.as_ref().ok_or_else(|| {
             Fault::new(
                 Kind::NotFound,
                 format!("image {} did not come from an index", record.name),
@@ -129,72 +126,13 @@ fn raw(store: &Store, found: &Named, which: RawDocument) -> Result<()> {
     output::raw(store.blob(digest)?.bytes())
 }
 
-/// An image as JSON. `run` is what `ucr run IMAGE` would execute; null if the image does not say.
-fn image(store: &Store, record: &ImageRecord) -> Result<Value> {
-    let config = ImageConfig::parse(store.blob(&record.config)?.bytes())?;
-    let Document::Image(manifest) = store.blob(&record.manifest)?.parse()? else {
-        return Err(Fault::new(Kind::Store, "the image's manifest is an index").into());
-    };
-    let layers = manifest
-        .layers
-        .iter()
-        .zip(&config.diff_ids)
-        .zip(chain_ids(&config.diff_ids));
-    let layers = layers.map(|((layer, diff_id), chain)| {
-        let unpacked = store.layer(&chain)?;
-        Ok(json!({
-            "digest": layer.digest,
-            "media_type": layer.media_type,
-            "size": layer.size,
-            "diff_id": diff_id,
-            "chain_id": chain,
-            "unpacked_size": unpacked.map(|layer| layer.unpacked_size),
-        }))
-    });
-    let layers = layers.collect::<Result<Vec<_>>>().context("layers")?;
-    let spec = ContainerSpec {
-        image: record.name.clone(),
-        ..ContainerSpec::default()
-    };
-    let run = process(&spec, &config, &HostFacts::read()?.name)
-        .ok()
-        .map(|process| {
-            json!({
-                "argv": process.argv,
-                "env": process.env,
-                "working_dir": process.working_dir,
-                "user": process.user,
-            })
-        });
-    Ok(json!({
-        "kind": "image",
-        "name": record.name,
-        "manifest": record.manifest,
-        "index": record.index,
-        "platform": record.platform,
-        "source": record.source,
-        "pulled_at": record.pulled_at,
-        "size": record.size,
-        "layers": layers,
-        "config": {
-            "digest": record.config,
-            "created": config.created,
-            "entrypoint": config.entrypoint,
-            "cmd": config.cmd,
-            "env": config.env,
-            "user": config.user,
-            "working_dir": config.working_dir,
-            "volumes": config.volumes,
-            "exposed_ports": config.exposed_ports,
-            "labels": config.labels,
-            "stop_signal": config.stop_signal,
-        },
-        "run": run,
-    }))
-}
-
 fn image_text(image: &Value) -> Result<()> {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let text = |value: &Value| {
+        value
+            .as_str()
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
+    };
     let words = |value: &Value| {
         let words = value.as_array().filter(|words| !words.is_empty())?;
         Some(
@@ -205,24 +143,22 @@ fn image_text(image: &Value) -> Result<()> {
                 .join(" "),
         )
     };
-    let config = &image["config"];
+    let (config, run) = (&image["config"], &image["config"]["config"]);
     output::facts(&[
         ("Image", text(&image["name"])),
-        ("Manifest", text(&image["manifest"])),
-        ("Index", text(&image["index"])),
-        ("Config", text(&config["digest"])),
+        ("Manifest", text(&image["manifest_digest"])),
+        ("Index", text(&image["index_digest"])),
+        ("Config", text(&image["config_digest"])),
         ("Platform", text(&image["platform"])),
         ("Source", text(&image["source"])),
         ("Created", text(&config["created"])),
-        ("Pulled", image["pulled_at"].as_u64().map(output::ago)),
+        ("Pulled", text(&image["pulled_at"])),
         ("Size", image["size"].as_u64().map(output::size)),
-        ("Entrypoint", words(&config["entrypoint"])),
-        ("Command", words(&config["cmd"])),
-        ("User", text(&config["user"])),
-        ("Directory", text(&config["working_dir"])),
-        ("Environment", words(&config["env"])),
-        ("Volumes", words(&config["volumes"])),
-        ("Ports", words(&config["exposed_ports"])),
+        ("Entrypoint", words(&run["Entrypoint"])),
+        ("Command", words(&run["Cmd"])),
+        ("User", text(&run["User"])),
+        ("Directory", text(&run["WorkingDir"])),
+        ("Environment", words(&run["Env"])),
         (
             "Runs",
             words(&image["run"]["argv"]).or_else(|| Some("nothing without arguments".into())),
@@ -253,7 +189,7 @@ fn container_text(record: &ContainerRecord) -> Result<()> {
 }
 
 fn rootfs_text(record: &RootfsRecord) -> Result<()> {
-    let found = ps::rootfs(record)?;
+    let found = document::rootfs(record)?;
     let text = |key: &str| found[key].as_str().map(str::to_owned);
     output::facts(&[
         ("Rootfs", text("id")),

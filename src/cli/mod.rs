@@ -3,6 +3,7 @@
 //! stdout is data, stderr is for people. Only [`main`] prints errors.
 
 mod context;
+mod document;
 mod environment;
 mod images;
 mod inspect;

@@ -7,15 +7,15 @@ use clap::{Args, ValueEnum};
 
 use super::context::Context;
 use super::pull::PullOptions;
-use super::{Format, Verbosity, output};
+use super::{Format, Verbosity, document, output};
 use crate::bundle;
 use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
 use crate::provision::{self, Request};
-use crate::pull::{Image, Policy};
+use crate::pull::Policy;
 use crate::runtime::native::HostFacts;
 use crate::spec::{ContainerSpec, process};
-use crate::store::Backend;
+use crate::store::{Backend, Image};
 
 /// Make a root filesystem, or an OCI bundle, from an image
 ///
@@ -78,7 +78,7 @@ impl Provision {
         }
         context.note(&format!("rootfs {} of {}", record.id, image.record.name));
         if context.wants_json(Format::Text) {
-            output::json(&record)?;
+            output::json(&document::rootfs(&record)?)?;
         } else {
             output::line(text(&path)?)?;
         }

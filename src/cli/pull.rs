@@ -11,15 +11,16 @@ use clap::{Args, ValueEnum};
 
 use super::context::Context;
 use super::progress::Display;
-use super::{Format, Verbosity, environment, output};
+use super::{Format, Verbosity, document, environment, output};
 use crate::credentials::Sources;
 use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
 use crate::image::Platform;
 use crate::layer::Limits;
-use crate::pull::{self, Image, Policy, Request};
+use crate::pull::{self, Policy, Request};
 use crate::registry::{Event, Mirror, Options};
 use crate::source::ImageName;
+use crate::store::Image;
 
 /// Largest secret that is read from a file or stdin, in bytes.
 const MAX_SECRET: u64 = 1 << 20;
@@ -42,9 +43,9 @@ impl Pull {
     pub(super) fn run(self, context: &Context) -> Result<Outcome> {
         let image = self.options.pull(context, &self.image, Policy::Always)?;
         if context.wants_json(Format::Text) {
-            output::json(&image.record)?;
+            output::json(&document::image_summary(&image.record))?;
         } else {
-            output::line(&image.record.manifest.to_string())?;
+            output::line(&image.record.manifest_digest.to_string())?;
         }
         Ok(Outcome::Done)
     }
@@ -110,7 +111,7 @@ impl PullOptions {
         let request = Request {
             name: &name,
             platform: &platform,
-            policy: self.policy(default),
+            policy: self.policy(&name, default),
             limits: &Limits::default(),
             registry: &|| self.registry(&display),
         };
@@ -120,15 +121,17 @@ impl PullOptions {
     /// Whether an image can be had without looking anywhere but in the store.
     pub(super) fn find_local(&self, context: &Context, image: &str) -> Result<Option<Image>> {
         let name = name(context, image)?;
-        let looks = match self.policy(Policy::Missing) {
-            Policy::Always | Policy::Newer => true,
-            Policy::Missing => !matches!(name, ImageName::Registry(_)),
-            Policy::Never => false,
-        };
+        let looks = matches!(
+            self.policy(&name, Policy::Missing),
+            Policy::Always | Policy::Newer
+        );
         if looks {
-            Ok(None)
-        } else {
-            pull::local(&context.store()?, &name, &self.platform())
+            return Ok(None);
+        }
+        let found = pull::local(&context.store()?, &name, &self.platform())?;
+        match (found, self.policy) {
+            (None, Some(PolicyName::Never)) => Err(pull::not_here(&name)),
+            (found, _) => Ok(found),
         }
     }
 
@@ -142,13 +145,16 @@ impl PullOptions {
         })
     }
 
-    fn policy(&self, default: Policy) -> Policy {
-        match self.policy {
-            None => default,
-            Some(PolicyName::Always) => Policy::Always,
-            Some(PolicyName::Missing) => Policy::Missing,
-            Some(PolicyName::Newer) => Policy::Newer,
-            Some(PolicyName::Never) => Policy::Never,
+    /// What was said; else the command's default, except that a file of this machine is looked at
+    /// every time: that costs nothing, and whoever rebuilt it wants the new one.
+    fn policy(&self, name: &ImageName, default: Policy) -> Policy {
+        match (self.policy, name) {
+            (None, ImageName::Registry(_)) => default,
+            (None, _) => Policy::Newer,
+            (Some(PolicyName::Always), _) => Policy::Always,
+            (Some(PolicyName::Missing), _) => Policy::Missing,
+            (Some(PolicyName::Newer), _) => Policy::Newer,
+            (Some(PolicyName::Never), _) => Policy::Never,
         }
     }
 

@@ -8,8 +8,9 @@ use super::output;
 use super::pull::PullOptions;
 use crate::exit::{self, Outcome};
 use crate::frontend::flags::ContainerFlags;
-use crate::pull::{Image, Policy};
+use crate::pull::Policy;
 use crate::runtime::native::Native;
+use crate::store::Image;
 use crate::sys::process::{Exit, Namespaces, die_with_parent, spawn};
 
 /// Run a command in a new container and return its exit code

@@ -16,8 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 
 use crate::error::{Fault, Kind};
-use crate::pull::Image;
-use crate::store::{Backend, RootfsRecord, Store};
+use crate::store::{Backend, Image, RootfsRecord, Store};
 use crate::sys;
 
 pub use overlay::{Writable, inherit_root, mount_layers};
@@ -56,7 +55,8 @@ fn find_path(store: &Store, path: &Path) -> Result<Option<RootfsRecord>> {
 }
 
 fn again(store: &Store, request: &Request, record: RootfsRecord) -> Result<RootfsRecord> {
-    if record.manifest != request.image.record.manifest || record.backend != request.backend {
+    if record.manifest != request.image.record.manifest_digest || record.backend != request.backend
+    {
         let message = format!(
             "{} holds rootfs {} of another image",
             record.path.display(),
@@ -105,7 +105,7 @@ fn anew(store: &Store, request: &Request) -> Result<RootfsRecord> {
     let record = RootfsRecord {
         id,
         image: request.image.record.name.clone(),
-        manifest: request.image.record.manifest.clone(),
+        manifest: request.image.record.manifest_digest.clone(),
         layers: request.image.layers.clone(),
         backend: request.backend,
         path,

@@ -110,12 +110,13 @@ fn rights(store: &Store, job: &Job, progress: &dyn Progress) -> Result<Vec<Fetch
     Ok(fetches)
 }
 
-fn right(store: &Store, blob: &Digest, progress: &dyn Progress) -> Result<Ingest> {
+/// Takes the right to fetch one blob, and says so when that means waiting.
+pub(super) fn right(store: &Store, blob: &Digest, progress: &dyn Progress) -> Result<Ingest> {
     if let Some(ingest) = store.ingest(blob, Patience::Try)? {
         return Ok(ingest);
     }
     progress.note(&format!(
-        "layer {} is being fetched by another ucr; waiting",
+        "another ucr is fetching {}; waiting for it",
         blob.short()
     ));
     store

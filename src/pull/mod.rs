@@ -16,13 +16,13 @@ use anyhow::{Context, Result};
 
 use crate::error::{Fault, Kind, kind};
 use crate::image::{
-    ChainId, Descriptor, Digest, Document, ImageConfig, Manifest, Platform, Raw, chain_ids,
-    choose_platform, is_layer,
+    Descriptor, Digest, Document, ImageConfig, Manifest, Platform, Raw, chain_ids, choose_platform,
+    is_layer,
 };
 use crate::layer::Limits;
 use crate::registry;
 use crate::source::ImageName;
-use crate::store::{ImageRecord, Store};
+use crate::store::{Image, ImageRecord, Store};
 
 pub use origin::Origin;
 pub use progress::{Progress, Quiet};
@@ -58,39 +58,21 @@ pub struct Request<'a> {
     pub registry: &'a dyn Fn() -> Result<registry::Options>,
 }
 
-/// An image that is completely in the store.
-#[derive(Clone, Debug)]
-pub struct Image {
-    /// What its name stands for.
-    pub record: ImageRecord,
-    /// Its configuration.
-    pub config: ImageConfig,
-    /// Its layers, bottom first.
-    pub layers: Vec<ChainId>,
-}
-
 /// Pulls an image, or finds it in the store if the policy allows. Idempotent; concurrent pulls of
 /// one image fetch every layer once.
 pub fn pull(store: &Store, request: &Request, progress: &dyn Progress) -> Result<Image> {
     let found = local(store, request.name, request.platform)?;
     let image = match (request.policy, found) {
-        (Policy::Missing | Policy::Never, Some(image)) if !is_volatile(request) => {
-            return Ok(image);
-        }
-        (Policy::Never, _) => return Err(not_here(request.name)),
+        (Policy::Missing | Policy::Never, Some(image)) => return Ok(image),
+        (Policy::Never, None) => return Err(not_here(request.name)),
         (Policy::Newer, Some(image)) => newer(store, request, progress, image),
-        (Policy::Missing, Some(image)) => newer(store, request, progress, image),
         (_, _) => from_origin(store, request, progress),
     };
     image.with_context(|| format!("pull {}", request.name))
 }
 
-/// Whether the name may mean something else each time, at no cost to look: a file of this machine.
-fn is_volatile(request: &Request) -> bool {
-    request.policy == Policy::Missing && !matches!(request.name, ImageName::Registry(_))
-}
-
-fn not_here(name: &ImageName) -> anyhow::Error {
+/// Says that an image is not in the store.
+pub fn not_here(name: &ImageName) -> anyhow::Error {
     Fault::new(Kind::NotFound, format!("image {name} is not in the store"))
         .hint("pull it, or choose another --policy")
         .into()
@@ -104,22 +86,7 @@ pub fn local(store: &Store, name: &ImageName, platform: &Platform) -> Result<Opt
     if platform.rank(&record.platform).is_none() {
         return Ok(None);
     }
-    open(store, record)
-}
-
-/// Completes a record to an image; `None` if something of it is missing.
-pub fn open(store: &Store, record: ImageRecord) -> Result<Option<Image>> {
-    if !store.has_blob(&record.config) || !store.has_blob(&record.manifest) {
-        return Ok(None);
-    }
-    let config = ImageConfig::parse(store.blob(&record.config)?.bytes())?;
-    let layers = chain_ids(&config.diff_ids);
-    let complete = layers.iter().all(|chain| store.has_layer(chain));
-    Ok(complete.then_some(Image {
-        record,
-        config,
-        layers,
-    }))
+    store.open_image(record)
 }
 
 fn newer(store: &Store, request: &Request, progress: &dyn Progress, image: Image) -> Result<Image> {
@@ -148,10 +115,23 @@ struct Resolved {
 fn from_origin(store: &Store, request: &Request, progress: &dyn Progress) -> Result<Image> {
     store.heal();
     let origin = origin::open(request.name, request.registry)?;
-    let resolved = resolve(&*origin, store, request.platform)?;
-    let layers = chain_ids(&resolved.config.diff_ids);
-    // From here on a prune waits for us.
+    let (index, manifest_raw, manifest) = narrow(&*origin, origin.top()?, request.platform)?;
+    // From here on a prune waits for us, and so does whoever pulls the same image: it finds
+    // everything here when we are done.
     let _shared = store.lock_shared()?;
+    let _right = fetch::right(store, &manifest.config.digest, progress)?;
+    let config_raw = configuration(&*origin, store, &manifest.config)?;
+    let config = ImageConfig::parse(config_raw.bytes())?;
+    check_platform(&config.platform, request.platform)?;
+    check_layers(&manifest, &config.diff_ids)?;
+    let resolved = Resolved {
+        index,
+        manifest_raw,
+        manifest,
+        config_raw,
+        config,
+    };
+    let layers = chain_ids(&resolved.config.diff_ids);
     let job = fetch::Job {
         layers: &resolved.manifest.layers,
         diff_ids: &resolved.config.diff_ids,
@@ -181,9 +161,9 @@ fn record(request: &Request, origin: &dyn Origin, resolved: &Resolved) -> ImageR
         .map_or(0, |time| time.as_secs());
     ImageRecord {
         name: request.name.to_string(),
-        index: resolved.index.as_ref().map(|raw| raw.digest().clone()),
-        manifest: resolved.manifest_raw.digest().clone(),
-        config: resolved.config_raw.digest().clone(),
+        index_digest: resolved.index.as_ref().map(|raw| raw.digest().clone()),
+        manifest_digest: resolved.manifest_raw.digest().clone(),
+        config_digest: resolved.config_raw.digest().clone(),
         platform: resolved.config.platform.clone(),
         source: origin.describe(),
         size: resolved
@@ -194,21 +174,6 @@ fn record(request: &Request, origin: &dyn Origin, resolved: &Resolved) -> ImageR
             .sum(),
         pulled_at: now,
     }
-}
-
-fn resolve(origin: &dyn Origin, store: &Store, platform: &Platform) -> Result<Resolved> {
-    let (index, manifest_raw, manifest) = narrow(origin, origin.top()?, platform)?;
-    let config_raw = configuration(origin, store, &manifest.config)?;
-    let config = ImageConfig::parse(config_raw.bytes())?;
-    check_platform(&config.platform, platform)?;
-    check_layers(&manifest, &config.diff_ids)?;
-    Ok(Resolved {
-        index,
-        manifest_raw,
-        manifest,
-        config_raw,
-        config,
-    })
 }
 
 /// Follows indexes down to the manifest for a platform; keeps the outermost index.

@@ -58,10 +58,10 @@ impl Store {
     fn mark(&self) -> Result<Marked> {
         let mut marked = Marked::default();
         for record in self.images()? {
-            marked.blobs.extend(record.index);
-            marked.blobs.insert(record.manifest.clone());
-            marked.blobs.insert(record.config.clone());
-            let config = ImageConfig::parse(self.blob(&record.config)?.bytes())?;
+            marked.blobs.extend(record.index_digest);
+            marked.blobs.insert(record.manifest_digest.clone());
+            marked.blobs.insert(record.config_digest.clone());
+            let config = ImageConfig::parse(self.blob(&record.config_digest)?.bytes())?;
             marked.layers.extend(chain_ids(&config.diff_ids));
         }
         for record in self.rootfs_records()? {

@@ -44,7 +44,7 @@ pub use gc::Reclaimed;
 pub use ingest::{Ingest, SPOOL_FROM};
 pub use layer::{LayerRecord, Staging};
 pub use lock::{Lock, Patience};
-pub use refs::ImageRecord;
+pub use refs::{Image, ImageRecord};
 pub use rootfs::{Backend, RootfsMaking, RootfsRecord};
 
 const FORMAT: u32 = 1;

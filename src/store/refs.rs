@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::{Store, file};
-use crate::image::{Digest, Platform};
+use crate::image::{ChainId, Digest, ImageConfig, Platform, chain_ids};
 
 /// What a name stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,11 +14,11 @@ pub struct ImageRecord {
     /// The normalised name, as it was pulled.
     pub name: String,
     /// The index the manifest was chosen from, if there was one.
-    pub index: Option<Digest>,
+    pub index_digest: Option<Digest>,
     /// The image manifest.
-    pub manifest: Digest,
+    pub manifest_digest: Digest,
     /// The image configuration.
-    pub config: Digest,
+    pub config_digest: Digest,
     /// The platform it was chosen for.
     pub platform: Platform,
     /// Where it really came from: a registry, a mirror, a directory.
@@ -29,7 +29,33 @@ pub struct ImageRecord {
     pub pulled_at: u64,
 }
 
+/// An image that is completely in the store.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// What its name stands for.
+    pub record: ImageRecord,
+    /// Its configuration.
+    pub config: ImageConfig,
+    /// Its layers, bottom first.
+    pub layers: Vec<ChainId>,
+}
+
 impl Store {
+    /// Completes a record to an image; `None` if something of it is missing.
+    pub fn open_image(&self, record: ImageRecord) -> Result<Option<Image>> {
+        if !self.has_blob(&record.config_digest) || !self.has_blob(&record.manifest_digest) {
+            return Ok(None);
+        }
+        let config = ImageConfig::parse(self.blob(&record.config_digest)?.bytes())?;
+        let layers = chain_ids(&config.diff_ids);
+        let complete = layers.iter().all(|chain| self.has_layer(chain));
+        Ok(complete.then_some(Image {
+            record,
+            config,
+            layers,
+        }))
+    }
+
     fn ref_path(&self, name: &str) -> PathBuf {
         self.path("refs")
             .join(format!("{}.json", Digest::of(name.as_bytes()).hex()))

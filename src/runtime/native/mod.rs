@@ -24,10 +24,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 
 use crate::error::{Fault, Kind};
-use crate::pull::Image;
 use crate::runtime::{ContainerRecord, Published, State};
 use crate::spec::ContainerSpec;
-use crate::store::{ContainerDir, Store};
+use crate::store::{ContainerDir, Image, Store};
 use crate::sys;
 use crate::sys::process::{Exit, Namespaces};
 
@@ -89,7 +88,7 @@ impl Native<'_> {
             self.publish(ContainerRecord {
                 id,
                 image: image.record.name.clone(),
-                manifest: image.record.manifest.clone(),
+                manifest: image.record.manifest_digest.clone(),
                 pid,
                 argv: plan.process.argv.clone(),
                 started_at: now(),

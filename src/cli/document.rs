@@ -1,0 +1,130 @@
+//! The JSON documents that `inspect`, `images` and `ps` print. ucr-inspect(1) describes them; a key
+//! neither disappears nor changes its type.
+
+use anyhow::{Context as _, Result};
+use chrono::{DateTime, SecondsFormat};
+use serde_json::{Value, json};
+
+use crate::error::{Fault, Kind};
+use crate::image::{Document, ImageConfig, chain_ids};
+use crate::provision;
+use crate::runtime::ContainerRecord;
+use crate::runtime::native::HostFacts;
+use crate::spec::{ContainerSpec, process};
+use crate::store::{ImageRecord, RootfsRecord, Store};
+
+/// RFC 3339, in UTC.
+fn time(seconds_since_1970: u64) -> Option<String> {
+    let seconds = i64::try_from(seconds_since_1970).ok()?;
+    let time = DateTime::from_timestamp(seconds, 0)?;
+    Some(time.to_rfc3339_opts(SecondsFormat::Secs, true))
+}
+
+/// What a name stands for, without looking into the image.
+pub(super) fn image_summary(record: &ImageRecord) -> Value {
+    json!({
+        "kind": "image",
+        "name": record.name,
+        "index_digest": record.index_digest,
+        "manifest_digest": record.manifest_digest,
+        "config_digest": record.config_digest,
+        "platform": record.platform,
+        "source": record.source,
+        "size": record.size,
+        "pulled_at": time(record.pulled_at),
+    })
+}
+
+/// An image with its layers, its own configuration as it is, and what `ucr run` would execute:
+/// null if the image does not say.
+pub(super) fn image(store: &Store, record: &ImageRecord) -> Result<Value> {
+    let config_raw = store.blob(&record.config_digest)?;
+    let config = ImageConfig::parse(config_raw.bytes())?;
+    let Document::Image(manifest) = store.blob(&record.manifest_digest)?.parse()? else {
+        return Err(Fault::new(Kind::Store, "the image's manifest is an index").into());
+    };
+    let chain = chain_ids(&config.diff_ids);
+    let layers = manifest.layers.iter().zip(&config.diff_ids).zip(&chain);
+    let layers = layers.map(|((layer, diff_id), chain)| {
+        let unpacked = store.layer(chain)?;
+        Ok(json!({
+            "digest": layer.digest,
+            "media_type": layer.media_type,
+            "size": layer.size,
+            "diff_id": diff_id,
+            "chain_id": chain,
+            "unpacked_size": unpacked.map(|layer| layer.unpacked_size),
+        }))
+    });
+    let mut document = image_summary(record);
+    document["chain_id"] = json!(chain.last());
+    document["layers"] = layers.collect::<Result<Vec<_>>>().context("layers")?.into();
+    document["config"] = serde_json::from_slice(config_raw.bytes())?;
+    document["run"] = run(record, &config)?;
+    Ok(document)
+}
+
+fn run(record: &ImageRecord, config: &ImageConfig) -> Result<Value> {
+    let spec = ContainerSpec {
+        image: record.name.clone(),
+        ..ContainerSpec::default()
+    };
+    let process = process(&spec, config, &HostFacts::read()?.name).ok();
+    Ok(json!(process.map(|process| json!({
+        "argv": process.argv,
+        "env": process.env,
+        "workdir": process.working_dir,
+        "user": process.user.unwrap_or_else(|| "0".to_owned()),
+    }))))
+}
+
+/// A container.
+pub(super) fn container(record: &ContainerRecord) -> Value {
+    json!({
+        "kind": "container",
+        "id": record.id,
+        "image": record.image,
+        "manifest_digest": record.manifest,
+        "status": "running",
+        "pid": record.pid,
+        "argv": record.argv,
+        "created_at": time(record.started_at),
+        "spec": record.spec,
+    })
+}
+
+/// A provisioned root filesystem.
+pub(super) fn rootfs(record: &RootfsRecord) -> Result<Value> {
+    Ok(json!({
+        "kind": "rootfs",
+        "id": record.id,
+        "image": record.image,
+        "manifest_digest": record.manifest,
+        "status": rootfs_status(record)?,
+        "backend": record.backend,
+        "path": record.path,
+        "bundle": record.bundle,
+        "created_at": time(record.created_at),
+    }))
+}
+
+/// Whether a root filesystem is there.
+pub(super) fn rootfs_status(record: &RootfsRecord) -> Result<&'static str> {
+    Ok(if provision::is_ready(record)? {
+        "ready"
+    } else {
+        "not mounted"
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rfc_3339() {
+        assert_eq!(time(0).as_deref(), Some("1970-01-01T00:00:00Z"));
+        assert_eq!(time(1_795_350_305).as_deref(), Some("2026-11-22T12:25:05Z"));
+        assert_eq!(time(u64::MAX), None);
+    }
+}
