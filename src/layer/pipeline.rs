@@ -12,7 +12,7 @@
 use std::io::{self, Read};
 use std::thread;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 
 use super::channel::{self, Reader, Writer, pipe};
 use super::decompress::{Compression, Decoder};
@@ -52,18 +52,36 @@ pub(super) fn run(
     let (to_inflate, compressed) = pipe();
     let (to_hash, unhashed) = pipe();
     let (to_extract, tar) = pipe();
-    let outcome = thread::scope(|scope| {
-        let inflate = scope.spawn(move || inflate(compressed, to_hash, limits));
-        let hash = scope.spawn(move || hash(unhashed, to_extract, expect.diff_id));
-        let extract = scope.spawn(move || extract::extract(tar, staging, limits));
-        Outcome {
+    let outcome = thread::scope(|scope| -> io::Result<Outcome> {
+        let inflate = spawn(scope, "inflate", move || {
+            inflate(compressed, to_hash, limits)
+        })?;
+        let hash = spawn(scope, "hash", move || {
+            hash(unhashed, to_extract, expect.diff_id)
+        })?;
+        let extract = spawn(scope, "extract", move || {
+            extract::extract(tar, staging, limits)
+        })?;
+        Ok(Outcome {
             feed: source.feed(to_inflate),
             inflate: joined(inflate),
             hash: joined(hash),
             extract: joined(extract),
-        }
+        })
     });
-    source.judge(outcome)
+    source.judge(outcome.context("start a thread")?)
+}
+
+/// A process without room for another thread gets an error; the threads that run already find
+/// their pipes closed.
+fn spawn<'scope, T: Send + 'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    name: &str,
+    stage: impl FnOnce() -> T + Send + 'scope,
+) -> io::Result<thread::ScopedJoinHandle<'scope, T>> {
+    thread::Builder::new()
+        .name(name.into())
+        .spawn_scoped(scope, stage)
 }
 
 fn joined<T>(handle: thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {

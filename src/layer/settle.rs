@@ -126,8 +126,14 @@ impl Settler<'_> {
         };
         self.touch(parent)?;
         remove_tree(self.open(parent)?.as_fd(), name)?;
-        self.final_attributes
-            .retain(|known, _| !known.starts_with(path));
+        // Paths are ordered by component: what is in a directory comes right after it.
+        while let Some((inner, _)) = self.final_attributes.range(path.to_owned()..).next() {
+            if !inner.starts_with(path) {
+                break;
+            }
+            let inner = inner.clone();
+            self.final_attributes.remove(&inner);
+        }
         self.removed.insert(path.to_owned());
         Ok(())
     }

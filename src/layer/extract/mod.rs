@@ -8,15 +8,21 @@
 //!
 //! What depends on lower layers is only recorded, for [`super::settle`].
 
+mod content;
+mod finish;
+mod link;
+
+pub(super) use link::describe_link;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsStr;
 use std::io::BufRead;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::attributes::{self, Applier};
@@ -24,11 +30,9 @@ use super::dirs::{Dirs, Id, Origin, ROOT};
 use super::entry::{Attributes, Entry, Reader, Type};
 use super::limits::{self, Limits};
 use super::os;
-use super::sparse::Sparse;
-use super::whiteout::{self, Mark, Marks, Name};
+use super::whiteout::{self, Marks, Name};
 use crate::error::{Fault, Kind};
 use crate::sys::root::{Root, remove_tree};
-use crate::sys::xattr;
 
 /// As many links as the kernel follows in one path.
 const MAX_LINKS: u32 = 40;
@@ -265,8 +269,8 @@ impl Extractor {
             rustix::fs::openat(dir, name, flags, mode)
         })?;
         match sparse {
-            None => write_run(&file, None, entry.size, reader)?,
-            Some(sparse) => write_sparse(&file, sparse, reader)?,
+            None => content::write_run(&file, None, entry.size, reader)?,
+            Some(sparse) => content::write_sparse(&file, sparse, reader)?,
         }
         self.bytes += entry.size;
         self.applier.fresh(&file, &entry.attributes)
@@ -343,73 +347,6 @@ impl Extractor {
         let handle = self.dirs.handle(dir)?;
         self.applier
             .special(handle.as_fd(), OsStr::from_bytes(name), attributes, false)
-    }
-
-    fn hard_link(&mut self, dir: Id, name: &[u8], entry: &Entry) -> Result<()> {
-        let parts = whiteout::components(&entry.link, &self.limits).context("hard link target")?;
-        let Some((last, parents)) = parts.split_last() else {
-            return Err(bad("a hard link to the root"));
-        };
-        let to = || format!("hard link to '{}'", String::from_utf8_lossy(&entry.link));
-        let target = match self.locate(ROOT, parents).with_context(to)? {
-            Place::Directory(id) => id,
-            Place::Missing(at, missing, rest) => {
-                let rest = rest.iter().map(|part| OsStr::from_bytes(part));
-                let below = self.dirs.path(at).join(OsStr::from_bytes(&missing));
-                let path = below.join(rest.collect::<PathBuf>());
-                return self.link_later(dir, name, path.join(OsStr::from_bytes(last)), entry);
-            }
-            Place::InTheWay(..) => return Err(bad("a parent is no directory")).with_context(to),
-        };
-        if self.dirs.child(target, last).is_some() {
-            return Err(bad("a directory has only one name")).with_context(to);
-        }
-        if (target, *last) == (dir, name) {
-            return Err(bad("a link to itself")).with_context(to);
-        }
-        if let Some(other) = self.links.get(&(target, (*last).into())) {
-            let path = other.target.clone();
-            return self.link_later(dir, name, path, entry);
-        }
-        let from = self.dirs.handle(target)?;
-        let last_name = OsStr::from_bytes(last);
-        let linked = self.make(dir, name, |dir, name| {
-            rustix::fs::linkat(&from, last_name, dir, name, AtFlags::empty())
-        });
-        match linked {
-            Err(error) if is_errno(&error, Errno::NOENT) => {
-                let path = self.dirs.path(target).join(last_name);
-                self.link_later(dir, name, path, entry)
-            }
-            Err(error) => Err(error).with_context(to),
-            Ok(()) => {
-                let handle = self.dirs.handle(dir)?;
-                describe_link(
-                    &mut self.applier,
-                    handle.as_fd(),
-                    OsStr::from_bytes(name),
-                    &entry.attributes,
-                )
-            }
-        }
-    }
-
-    /// The target may be in a lower layer; that this layer deletes or makes it later is for
-    /// [`super::settle`] and [`Extractor::check_links`] to find. An empty file keeps the place, so
-    /// that whatever else the layer does with the name finds something there.
-    fn link_later(&mut self, dir: Id, name: &[u8], target: PathBuf, entry: &Entry) -> Result<()> {
-        let cost = entry.path.len() + target.as_os_str().len() + 256;
-        self.remember(cost as u64)?;
-        self.make(dir, name, |dir, name| {
-            rustix::fs::mknodat(dir, name, FileType::RegularFile, Mode::empty(), 0)
-        })?;
-        let link = PendingLink {
-            path: self.dirs.path(dir).join(OsStr::from_bytes(name)),
-            target,
-            attributes: entry.attributes.clone(),
-        };
-        self.links.insert((dir, name.into()), link);
-        Ok(())
     }
 
     /// Makes an object; if the name is taken, clears it and tries once more.
@@ -506,171 +443,12 @@ impl Extractor {
     }
 }
 
-/// The ending: whiteouts, then what directories look like.
-impl Extractor {
-    fn finish(mut self) -> Result<Extracted> {
-        let mut pending = Pending::default();
-        for (directory, mark) in std::mem::take(&mut self.marks.by_directory) {
-            self.mark(&directory, &mark, &mut pending)
-                .with_context(|| shown("whiteouts in", &directory))?;
-        }
-        // A directory that was replaced took its links with it.
-        let links = std::mem::take(&mut self.links).into_iter();
-        let (kept, gone): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            links.partition(|((dir, _), _)| self.dirs.is_live(*dir));
-        self.links = kept;
-        self.replaced.extend(gone.into_values());
-        self.check_links()?;
-        for id in self.dirs.live().rev() {
-            self.finish_directory(id)
-                .with_context(|| format!("directory '{}'", self.dirs.path(id).display()))?;
-        }
-        pending.dirs = self
-            .dirs
-            .live()
-            .filter_map(|id| self.pending_dir(id))
-            .collect();
-        pending.links = self.links.into_values().collect();
-        pending.replaced = self.replaced;
-        Ok(Extracted {
-            entries: self.entries,
-            bytes: self.bytes,
-            warnings: self.applier.warnings.into_vec(),
-            pending,
-        })
-    }
-
-    fn mark(&mut self, directory: &[u8], mark: &Mark, pending: &mut Pending) -> Result<()> {
-        let parts: Vec<&[u8]> = directory
-            .split(|b| *b == b'/')
-            .filter(|p| !p.is_empty())
-            .collect();
-        let Some(dir) = self.enter_for_whiteouts(&parts)? else {
-            return Ok(());
-        };
-        if mark.opaque {
-            self.dirs.node_mut(dir).opaque = true;
-        }
-        for name in &mark.names {
-            match self.dirs.child(dir, name) {
-                Some(child) => self.dirs.node_mut(child).cut = true,
-                // Nothing of the lower directory shines through; a whiteout would be a ghost.
-                None if self.dirs.node(dir).opaque || self.dirs.node(dir).cut => {}
-                None => self.make_whiteout(dir, name, pending)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn make_whiteout(&mut self, dir: Id, name: &[u8], pending: &mut Pending) -> Result<()> {
-        let handle = self.dirs.handle(dir)?;
-        let os_name = OsStr::from_bytes(name);
-        if whiteout::make(handle.as_fd(), os_name)? {
-            pending.whiteouts.push(self.dirs.path(dir).join(os_name));
-        }
-        Ok(())
-    }
-
-    /// `None` if the directory is a file in this layer, or deleted by it.
-    fn enter_for_whiteouts(&mut self, parts: &[&[u8]]) -> Result<Option<Id>> {
-        let mut place = self.locate(ROOT, parts)?;
-        loop {
-            place = match place {
-                Place::Directory(id) => return Ok(Some(id)),
-                Place::InTheWay(..) => return Ok(None),
-                Place::Missing(at, name, rest) => {
-                    let made = self.make_directory(at, &name, Origin::ForWhiteouts)?;
-                    self.walk(made, rest)?
-                }
-            }
-        }
-    }
-
-    /// A target that this layer has after all came after the link.
-    fn check_links(&mut self) -> Result<()> {
-        for link in self.links.values() {
-            let (Some(parent), Some(name)) = (link.target.parent(), link.target.file_name()) else {
-                continue;
-            };
-            let Some(dir) = self.dirs.find(parent) else {
-                continue;
-            };
-            let child = self.dirs.child(dir, name.as_bytes());
-            if child.is_some_and(|id| self.dirs.node(id).is_for_whiteouts()) {
-                continue;
-            }
-            let handle = self.dirs.handle(dir)?;
-            let stat = rustix::fs::statat(&handle, name, AtFlags::SYMLINK_NOFOLLOW);
-            if stat.is_ok_and(|stat| !whiteout::is_whiteout(&stat)) {
-                let (path, target) = (link.path.display(), link.target.display());
-                return Err(bad(format!(
-                    "hard link '{path}' comes before its target '{target}'"
-                )));
-            }
-        }
-        Ok(())
-    }
-
-    fn finish_directory(&mut self, id: Id) -> Result<()> {
-        let handle = self.dirs.handle(id)?;
-        let node = self.dirs.node(id);
-        if (node.opaque || node.cut) && id != ROOT {
-            xattr::set(&handle, OsStr::new(whiteout::OPAQUE), b"y").context("mark as opaque")?;
-        }
-        match &node.origin {
-            Origin::Listed(attributes) => self.applier.fresh(&handle, attributes),
-            Origin::Implied | Origin::ForWhiteouts => self.applier.fresh(&handle, &implied()),
-        }
-    }
-
-    fn pending_dir(&self, id: Id) -> Option<PendingDir> {
-        let node = self.dirs.node(id);
-        let listed = matches!(node.origin, Origin::Listed(_));
-        let opaque = node.opaque || node.cut;
-        if listed && !opaque {
-            return None;
-        }
-        Some(PendingDir {
-            path: self.dirs.path(id),
-            inherits: !listed && !node.cut,
-            for_whiteouts: node.is_for_whiteouts(),
-            opaque,
-        })
-    }
-}
-
 /// What a directory looks like that nobody describes, in this layer or below.
 pub(super) fn implied() -> Attributes {
     Attributes {
         mode: 0o755,
         ..Attributes::default()
     }
-}
-
-/// Gives a regular file what its other name says of it; mostly it has it already.
-pub(super) fn describe_link(
-    applier: &mut Applier,
-    dir: BorrowedFd,
-    name: &OsStr,
-    attributes: &Attributes,
-) -> Result<()> {
-    let stat = os(rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW))?;
-    // Never through a symbolic link (CVE-2021-32760), and never by opening a device.
-    if !attributes::is_file(&stat) || attributes::are_those_of(attributes, &stat) {
-        return Ok(());
-    }
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = os(rustix::fs::openat(dir, name, flags, Mode::empty()))?;
-    // A change of owner clears the capabilities that the first name came with.
-    let kept = attributes::of_stat(&stat, xattr::list(&file)?).xattrs;
-    let mut attributes = attributes.clone();
-    let given = std::mem::take(&mut attributes.xattrs);
-    attributes.xattrs = kept;
-    attributes
-        .xattrs
-        .retain(|(name, _)| !given.iter().any(|(other, _)| other == name));
-    attributes.xattrs.extend(given);
-    applier.existing(&file, &attributes)
 }
 
 fn shown(what: &str, path: &[u8]) -> String {
@@ -681,38 +459,4 @@ fn is_errno(error: &anyhow::Error, errno: Errno) -> bool {
     error
         .downcast_ref::<std::io::Error>()
         .is_some_and(|error| error.raw_os_error() == Some(errno.raw_os_error()))
-}
-
-/// Writes content bytes from the stream's own buffers.
-fn write_run<R: BufRead>(
-    file: &OwnedFd,
-    mut at: Option<u64>,
-    mut bytes: u64,
-    reader: &mut Reader<R>,
-) -> Result<()> {
-    while bytes > 0 {
-        let piece = reader.content()?;
-        let most = usize::try_from(bytes)
-            .unwrap_or(usize::MAX)
-            .min(piece.len());
-        let written = match at {
-            None => rustix::io::write(file, &piece[..most]),
-            Some(at) => rustix::io::pwrite(file, &piece[..most], at),
-        };
-        let written = match written {
-            Err(Errno::INTR) => 0,
-            other => os(other).context("write")?,
-        };
-        reader.consume(written);
-        bytes -= written as u64;
-        at = at.map(|at| at + written as u64);
-    }
-    Ok(())
-}
-
-fn write_sparse<R: BufRead>(file: &OwnedFd, sparse: &Sparse, reader: &mut Reader<R>) -> Result<()> {
-    for region in &sparse.regions {
-        write_run(file, Some(region.offset), region.length, reader)?;
-    }
-    os(rustix::fs::ftruncate(file, sparse.real_size)).context("set the size")
 }
