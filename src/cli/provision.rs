@@ -104,6 +104,7 @@ impl Provision {
                 BackendName::Copy => Backend::Copy,
             },
             bundle,
+            note: &|warning| output::remark("warning", warning),
         };
         let record = provision::provision(&context.store()?, &request)?;
         Ok((record, image))

@@ -12,7 +12,12 @@ use crate::sys::root::Root;
 
 /// Copies beside the final place and renames: nobody sees half a tree, and what a crash leaves is
 /// noted in the store and removed by the next command.
-pub(super) fn make(store: &Store, record: &RootfsRecord, making: &RootfsMaking) -> Result<()> {
+pub(super) fn make(
+    store: &Store,
+    record: &RootfsRecord,
+    making: &RootfsMaking,
+    note: &dyn Fn(&str),
+) -> Result<()> {
     let temporary = beside(&record.path, &record.id)?;
     if let Some(parent) = record.path.parent() {
         fs::create_dir_all(parent).with_context(|| format!("make {}", parent.display()))?;
@@ -27,7 +32,9 @@ pub(super) fn make(store: &Store, record: &RootfsRecord, making: &RootfsMaking) 
         .iter()
         .map(|chain| store.open_layer(chain))
         .collect::<Result<_>>()?;
-    flatten(&layers, &Root::open(&temporary)?)?;
+    flatten(&layers, &Root::open(&temporary)?)?
+        .iter()
+        .for_each(|warning| note(warning));
     fs::rename(&temporary, &record.path)
         .with_context(|| format!("rename {} to its place", temporary.display()))?;
     store.save_rootfs(record)

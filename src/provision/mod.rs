@@ -22,7 +22,7 @@ use crate::sys;
 pub use overlay::{Writable, inherit_root, mount_layers};
 
 /// What to provision.
-#[derive(Debug)]
+#[expect(missing_debug_implementations, reason = "it holds a closure")]
 pub struct Request<'a> {
     /// The image.
     pub image: &'a Image,
@@ -33,6 +33,8 @@ pub struct Request<'a> {
     pub backend: Backend,
     /// The bundle that the root filesystem is part of.
     pub bundle: Option<&'a Path>,
+    /// Receives what could not be copied exactly.
+    pub note: &'a dyn Fn(&str),
 }
 
 /// Makes a root filesystem, or mounts again the one that the same request made before.
@@ -117,7 +119,7 @@ fn anew(store: &Store, request: &Request) -> Result<RootfsRecord> {
     };
     let made = match record.backend {
         Backend::Overlay => overlay::make(store, &record),
-        Backend::Copy => copy::make(store, &record, &making),
+        Backend::Copy => copy::make(store, &record, &making, request.note),
     };
     match made {
         Ok(()) => {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use super::{Store, file};
+use super::Store;
 use crate::error::{Fault, Kind};
 use crate::image::{Digest, Raw};
 
@@ -31,7 +31,7 @@ impl Store {
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory)?;
         }
-        file::publish(&path, raw.bytes(), 0o444)
+        self.publish(&path, raw.bytes(), 0o444)
     }
 
     /// Reads a blob and checks its digest again, since disks fail too. Fails with

@@ -49,7 +49,7 @@ impl Store {
         let directory = ContainerDir { path, _lock: lock };
         make(&directory.path.join("upper"), 0o755)?;
         make(&directory.path.join("work"), 0o700)?;
-        file::write_json(
+        self.write_json(
             &directory.path.join("lease.json"),
             &Lease {
                 layers: layers.to_vec(),

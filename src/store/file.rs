@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::Store;
 use crate::error::{Fault, Kind};
 use crate::sys;
 
@@ -30,31 +31,56 @@ pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     Ok(Some(parsed))
 }
 
-/// Publishes a JSON document: readers see the old one or the new one, also after a power cut.
-pub(super) fn write_json<T: Serialize>(path: &Path, document: &T) -> Result<()> {
-    let mut bytes = serde_json::to_vec_pretty(document)?;
-    bytes.push(b'\n');
-    publish(path, &bytes, 0o644)
+impl Store {
+    /// Publishes a JSON document: readers see the old one or the new one, also after a power cut.
+    pub(super) fn write_json<T: Serialize>(&self, path: &Path, document: &T) -> Result<()> {
+        self.publish(path, &json(document)?, 0o644)
+    }
+
+    /// Writes a file in `tmp/`, syncs it, renames it to its place, and syncs the directory there.
+    pub(super) fn publish(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+        let what = || format!("write {}", path.display());
+        loop {
+            let temporary = self
+                .path("tmp")
+                .join(sys::random_name().with_context(what)?);
+            match write_and_rename(&temporary, path, bytes, mode) {
+                // A sweeper took the file for a dead one's before it was locked.
+                Err(error)
+                    if error.kind() == ErrorKind::NotFound
+                        && path.parent().is_some_and(Path::exists) =>
+                {
+                    ()
+                }
+                Err(error) => {
+                    drop(fs::remove_file(&temporary));
+                    return Err(error).with_context(what);
+                }
+                Ok(()) => return Ok(()),
+            }
+        }
+    }
 }
 
-/// Writes a file beside its final name, syncs it, renames it, and syncs the directory.
-pub(super) fn publish(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    let temporary = directory.join(format!(".{}", sys::random_name()?));
-    let write = || -> std::io::Result<()> {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        sync_directory(directory)
-    };
-    write()
-        .inspect_err(|_| drop(fs::remove_file(&temporary)))
-        .with_context(|| format!("write {}", path.display()))
+fn write_and_rename(temporary: &Path, path: &Path, bytes: &[u8], mode: u32) -> std::io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(temporary)?;
+    // Held until the file has its name: it is not to be swept.
+    file.lock()?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(temporary, path)?;
+    sync_directory(path.parent().unwrap_or(Path::new("/")))
+}
+
+/// A JSON document as the store writes it.
+pub(super) fn json<T: Serialize>(document: &T) -> Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(document)?;
+    bytes.push(b'\n');
+    Ok(bytes)
 }
 
 /// Makes renames inside a directory durable.
@@ -62,7 +88,7 @@ pub(super) fn sync_directory(path: &Path) -> std::io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// The entries of a directory, except temporary ones; empty if there is no such directory.
+/// The entries of a directory, by name; empty if there is no such directory.
 pub(super) fn list(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
@@ -71,10 +97,7 @@ pub(super) fn list(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     };
     let mut paths = Vec::new();
     for entry in entries {
-        let entry = entry?;
-        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
-            paths.push(entry.path());
-        }
+        paths.push(entry?.path());
     }
     paths.sort();
     Ok(paths)

@@ -50,7 +50,8 @@ impl Staging {
 
     /// Adds the record; the layer is complete except for its name.
     pub fn describe(&self, record: &LayerRecord) -> Result<()> {
-        file::write_json(&self.directory.join("layer.json"), record)
+        let path = self.directory.join("layer.json");
+        fs::write(&path, file::json(record)?).with_context(|| format!("write {}", path.display()))
     }
 }
 
@@ -97,7 +98,7 @@ impl Store {
                 .create(&directory)
                 .with_context(|| format!("make {}", directory.display()))?;
             // A sweeper may have taken the directory for a dead one before we locked it.
-            let Ok(Some(lock)) = Lock::directory(&directory) else {
+            let Ok(Some(lock)) = Lock::existing(&directory) else {
                 continue;
             };
             let tree = directory.join("fs");
@@ -143,7 +144,7 @@ impl Store {
 
     pub(super) fn sweep_staging(&self) {
         for directory in file::list(&self.path("tmp")).unwrap_or_default() {
-            if let Ok(Some(_dead)) = Lock::directory(&directory) {
+            if let Ok(Some(_dead)) = Lock::existing(&directory) {
                 let _ = self.discard(&directory);
             }
         }

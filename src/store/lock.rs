@@ -56,8 +56,8 @@ impl Lock {
         }
     }
 
-    /// Takes the exclusive lock on an open directory; `None` if somebody has it.
-    pub(super) fn directory(path: &Path) -> Result<Option<Self>> {
+    /// Takes the exclusive lock on a directory or file that is there; `None` if somebody has it.
+    pub(super) fn existing(path: &Path) -> Result<Option<Self>> {
         let file = File::open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { file })),

@@ -101,7 +101,7 @@ impl Store {
                 .mode(0o700)
                 .create(self.root.join(directory))?;
         }
-        file::write_json(&version, &Version { format: FORMAT })
+        self.write_json(&version, &Version { format: FORMAT })
     }
 
     /// Where the store is.

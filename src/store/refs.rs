@@ -68,7 +68,7 @@ impl Store {
 
     /// Gives a name to an image whose blobs and layers are all in place.
     pub fn set_image(&self, record: &ImageRecord) -> Result<()> {
-        file::write_json(&self.ref_path(&record.name), record)
+        self.write_json(&self.ref_path(&record.name), record)
     }
 
     /// Every named image, by name.

@@ -57,7 +57,7 @@ impl Store {
             .mode(0o700)
             .create(&directory)
             .with_context(|| format!("make {}", directory.display()))?;
-        let lock = Lock::directory(&directory)?.context("a sweeper was quicker; try again")?;
+        let lock = Lock::existing(&directory)?.context("a sweeper was quicker; try again")?;
         Ok(RootfsMaking {
             directory,
             kept: false,
@@ -67,7 +67,7 @@ impl Store {
 
     /// Writes or rewrites a record.
     pub fn save_rootfs(&self, record: &RootfsRecord) -> Result<()> {
-        file::write_json(&self.rootfs_dir(&record.id).join("record.json"), record)
+        self.write_json(&self.rootfs_dir(&record.id).join("record.json"), record)
     }
 
     /// Every provisioned root filesystem, oldest first.
@@ -113,7 +113,8 @@ impl RootfsMaking {
         let note = Temporary {
             path: path.to_owned(),
         };
-        file::write_json(&self.directory.join(TEMPORARY), &note)
+        let path = self.directory.join(TEMPORARY);
+        fs::write(&path, file::json(&note)?).with_context(|| format!("write {}", path.display()))
     }
 
     /// The record is saved; the root filesystem stays.
@@ -136,7 +137,9 @@ impl Drop for RootfsMaking {
 const TEMPORARY: &str = "temporary.json";
 
 fn remove_unfinished(directory: &Path) -> Result<()> {
-    if let Some(note) = file::read_json::<Temporary>(&directory.join(TEMPORARY))? {
+    // A note that is not complete is of a tree that was not begun.
+    let note = file::read_json::<Temporary>(&directory.join(TEMPORARY)).unwrap_or_default();
+    if let Some(note) = note {
         sys::remove_path(&note.path)?;
     }
     Ok(sys::remove_path(directory)?)
@@ -146,7 +149,7 @@ impl Store {
     pub(super) fn sweep_rootfs(&self) {
         for directory in file::list(&self.path("rootfs")).unwrap_or_default() {
             let unfinished = !directory.join("record.json").exists();
-            if unfinished && let Ok(Some(_dead)) = Lock::directory(&directory) {
+            if unfinished && let Ok(Some(_dead)) = Lock::existing(&directory) {
                 let _ = remove_unfinished(&directory);
             }
         }
