@@ -69,6 +69,7 @@ pub(super) fn fetch(
         progress,
         queue: Mutex::new(fetches.into()),
         staged: Mutex::new(job.layers.iter().map(|_| None).collect()),
+        spent: Mutex::default(),
         failure: Mutex::new(None),
         stop: AtomicBool::new(false),
     };
@@ -77,9 +78,10 @@ pub(super) fn fetch(
             scope.spawn(|| crew.work());
         }
     });
-    // The rights go only now, after the commit: whoever waits for them finds the layers.
-    let (staged, _rights) = crew.outcome()?;
-    commit(store, job, staged, progress)
+    if let Some(error) = into_inner(crew.failure) {
+        return Err(error);
+    }
+    commit(store, job, into_inner(crew.staged), progress)
 }
 
 /// Takes the right to fetch each missing blob; waits for other processes where it must.
@@ -131,7 +133,10 @@ struct Crew<'a> {
     job: &'a Job<'a>,
     progress: &'a dyn Progress,
     queue: Mutex<VecDeque<Fetch>>,
-    staged: Mutex<Vec<Option<(Staged, Option<Ingest>)>>>,
+    /// By place in the image.
+    staged: Mutex<Vec<Option<Staged>>>,
+    /// Held until the layers have their names: whoever waits for a right finds them then.
+    spent: Mutex<Vec<Ingest>>,
     failure: Mutex<Option<Error>>,
     stop: AtomicBool,
 }
@@ -158,7 +163,7 @@ impl Crew<'_> {
         self.progress.started(layer);
         let spool = layer.size >= SPOOL_FROM || !others.is_empty();
         let staged = self
-            .from_origin(*first, &mut fetch.ingest, spool)
+            .bring(*first, &mut fetch.ingest, spool)
             .with_context(|| format!("layer {}", layer.digest))?;
         let mut done = vec![(*first, staged)];
         for place in others {
@@ -166,17 +171,17 @@ impl Crew<'_> {
             done.push((*place, staged));
         }
         self.progress.finished(layer);
-        let mut right = Some(fetch.ingest);
         let mut staged = lock(&self.staged);
         for (place, layer) in done {
-            staged[place] = Some((layer, right.take()));
+            staged[place] = Some(layer);
         }
+        lock(&self.spent).push(fetch.ingest);
         Ok(())
     }
 
     /// Unpacks a layer from its origin. What an earlier try left may be wrong, and so may a mirror:
     /// a digest that does not match is tried once more, from the start and from the real registry.
-    fn from_origin(&self, place: usize, ingest: &mut Ingest, spool: bool) -> Result<Staged> {
+    fn bring(&self, place: usize, ingest: &mut Ingest, spool: bool) -> Result<Staged> {
         let layer = &self.job.layers[place];
         let here = if spool { ingest.resumable()? } else { 0 };
         let here = if here <= layer.size { here } else { 0 };
@@ -253,17 +258,6 @@ impl Crew<'_> {
                 .note(&format!("layer {}: {warning}", layer.digest.short()));
         }
         Ok(Staged { staging, unpacked })
-    }
-
-    fn outcome(self) -> Result<(Vec<Option<Staged>>, Vec<Option<Ingest>>)> {
-        if let Some(error) = into_inner(self.failure) {
-            return Err(error);
-        }
-        let pairs = into_inner(self.staged).into_iter().map(|pair| match pair {
-            Some((staged, right)) => (Some(staged), right),
-            None => (None, None),
-        });
-        Ok(pairs.unzip())
     }
 }
 

@@ -13,6 +13,9 @@ use super::Store;
 use crate::error::{Fault, Kind};
 use crate::sys;
 
+/// How often a file is written again because a sweeper removed it.
+const MAX_TRIES: u32 = 3;
+
 /// Reads a JSON document; `None` if there is no such file. Fails with [`Kind::Store`] on a
 /// malformed one, which only a fault of the disk or of another program leaves behind.
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
@@ -40,23 +43,19 @@ impl Store {
     /// Writes a file in `tmp/`, syncs it, renames it to its place, and syncs the directory there.
     pub(super) fn publish(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
         let what = || format!("write {}", path.display());
+        let mut tries = 0;
         loop {
-            let temporary = self
-                .path("tmp")
-                .join(sys::random_name().with_context(what)?);
-            match write_and_rename(&temporary, path, bytes, mode) {
-                // A sweeper took the file for a dead one's before it was locked.
-                Err(error)
-                    if error.kind() == ErrorKind::NotFound
-                        && path.parent().is_some_and(Path::exists) =>
-                {
-                    ()
-                }
-                Err(error) => {
-                    drop(fs::remove_file(&temporary));
-                    return Err(error).with_context(what);
-                }
-                Ok(()) => return Ok(()),
+            let name = sys::random_name().with_context(what)?;
+            let temporary = self.path("tmp").join(name);
+            let Err(error) = write_and_rename(&temporary, path, bytes, mode) else {
+                return Ok(());
+            };
+            tries += 1;
+            // A sweeper may take the file for a dead one's before it is locked.
+            let swept = error.kind() == ErrorKind::NotFound && !temporary.exists();
+            if !swept || tries == MAX_TRIES {
+                drop(fs::remove_file(&temporary));
+                return Err(error).with_context(what);
             }
         }
     }

@@ -67,10 +67,8 @@ impl OwnProgram {
         let argv = own
             .into_iter()
             .chain(plan.process.argv.iter().map(String::as_str));
-        Ok(
-            exec_handle(init.as_fd(), &Words::new(argv)?, &Words::new(&env)?)
-                .context("execute the built-in init")?,
-        )
+        exec_handle(init.as_fd(), &Words::new(argv)?, &Words::new(&env)?)
+            .context("execute the built-in init")
     }
 }
 
