@@ -7,19 +7,60 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::json;
 
-use crate::support::registry::Registry;
+use crate::support::registry::{Access, Registry};
 use crate::support::samples;
+use crate::support::scratch::Scratch;
+use crate::support::token_server::{TokenServer, User};
 use crate::support::ucr::{Invocation, Ucr};
 
 const USER: &str = "ada";
 const PASSWORD: &str = "Analytical:Engine/1843";
-const REALM: &str = "ucr-basic";
 
-/// A registry with a password that has busybox, and the reference of that.
-fn locked() -> (Registry, String) {
-    let registry = Registry::basic(USER, PASSWORD);
-    let reference = registry.push(&samples::busybox(), samples::TAG, "demo/busybox:1");
-    (registry, reference)
+/// A registry that lets only [`USER`] in, with busybox.
+struct Locked {
+    registry: Registry,
+    reference: String,
+    realm: String,
+    _tokens: Option<(TokenServer, Scratch)>,
+}
+
+impl Locked {
+    /// With a password file.
+    fn basic() -> Self {
+        Self::new(Registry::basic(USER, PASSWORD), "ucr-basic", None)
+    }
+
+    /// With a token server, whose tokens live long enough for any test.
+    fn token() -> Self {
+        let scratch = Scratch::new();
+        let user = User {
+            name: USER.into(),
+            password: PASSWORD.into(),
+            is_guest: false,
+        };
+        let tokens = TokenServer::start(scratch.path(), &[user], 300);
+        let registry = Registry::start(&Access::Section(tokens.registry_config()));
+        let realm = tokens.realm();
+        Self::new(registry, &realm, Some((tokens, scratch)))
+    }
+
+    fn both() -> [Self; 2] {
+        [Self::basic(), Self::token()]
+    }
+
+    fn new(registry: Registry, realm: &str, tokens: Option<(TokenServer, Scratch)>) -> Self {
+        let reference = registry.push(&samples::busybox(), samples::TAG, "demo/busybox:1");
+        Self {
+            registry,
+            reference,
+            realm: realm.into(),
+            _tokens: tokens,
+        }
+    }
+
+    fn address(&self) -> &str {
+        self.registry.address()
+    }
 }
 
 /// The text of a docker config.json with one credential.
@@ -54,62 +95,68 @@ fn accepted(ucr: &Ucr, invocation: Invocation) -> String {
 
 #[test]
 fn no_credential() {
-    let (registry, reference) = locked();
-    let ucr = Ucr::new();
-    ucr.run(["pull", &reference])
-        .refused(&[registry.address(), REALM, "no credential"]);
-    assert_eq!(
-        ucr.run(["images", "--format", "json"]).ok().json(),
-        json!([])
-    );
+    for locked in Locked::both() {
+        let ucr = Ucr::new();
+        ucr.run(["pull", &locked.reference]).refused(&[
+            locked.address(),
+            &locked.realm,
+            "no credential",
+        ]);
+        assert_eq!(
+            ucr.run(["images", "--format", "json"]).ok().json(),
+            json!([])
+        );
+    }
 }
 
 #[test]
 fn wrong_password() {
-    let (registry, reference) = locked();
-    let ucr = Ucr::new();
-    let done = ucr
-        .run(["pull", "--creds", "ada:wrong-one", &reference])
-        .refused(&[registry.address(), REALM, "credential"]);
-    assert!(!done.stderr.contains("no credential"), "{}", done.stderr);
-    assert!(!done.stderr.contains("wrong-one"), "{}", done.stderr);
+    for locked in Locked::both() {
+        let ucr = Ucr::new();
+        let done = ucr
+            .run(["pull", "--creds", "ada:wrong-one", &locked.reference])
+            .refused(&[locked.address(), &locked.realm, "credential"]);
+        assert!(!done.stderr.contains("no credential"), "{}", done.stderr);
+        assert!(!done.stderr.contains("wrong-one"), "{}", done.stderr);
+    }
 }
 
 #[test]
 fn on_the_command_line() {
-    let (_registry, reference) = locked();
-    let ucr = Ucr::new();
-    let creds = format!("{USER}:{PASSWORD}");
-    accepted(&ucr, ucr.cmd(["pull", "-v", "--creds", &creds, &reference]));
+    for locked in Locked::both() {
+        let ucr = Ucr::new();
+        let creds = format!("{USER}:{PASSWORD}");
+        accepted(
+            &ucr,
+            ucr.cmd(["pull", "-v", "--creds", &creds, &locked.reference]),
+        );
+    }
 }
 
 #[test]
 fn from_stdin() {
-    let (_registry, reference) = locked();
+    let Locked { reference, .. } = &Locked::basic();
     for end in ["", "\n", "\r\n"] {
         let ucr = Ucr::new();
-        let pull = ucr.cmd([
-            "pull",
-            "-v",
-            "--creds",
-            USER,
-            "--password-stdin",
-            &reference,
-        ]);
+        let pull = ucr.cmd(["pull", "-v", "--creds", USER, "--password-stdin", reference]);
         accepted(&ucr, pull.stdin(format!("{PASSWORD}{end}")));
     }
 }
 
 #[test]
 fn from_files() {
-    let (registry, reference) = locked();
+    let Locked {
+        registry,
+        reference,
+        ..
+    } = &Locked::basic();
     let config = docker_config(registry.address(), PASSWORD);
     let ucr = Ucr::new();
     let file = ucr.scratch().file("auth.json", &config);
     let name = file.to_str().unwrap();
     accepted(
         &ucr,
-        ucr.cmd(["pull", "-v", "--auth-file", name, &reference]),
+        ucr.cmd(["pull", "-v", "--auth-file", name, reference]),
     );
     accepted(
         &ucr,
@@ -120,10 +167,10 @@ fn from_files() {
             "always",
             "--pull-secret",
             name,
-            &reference,
+            reference,
         ]),
     );
-    let always = || ucr.cmd(["pull", "-v", "--policy", "always", &reference]);
+    let always = || ucr.cmd(["pull", "-v", "--policy", "always", reference]);
     accepted(&ucr, always().env("REGISTRY_AUTH_FILE", name));
     let piped = ucr.cmd([
         "pull",
@@ -131,7 +178,7 @@ fn from_files() {
         "always",
         "--pull-secret",
         "-",
-        &reference,
+        reference,
     ]);
     accepted(&ucr, piped.stdin(config.as_str()));
     ucr.scratch().dir("home/.docker");
@@ -150,24 +197,32 @@ fn from_files() {
 /// The pull secret of Mesos and DC/OS may also be an old .dockercfg: no `auths` around it.
 #[test]
 fn old_dockercfg() {
-    let (registry, reference) = locked();
+    let Locked {
+        registry,
+        reference,
+        ..
+    } = &Locked::basic();
     let ucr = Ucr::new();
     let auth = BASE64.encode(format!("{USER}:{PASSWORD}"));
     let old = json!({registry.address(): {"auth": auth, "email": "ada@example.org"}}).to_string();
-    let pull = ucr.cmd(["pull", "--pull-secret", "-", &reference]);
+    let pull = ucr.cmd(["pull", "--pull-secret", "-", reference]);
     accepted(&ucr, pull.stdin(old));
 }
 
 /// A credential for another registry, or another port of this one, is not used.
 #[test]
 fn of_another_registry() {
-    let (registry, reference) = locked();
+    let Locked {
+        registry,
+        reference,
+        ..
+    } = &Locked::basic();
     let ucr = Ucr::new();
     for other in ["127.0.0.1:1", "localhost", "docker.io"] {
         let file = ucr
             .scratch()
             .file("auth.json", docker_config(other, PASSWORD));
-        let pull = ucr.cmd(["pull", "--auth-file", file.to_str().unwrap(), &reference]);
+        let pull = ucr.cmd(["pull", "--auth-file", file.to_str().unwrap(), reference]);
         pull.run().refused(&[registry.address(), "no credential"]);
     }
 }
@@ -205,7 +260,11 @@ fn broken_helpers() {
 /// A working helper answers for its registry.
 #[test]
 fn a_helper_that_works() {
-    let (registry, reference) = locked();
+    let Locked {
+        registry,
+        reference,
+        ..
+    } = &Locked::basic();
     let ucr = Ucr::new();
     let answer = json!({"ServerURL": registry.address(), "Username": USER, "Secret": PASSWORD});
     let script = format!(
@@ -222,7 +281,7 @@ fn a_helper_that_works() {
         "-v",
         "--auth-file",
         file.to_str().unwrap(),
-        &reference,
+        reference,
     ]);
     let said = accepted(&ucr, pull.env("PATH", path));
     assert!(

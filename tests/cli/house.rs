@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::support::image::Image;
 use crate::support::layer::Layer;
 use crate::support::layout::Layout;
+use crate::support::registry::Registry;
 use crate::support::ucr::Ucr;
 
 /// Two images over one shared layer: `a` and `b`.
@@ -84,29 +85,41 @@ fn prune_takes_what_nothing_refers_to() {
 /// The same name twice is one image; its old content is prune's.
 #[test]
 fn a_moved_tag() {
-    let layout = Layout::of("a", &Image::new().layer(Layer::new().file("version", "1")));
-    let scratch = crate::support::scratch::Scratch::new();
-    let place = scratch.join("layout");
-    let copy = |from: &Layout| {
-        let mut command = std::process::Command::new("cp");
-        command.arg("-rT").arg(from.path()).arg(&place);
-        crate::support::process::tool(&mut command);
-    };
-    copy(&layout);
+    let version =
+        |text: &str| Layout::of("a", &Image::new().layer(Layer::new().file("version", text)));
+    let (old, new) = (version("1"), version("2"));
+    let registry = Registry::open();
+    let reference = registry.push(&old, "a", "demo/moved:a");
     let ucr = Ucr::new();
-    let reference = Layout::at(&place).reference("a");
-    let first = ucr.pull(&reference);
-    let newer = Layout::of("a", &Image::new().layer(Layer::new().file("version", "2")));
-    copy(&newer);
-    assert_eq!(
-        ucr.run(["pull", "--policy", "missing", &reference])
-            .ok()
-            .text(),
-        first
-    );
-    let second = ucr.run(["pull", "--policy", "always", &reference]).ok();
-    assert_eq!(second.text(), newer.resolve("a"));
+    assert_eq!(ucr.pull(&reference), old.resolve("a"));
+    registry.push(&new, "a", "demo/moved:a");
+    let pull = |policy: &str| {
+        let done = ucr.run(["pull", "--policy", policy, &reference]).ok();
+        done.text().to_owned()
+    };
+    assert_eq!(pull("missing"), old.resolve("a"));
+    assert_eq!(pull("never"), old.resolve("a"));
+    assert_eq!(pull("newer"), new.resolve("a"));
+    registry.push(&old, "a", "demo/moved:a");
+    assert_eq!(pull("always"), old.resolve("a"));
+    drop(registry);
+    assert_eq!(pull("newer"), old.resolve("a"), "nobody is there to ask");
+    ucr.run(["pull", "--policy", "always", &reference])
+        .refused(&[]);
     assert_eq!(names(&ucr).len(), 1);
     ucr.run(["prune"]).ok();
     assert_eq!(layers(&ucr), 1);
+}
+
+/// A file of this machine is looked at each time: that costs nothing.
+#[test]
+fn a_layout_that_changed() {
+    let version = |text: &str| Image::new().layer(Layer::new().file("version", text));
+    let layout = Layout::of("a", &version("1"));
+    let ucr = Ucr::new();
+    ucr.pull(&layout.reference("a"));
+    let newer = layout.add("b", &version("2"));
+    layout.retag("b", "a");
+    assert_eq!(ucr.pull(&layout.reference("a")), newer);
+    assert_eq!(names(&ucr).len(), 1);
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::image::Image;
 use crate::support::layer::{Layer, Packing};
@@ -11,42 +11,83 @@ use crate::support::layout::Layout;
 use crate::support::registry::Registry;
 use crate::support::ucr::Ucr;
 
-/// Path of a key (`[]` for the members of a list) and its type. `config` is the image's own
-/// configuration as it is, so nothing below it is listed.
+/// Path of a key (`[]` for the members of a list) and its type when there is something to say.
 const IMAGE: &[(&str, &str)] = &[
-    ("chain_id", "string"),
     ("config", "object"),
-    ("config_digest", "string"),
-    ("index_digest", "string"),
+    ("config.cmd", "list"),
+    ("config.cmd[]", "string"),
+    ("config.created", "string"),
+    ("config.digest", "string"),
+    ("config.entrypoint", "list"),
+    ("config.entrypoint[]", "string"),
+    ("config.env", "list"),
+    ("config.env[]", "string"),
+    ("config.exposed_ports", "list"),
+    ("config.exposed_ports[]", "string"),
+    ("config.labels", "object"),
+    ("config.labels.org.example", "string"),
+    ("config.stop_signal", "string"),
+    ("config.user", "string"),
+    ("config.volumes", "list"),
+    ("config.volumes[]", "string"),
+    ("config.working_dir", "string"),
+    ("index", "string"),
     ("kind", "string"),
     ("layers", "list"),
+    ("layers[]", "object"),
     ("layers[].chain_id", "string"),
     ("layers[].diff_id", "string"),
     ("layers[].digest", "string"),
     ("layers[].media_type", "string"),
     ("layers[].size", "number"),
-    ("manifest_digest", "string"),
+    ("layers[].unpacked_size", "number"),
+    ("manifest", "string"),
     ("name", "string"),
     ("platform", "string"),
-    ("pulled_at", "string"),
+    ("pulled_at", "number"),
     ("run", "object"),
     ("run.argv", "list"),
     ("run.argv[]", "string"),
     ("run.env", "list"),
     ("run.env[]", "string"),
     ("run.user", "string"),
-    ("run.workdir", "string"),
+    ("run.working_dir", "string"),
     ("size", "number"),
     ("source", "string"),
 ];
 
+/// Each of `images`.
 const IMAGES: &[(&str, &str)] = &[
     ("[]", "object"),
-    ("[].manifest_digest", "string"),
+    ("[].config", "string"),
+    ("[].index", "string"),
+    ("[].manifest", "string"),
     ("[].name", "string"),
     ("[].platform", "string"),
-    ("[].pulled_at", "string"),
+    ("[].pulled_at", "number"),
     ("[].size", "number"),
+    ("[].source", "string"),
+];
+
+/// A provisioned root filesystem, as `inspect` shows it.
+const ROOTFS: &[(&str, &str)] = &[
+    ("backend", "string"),
+    ("bundle", "string"),
+    ("created_at", "number"),
+    ("id", "string"),
+    ("image", "string"),
+    ("kind", "string"),
+    ("manifest", "string"),
+    ("path", "string"),
+    ("status", "string"),
+];
+
+/// What `prune` has removed.
+const PRUNED: &[(&str, &str)] = &[
+    ("blobs", "number"),
+    ("bytes", "number"),
+    ("layers", "number"),
+    ("partial", "number"),
 ];
 
 /// An image that has something under every key.
@@ -58,7 +99,11 @@ fn full() -> Layout {
         .cmd(&["y"])
         .env(&["PATH=/bin", "A=1"])
         .user("7:8")
-        .workdir("/w");
+        .workdir("/w")
+        .set("Labels", json!({"org.example": "label"}))
+        .set("ExposedPorts", json!({"80/tcp": {}}))
+        .set("Volumes", json!({"/data": {}}))
+        .set("StopSignal", json!("SIGUSR1"));
     let layout = Layout::new();
     layout.add_index("full", &[image]);
     layout
@@ -90,7 +135,7 @@ fn types(value: &Value, path: &str, found: &mut BTreeMap<String, &'static str>) 
                 .iter()
                 .for_each(|item| types(item, &format!("{path}[]"), found));
         }
-        Value::Object(members) if path != "config" => {
+        Value::Object(members) => {
             for (key, member) in members {
                 let dot = if path.is_empty() { "" } else { "." };
                 types(member, &format!("{path}{dot}{key}"), found);
@@ -121,6 +166,24 @@ fn the_keys_of_an_image() {
         IMAGE,
     );
     assert_schema(&ucr.run(["images", "--format", "json"]).ok().json(), IMAGES);
+}
+
+#[test]
+fn the_keys_of_a_rootfs() {
+    let (_registry, ucr, reference) = world();
+    let bundle = ucr.scratch().join("bundle");
+    let path = bundle.to_str().unwrap();
+    ucr.run(["provision", "--bundle", path, &reference]).ok();
+    let all = ucr.run(["ps", "--format", "json"]).ok().json();
+    assert_eq!(all.as_array().map(Vec::len), Some(1));
+    assert_schema(&all[0], ROOTFS);
+    let id = all[0]["id"].as_str().unwrap();
+    assert_schema(
+        &ucr.run(["inspect", "--format", "json", id]).ok().json(),
+        ROOTFS,
+    );
+    ucr.run(["rm", id]).ok();
+    assert_schema(&ucr.run(["prune", "--format", "json"]).ok().json(), PRUNED);
 }
 
 /// `inspect` prints JSON by itself: design.md section 4.
@@ -160,12 +223,11 @@ fn the_values_of_an_image() {
         .json();
     assert_eq!(image["kind"], "image");
     assert_eq!(image["name"], reference.as_str());
-    assert_eq!(image["index_digest"], index.as_str());
-    assert_eq!(image["manifest_digest"], manifest);
+    assert_eq!(image["index"], index.as_str());
+    assert_eq!(image["manifest"], manifest);
     let raw = layout.json(manifest.as_str().unwrap());
-    assert_eq!(image["config_digest"], raw["config"]["digest"]);
+    assert_eq!(image["config"]["digest"], raw["config"]["digest"]);
     let config = layout.json(raw["config"]["digest"].as_str().unwrap());
-    assert_eq!(image["config"], config);
     for (at, layer) in image["layers"].as_array().unwrap().iter().enumerate() {
         assert_eq!(layer["digest"], raw["layers"][at]["digest"]);
         assert_eq!(layer["size"], raw["layers"][at]["size"]);
@@ -173,11 +235,25 @@ fn the_values_of_an_image() {
         assert_eq!(layer["diff_id"], config["rootfs"]["diff_ids"][at]);
     }
     let run = &image["run"];
-    assert_eq!(run["argv"], serde_json::json!(["/a", "x", "y"]));
-    assert_eq!(run["env"], serde_json::json!(["PATH=/bin", "A=1"]));
+    assert_eq!(run["argv"], json!(["/a", "x", "y"]));
+    let env = run["env"].as_array().unwrap();
+    assert!(
+        env.contains(&"A=1".into()) && env.contains(&"PATH=/bin".into()),
+        "{env:?}"
+    );
     assert_eq!(
-        (&run["user"], &run["workdir"]),
+        (&run["user"], &run["working_dir"]),
         (&"7:8".into(), &"/w".into())
+    );
+    let said = &image["config"];
+    assert_eq!(said["labels"], json!({"org.example": "label"}));
+    assert_eq!(
+        (&said["exposed_ports"], &said["volumes"]),
+        (&json!(["80/tcp"]), &json!(["/data"]))
+    );
+    assert_eq!(
+        (&said["stop_signal"], &said["cmd"]),
+        (&json!("SIGUSR1"), &json!(["y"]))
     );
 }
 
@@ -189,9 +265,16 @@ fn raw_documents_are_byte_for_byte() {
         .run(["inspect", "--format", "json", &reference])
         .ok()
         .json();
-    for part in ["index", "manifest", "config"] {
+    for (part, digest) in [
+        ("index", &image["index"]),
+        ("manifest", &image["manifest"]),
+        ("config", &image["config"]["digest"]),
+    ] {
         let raw = ucr.run(["inspect", "--raw", part, &reference]).ok().stdout;
-        let digest = crate::support::digest(raw.as_bytes());
-        assert_eq!(image[format!("{part}_digest")], digest.as_str(), "{part}");
+        assert_eq!(
+            digest,
+            crate::support::digest(raw.as_bytes()).as_str(),
+            "{part}"
+        );
     }
 }

@@ -51,14 +51,16 @@ fn an_archive_of_every_packing() {
     }
 }
 
-/// One tiny image in three packings, made by others; where they are not, the test above stands in.
+/// One tiny image for arm64 in three packings, made by others; where they are not, the test above stands in.
 #[test]
 fn archives_made_by_others() {
     for packing in ["gzip", "zstd", "uncompressed"] {
         let file = format!("{SHARED}/tiny-{packing}.oci-archive.tar");
         if Path::new(&file).exists() {
             let ucr = Ucr::new();
-            ucr.pull(&format!("oci-archive:{file}"));
+            let archive = format!("oci-archive:{file}");
+            ucr.run(["pull", "--platform", "linux/arm64", &archive])
+                .ok();
             assert_eq!(ucr.entries(&["layers"]).len(), 1, "{packing}");
         }
     }

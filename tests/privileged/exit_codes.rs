@@ -51,7 +51,7 @@ fn what_cannot_be_executed() {
         ("/directory", 126),
         ("/bad", 126),
         ("/no-interpreter", 127),
-        ("/data/below", 126),
+        ("/data/below", 127),
     ];
     for init in [&[][..], &["--init"]] {
         for (command, code) in rows {

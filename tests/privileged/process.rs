@@ -196,12 +196,10 @@ fn the_usual_mounts() {
     );
     let links = world.script(
         &[],
-        "readlink /dev/fd /dev/stdin /dev/stdout /dev/stderr; readlink /dev/ptmx",
+        "for l in fd stdin stdout stderr; do readlink /dev/$l; done",
     );
-    assert!(
-        links.starts_with("/proc/self/fd\n/proc/self/fd/0\n"),
-        "{links}"
-    );
+    let expected = ["", "/0", "/1", "/2"].map(|end| format!("/proc/self/fd{end}"));
+    assert_eq!(links.lines().collect::<Vec<_>>(), expected);
 }
 
 /// Safe by default: no host files through /proc, no kernel settings, few capabilities.
@@ -296,16 +294,4 @@ fn terminal() {
     assert!(done.stdout.contains("terminal"), "{}", done.stdout);
     // Without a terminal of one's own, -t is refused, as docker does.
     world.run(&["-it"], &["true"]).refused(&["terminal"]);
-}
-
-/// The plan can be seen without doing it.
-#[test]
-fn dry_run() {
-    let world = World::small();
-    let plan = world
-        .run(&["--dry-run"], &["sh", "-c", "exit 9"])
-        .ok()
-        .stdout;
-    assert!(plan.contains("/proc") && plan.contains("exit 9"), "{plan}");
-    world.assert_clean();
 }

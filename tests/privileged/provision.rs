@@ -40,6 +40,7 @@ fn rich() -> Image {
         .opaque("opaque")
         .file("opaque/above", "above")
         .hardlink("etc/second", "etc/kept")
+        .mtime(1_111_111_111)
         .file("tmp/owned", "o")
         .owner(1815, 1816)
         .packed(Packing::Zstd);

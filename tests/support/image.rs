@@ -107,6 +107,7 @@ impl Image {
     pub fn config(&self, packed: &[Packed]) -> Value {
         let diff_ids: Vec<_> = packed.iter().map(|layer| &layer.diff_id).collect();
         let mut config = json!({
+            "created": "1843-09-01T00:00:00Z",
             "os": "linux",
             "architecture": self.architecture,
             "config": self.config,

@@ -133,10 +133,20 @@ impl Layer {
             .linked(target)
     }
 
-    /// A hard link to another path of the image.
+    /// A hard link to another path of the image. Archivers repeat the owner, mode and time of the
+    /// file, and so does this when the file is in the same layer.
     #[must_use]
     pub fn hardlink(self, path: &str, target: &str) -> Self {
-        self.entry(EntryType::Link, path, 0o644, b"").linked(target)
+        let known = self.header_of(target).cloned();
+        let mut layer = self.entry(EntryType::Link, path, 0o644, b"").linked(target);
+        if let Some(known) = known {
+            let header = &mut layer.last().header;
+            header.set_mode(known.mode().expect("a mode"));
+            header.set_uid(known.uid().expect("an owner"));
+            header.set_gid(known.gid().expect("a group"));
+            header.set_mtime(known.mtime().expect("a time"));
+        }
+        layer
     }
 
     /// A named pipe.
@@ -227,6 +237,14 @@ impl Layer {
         let fields = header.as_ustar_mut().expect("it is ustar");
         put(&mut fields.linkname, "linkpath", target, pax);
         self
+    }
+
+    fn header_of(&self, path: &str) -> Option<&Header> {
+        let Content::Entries(entries) = &self.content else {
+            return None;
+        };
+        let mut headers = entries.iter().map(|entry| &entry.header);
+        headers.find(|header| *header.path_bytes() == *path.as_bytes())
     }
 
     fn last(&mut self) -> &mut Entry {

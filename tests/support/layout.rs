@@ -220,6 +220,18 @@ impl Layout {
         name
     }
 
+    /// Gives the image of one tag another tag, which may belong to another image so far.
+    pub fn retag(&self, from: &str, to: &str) {
+        let mut manifests = self.manifests();
+        manifests.retain(|entry| entry["annotations"][REF_NAME] != to);
+        for entry in &mut manifests {
+            if entry["annotations"][REF_NAME] == from {
+                entry["annotations"][REF_NAME] = json!(to);
+            }
+        }
+        self.write_index(&manifests);
+    }
+
     fn write_index(&self, manifests: &[Value]) {
         let index = json!({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": manifests});
         self.write("index.json", &index);

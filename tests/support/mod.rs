@@ -22,6 +22,7 @@ pub mod registry;
 pub mod samples;
 pub mod scratch;
 pub mod scripted_registry;
+pub mod token_server;
 pub mod tree;
 pub mod ucr;
 
