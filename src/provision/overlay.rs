@@ -59,7 +59,8 @@ pub fn mount_layers(
 }
 
 fn directory(path: &Path) -> Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // Not O_PATH: overlay takes descriptors of opened directories only.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     openat(CWD, path, flags, Mode::empty())
         .map_err(std::io::Error::from)
         .with_context(|| path.display().to_string())

@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -227,7 +227,9 @@ impl Crew<'_> {
             Trust::Mirrors => self.origin.blob(layer, here)?,
             Trust::RegistryOnly => self.origin.blob_past_mirrors(layer)?,
         };
-        let spool = kept.map(|_| append_to(&file)).transpose()?;
+        let spool = kept
+            .map(|position| file.try_clone().map(|file| (file, position)))
+            .transpose()?;
         let watched = Watched {
             rest,
             spool,
@@ -274,21 +276,12 @@ fn into_inner<T>(mutex: Mutex<T>) -> T {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn append_to(file: &File) -> io::Result<File> {
-    use std::io::{Seek, SeekFrom};
-    // One open file has one position, which reading the kept part moves; writing needs its own.
-    let mut own = File::options()
-        .append(true)
-        .open(crate::sys::mount::proc_path(file.as_fd()))?;
-    own.seek(SeekFrom::End(0))?;
-    Ok(own)
-}
-
 /// Bytes on their way from the origin: counted, kept if the layer is large, stopped when another
 /// layer has failed.
 struct Watched<'a> {
     rest: Box<dyn Read + 'a>,
-    spool: Option<File>,
+    /// Where the bytes are kept, and how many are there.
+    spool: Option<(File, u64)>,
     layer: &'a Descriptor,
     crew: &'a Crew<'a>,
 }
@@ -299,8 +292,10 @@ impl Read for Watched<'_> {
             return Err(io::Error::other("stopped, because another layer failed"));
         }
         let read = self.rest.read(buffer)?;
-        if let Some(spool) = &mut self.spool {
-            spool.write_all(&buffer[..read])?;
+        if let Some((spool, position)) = &mut self.spool {
+            // By position: reading the kept part moves the file's own.
+            spool.write_all_at(&buffer[..read], *position)?;
+            *position += read as u64;
         }
         self.crew.progress.advanced(self.layer, read as u64);
         Ok(read)

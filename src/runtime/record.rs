@@ -1,5 +1,6 @@
 //! What is known of running containers: one small file each under the state directory, which a
-//! reboot clears. A record whose ucr is gone is stale and removed by the next command.
+//! reboot clears. A record is locked while its ucr lives; one whose
+//! lock is free is stale, and removed by the next command.
 
 use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::image::Digest;
 use crate::spec::ContainerSpec;
-use crate::store::Store;
+use crate::store::{Lock, Patience, Store};
 
 /// A container that was started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,40 +60,46 @@ impl State {
     /// Publishes a record; it is removed again when the returned guard is dropped.
     pub fn publish(&self, record: &ContainerRecord) -> Result<Published> {
         let path = self.path(&record.id);
-        let temporary = self.directory.join(format!(".{}", record.id));
         let write = || {
-            fs::write(&temporary, serde_json::to_vec_pretty(record)?)?;
-            fs::rename(&temporary, &path)
+            let lock = Lock::exclusive(&path, Patience::Wait)?;
+            fs::write(&path, serde_json::to_vec_pretty(record)?)?;
+            Ok::<_, anyhow::Error>(lock)
         };
-        write().with_context(|| format!("write {}", path.display()))?;
-        Ok(Published { path })
+        let lock = write().with_context(|| format!("write {}", path.display()))?;
+        Ok(Published { path, _lock: lock })
     }
 
-    /// The containers of a store that are running, oldest first. Records of dead ones go.
+    /// The containers of a store that are running, oldest first.
     pub fn running(&self, store: &Store) -> Result<Vec<ContainerRecord>> {
+        self.heal();
         let mut running = Vec::new();
-        for entry in fs::read_dir(&self.directory)? {
-            let path = entry?.path();
-            let Some(record) = read(&path)? else { continue };
-            if record.store != store.root() {
-                continue;
-            }
-            if store.container_is_live(&record.id) {
-                running.push(record);
-            } else {
-                let _ = fs::remove_file(&path);
-            }
+        for path in self.files()? {
+            running.extend(read(&path)?.filter(|record| record.store == store.root()));
         }
         running.sort_by(|a, b| (a.started_at, &a.id).cmp(&(b.started_at, &b.id)));
         Ok(running)
     }
+
+    /// Removes the records of containers that ended without removing theirs: their lock is free.
+    pub fn heal(&self) {
+        for path in self.files().unwrap_or_default() {
+            if let Ok(Some(_dead)) = Lock::exclusive(&path, Patience::Try) {
+                // Another process may have been quicker.
+                let _ = fs::remove_file(&path);
+            }
+        }
+    }
+
+    fn files(&self) -> Result<Vec<PathBuf>> {
+        let entries = fs::read_dir(&self.directory)?;
+        Ok(entries
+            .map(|entry| Ok(entry?.path()))
+            .collect::<std::io::Result<_>>()?)
+    }
 }
 
-/// A record, or `None` for temporary files and for what vanished or is of no use.
+/// A record, or `None` if it vanished or is being written.
 fn read(path: &Path) -> Result<Option<ContainerRecord>> {
-    if path.extension().is_none_or(|extension| extension != "json") {
-        return Ok(None);
-    }
     match fs::read(path) {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -104,6 +111,7 @@ fn read(path: &Path) -> Result<Option<ContainerRecord>> {
 #[derive(Debug)]
 pub struct Published {
     path: PathBuf,
+    _lock: Option<Lock>,
 }
 
 impl Drop for Published {

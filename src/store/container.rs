@@ -58,12 +58,6 @@ impl Store {
         Ok(directory)
     }
 
-    /// Whether a living ucr holds this container.
-    pub fn container_is_live(&self, id: &str) -> bool {
-        let lock = self.path("containers").join(id).join("lock");
-        lock.exists() && matches!(Lock::exclusive(&lock, Patience::Try), Ok(None))
-    }
-
     pub(super) fn container_leases(&self) -> Result<Vec<ChainId>> {
         let mut leased = Vec::new();
         for directory in file::list(&self.path("containers"))? {

@@ -35,7 +35,7 @@ impl Lock {
     ///
     /// The file may be removed by its last holder, so a lock on a file that lost its name counts
     /// for nothing and is taken anew.
-    pub(super) fn exclusive(path: &Path, patience: Patience) -> Result<Option<Self>> {
+    pub fn exclusive(path: &Path, patience: Patience) -> Result<Option<Self>> {
         loop {
             let file = open(path).with_context(|| format!("lock {}", path.display()))?;
             match patience {

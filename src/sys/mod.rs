@@ -5,6 +5,7 @@
 
 pub mod credential;
 pub mod mount;
+pub mod proc;
 pub mod process;
 pub mod root;
 pub mod signal;
@@ -24,9 +25,8 @@ pub fn random_name() -> io::Result<String> {
 
 /// Names the present boot; mounts and processes recorded under another one are gone.
 pub fn boot_id() -> io::Result<String> {
-    Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?
-        .trim()
-        .to_owned())
+    let id = proc::Proc::open()?.read("sys/kernel/random/boot_id")?;
+    Ok(id.trim().to_owned())
 }
 
 /// Whether we are root in the initial sense that ucr needs for mounts.

@@ -1,7 +1,7 @@
 //! Mounts by handle: a mount is made detached, filled or restricted, and only then attached
 //! (Linux 5.2; `mount_setattr` 5.12). A path string never decides where a mount lands.
 
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -9,8 +9,8 @@ use std::path::Path;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
-    OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount,
-    fsopen, mount, mount_change, move_mount, open_tree, unmount,
+    OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_fd, fsconfig_set_flag,
+    fsconfig_set_string, fsmount, fsopen, mount, mount_change, move_mount, open_tree, unmount,
 };
 use rustix::process::{fchdir, pivot_root as pivot};
 
@@ -72,34 +72,50 @@ pub struct Overlay<'a> {
 
 /// Mounts an overlay on the directory `target`.
 ///
-/// Layers are named by `/proc/self/fd/N`, so their paths need no escaping and 120 of them fit into
-/// the page that `mount(2)` has for options, which serves kernels before 6.7 (no `lowerdir+`).
+/// Layers are named by descriptor (Linux 6.13), else by `/proc/self/fd/N` one by one (6.7), else
+/// so in the options of `mount(2)`: their paths need no escaping, and 120 of them fit into the one
+/// page that those options may have.
 pub fn overlay(overlay: &Overlay, target: BorrowedFd) -> io::Result<()> {
-    match overlay_detached(overlay) {
+    let mut made = overlay_detached(overlay, Naming::Descriptor);
+    if made.as_ref().is_err_and(is_missing) {
+        made = overlay_detached(overlay, Naming::ProcPath);
+    }
+    match made {
         Ok(tree) => attach(tree.as_fd(), target),
         Err(error) if is_missing(&error) => overlay_by_mount(overlay, target),
         Err(error) => Err(error),
     }
 }
 
+/// How a directory is named to the kernel.
+#[derive(Clone, Copy)]
+enum Naming {
+    Descriptor,
+    ProcPath,
+}
+
 /// Whether an error says that the kernel, or a filter before it, lacks a call or an option.
 fn is_missing(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
-        Some(libc::ENOSYS | libc::EINVAL | libc::EPERM)
+        Some(libc::ENOSYS | libc::EINVAL | libc::EPERM | libc::EBADF | libc::ENOENT)
     )
 }
 
-fn overlay_detached(overlay: &Overlay) -> io::Result<OwnedFd> {
+fn overlay_detached(overlay: &Overlay, naming: Naming) -> io::Result<OwnedFd> {
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     let context = context.as_fd();
+    let name = |key: &str, directory: BorrowedFd| match naming {
+        Naming::Descriptor => fsconfig_set_fd(context, key, directory),
+        Naming::ProcPath => fsconfig_set_string(context, key, proc_path(directory)),
+    };
     fsconfig_set_string(context, "source", "ucr")?;
     for lower in overlay.lower {
-        fsconfig_set_string(context, "lowerdir+", proc_path(lower.as_fd()))?;
+        name("lowerdir+", lower.as_fd())?;
     }
     if let Some((upper, work)) = overlay.upper {
-        fsconfig_set_string(context, "upperdir", proc_path(upper))?;
-        fsconfig_set_string(context, "workdir", proc_path(work))?;
+        name("upperdir", upper)?;
+        name("workdir", work)?;
         if overlay.volatile {
             fsconfig_set_flag(context, "volatile")?;
         }
@@ -256,11 +272,10 @@ pub fn is_mount_point(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// A detached, read-only copy of our own program file: what runs from it cannot be written to
-/// through `/proc/PID/exe` (CVE-2019-5736).
-pub fn own_program() -> io::Result<OwnedFd> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let tree = open_tree(CWD, OsStr::new("/proc/self/exe"), flags)?;
+/// A detached, read-only copy of a program file: what runs from it cannot be written to through
+/// `/proc/PID/exe` (CVE-2019-5736).
+pub fn read_only_program(program: BorrowedFd) -> io::Result<OwnedFd> {
+    let tree = clone_handle(program)?;
     restrict(
         tree.as_fd(),
         Restrict {

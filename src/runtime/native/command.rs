@@ -15,6 +15,7 @@ use super::status::Reporter;
 use crate::error::{Fault, Kind};
 use crate::spec::Account;
 use crate::sys::mount;
+use crate::sys::proc::Proc;
 use crate::sys::process::{Words, exec, exec_handle, keep_across_exec};
 
 /// The name under which ucr is the built-in init.
@@ -32,13 +33,13 @@ impl OwnProgram {
     /// Finds it; `for_init` takes a read-only handle along. In the parent, because the program's
     /// mount is none of a new mount namespace's.
     pub(super) fn find(for_init: bool) -> Result<Self> {
-        let metadata = fs::metadata("/proc/self/exe").context("find ucr's own program")?;
-        let init = for_init
-            .then(mount::own_program)
-            .transpose()
-            .context("prepare the init")?;
+        let program = Proc::open().and_then(|proc| proc.own_program());
+        let program = program.context("find ucr's own program")?;
+        let found = rustix::fs::fstat(&program)?;
+        let init = for_init.then(|| mount::read_only_program(program.as_fd()));
+        let init = init.transpose().context("prepare the init")?;
         Ok(Self {
-            identity: (metadata.dev(), metadata.ino()),
+            identity: (found.st_dev, found.st_ino),
             init,
         })
     }

@@ -105,6 +105,7 @@ impl Native<'_> {
 
     fn prepare(&self, id: &str, image: &Image) -> Result<ContainerDir> {
         self.store.heal();
+        self.state.heal();
         // Between this lock and the lease a prune cannot take the layers away.
         let _shared = self.store.lock_shared()?;
         if let Some(missing) = image

@@ -1,0 +1,72 @@
+//! A procfs of our own: what is mounted on `/proc`, if anything is, need not be one
+//! (CVE-2025-52881), and in a bare chroot there is none.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{CWD, Mode, OFlags, PROC_SUPER_MAGIC, fstatfs, openat};
+
+use super::mount::{Restrict, filesystem};
+
+/// A handle of a procfs for our own pid namespace.
+#[derive(Debug)]
+pub struct Proc {
+    root: OwnedFd,
+}
+
+impl Proc {
+    /// Makes one that is mounted nowhere; where the kernel refuses, as it does to users, takes the
+    /// one on `/proc` after making sure that it is one.
+    pub fn open() -> io::Result<Self> {
+        let restrict = Restrict {
+            no_suid: true,
+            no_exec: true,
+            no_dev: true,
+            ..Restrict::default()
+        };
+        let root = match filesystem("proc", &[], restrict) {
+            Ok(root) => root,
+            Err(_) => {
+                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                openat(CWD, "/proc", flags, Mode::empty())?
+            }
+        };
+        if fstatfs(&root)?.f_type != PROC_SUPER_MAGIC {
+            return Err(io::Error::other("/proc is not a proc filesystem"));
+        }
+        Ok(Self { root })
+    }
+
+    /// Reads a small file whole.
+    pub fn read(&self, path: &str) -> io::Result<String> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let mut text = String::new();
+        let file = openat(self.root.as_fd(), path, flags, Mode::empty())?;
+        File::from(file).read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    /// A handle of our own program file.
+    pub fn own_program(&self) -> io::Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        Ok(openat(self.root.as_fd(), "self/exe", flags, Mode::empty())?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_program_is_the_one_that_runs() {
+        let proc = Proc::open().unwrap();
+        let found = rustix::fs::fstat(proc.own_program().unwrap()).unwrap();
+        let expected = rustix::fs::stat("/proc/self/exe").unwrap();
+        assert_eq!(
+            (found.st_dev, found.st_ino),
+            (expected.st_dev, expected.st_ino)
+        );
+        assert!(proc.read("self/status").unwrap().contains("Threads:"));
+    }
+}
