@@ -101,8 +101,7 @@ need_rust() {
     printf '%s\n' "$RUST_MIN" "$version" | sort -C -V || die "rustc $version is too old; $RUST_HELP"
 }
 
-# rust_target: the target of the static binary, in $REPLY. musl where it can be had, else glibc, which
-# .cargo/config.toml links statically.
+# rust_target: the target of the static binary, in $REPLY. musl where it can be had, else glibc.
 rust_target() {
     REPLY=$(uname -m)-unknown-linux-musl
     # The path is printed for targets that are not installed, too.
@@ -113,14 +112,16 @@ rust_target() {
 
 # build_static: builds the release binary; its path is in $REPLY
 build_static() {
-    local target
+    local flags=() target
     rust_target
     target=$REPLY
     if [[ $target == *-musl ]]; then
         # ring and zstd have parts in C.
         need_packages musl-tools
+    else
+        flags=(--config "target.$target.rustflags=['-C', 'target-feature=+crt-static']")
     fi
     need_packages gcc libc6-dev
-    cargo build --release --locked --quiet --target "$target" || return
+    cargo build --release --locked --quiet --target "$target" "${flags[@]}" || return
     REPLY=${CARGO_TARGET_DIR:-$PWD/target}/$target/release/ucr
 }
