@@ -19,6 +19,7 @@ mod house;
 mod hygiene;
 mod inspect_schema;
 mod memory;
+mod output;
 mod platforms;
 mod self_check;
 mod sources;

@@ -101,6 +101,39 @@ fn a_running_container_keeps_its_layers() {
     assert!(world.ucr.entries(&["layers"]).is_empty());
 }
 
+/// A container is listed while it runs; the keys are those of ucr-inspect(1).
+#[test]
+fn a_running_container_is_listed() {
+    let world = World::small();
+    let running = ready(&world, &["-e", "A=1"], "trap 'exit 0' TERM");
+    let listed = world.ucr.run(["ps", "--format", "json"]).ok().json();
+    let container = &listed[0];
+    let keys: Vec<_> = container.as_object().unwrap().keys().collect();
+    let expected = [
+        "argv",
+        "created_at",
+        "id",
+        "image",
+        "kind",
+        "manifest",
+        "pid",
+        "spec",
+        "status",
+    ];
+    assert_eq!(keys, expected);
+    assert_eq!(container["kind"], "container");
+    assert_eq!(container["image"], world.image.as_str());
+    assert_eq!(container["argv"][0], "sh");
+    let id = container["id"].as_str().unwrap();
+    assert_eq!(&world.ucr.run(["inspect", id]).ok().json(), container);
+    let pid = container["pid"].as_u64().unwrap();
+    let inside = std::fs::read_link(format!("/proc/{pid}/ns/pid")).unwrap();
+    assert_ne!(inside, std::fs::read_link("/proc/self/ns/pid").unwrap());
+    running.signal(Signal::SIGTERM);
+    running.finish(LIMIT).ok();
+    assert_eq!(world.ucr.run(["ps", "--format", "json"]).ok().text(), "[]");
+}
+
 /// Several containers of one image at once.
 #[test]
 fn side_by_side() {
