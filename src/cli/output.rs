@@ -88,7 +88,7 @@ pub(super) fn is_closed_pipe(error: &Error) -> bool {
 /// A size for people: `2.1 MiB`.
 pub(super) fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut tenths = bytes.saturating_mul(10);
+    let mut tenths = u128::from(bytes) * 10;
     let mut unit = 0;
     while tenths >= 10_240 && unit + 1 < UNITS.len() {
         tenths = (tenths + 512) / 1024;
@@ -129,7 +129,7 @@ mod tests {
             (1536, "1.5 KiB"),
             (2_226_327, "2.1 MiB"),
             (1 << 30, "1.0 GiB"),
-            (u64::MAX, "1677721.6 TiB"),
+            (u64::MAX, "16777216.0 TiB"),
         ];
         for (bytes, expected) in rows {
             assert_eq!(size(bytes), expected);

@@ -43,12 +43,25 @@ fn fault(text: &str) -> Fault {
         .lines()
         .filter_map(|line| line.trim().strip_prefix("tip: "));
     let tip = tips.into_iter().find(|tip| !tip.starts_with("to pass"));
-    let usage = text.lines().find_map(|line| line.strip_prefix("Usage: "));
-    match (tip, usage) {
-        (Some(tip), _) => fault.hint(tip),
-        (None, Some(usage)) => fault.hint(format!("usage: {usage}")),
-        (None, None) => fault.hint("see 'ucr --help'"),
+    let usage = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Usage: ucr "));
+    match tip {
+        Some(tip) => fault.hint(tip),
+        None => fault.hint(usage_of(usage.unwrap_or_default())),
     }
+}
+
+/// clap's own usage line lists options that were only set in the environment.
+fn usage_of(words: &str) -> String {
+    let mut command = super::command();
+    command.build();
+    let name = words.split(' ').next().unwrap_or_default();
+    let known = command
+        .find_subcommand_mut(name)
+        .map(|found| found.render_usage().to_string());
+    let usage = known.unwrap_or_else(|| command.render_usage().to_string());
+    usage.replacen("Usage", "usage", 1)
 }
 
 #[cfg(test)]

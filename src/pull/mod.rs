@@ -68,7 +68,13 @@ pub fn pull(store: &Store, request: &Request, progress: &dyn Progress) -> Result
         (Policy::Newer, Some(image)) => newer(store, request, progress, image),
         (_, _) => from_origin(store, request, progress),
     };
-    image.with_context(|| format!("pull {}", request.name))
+    image
+        .map_err(|error| match kind(&error) {
+            // Which of this machine's disks it is.
+            Kind::NoSpace => error.context(format!("store {}", store.root().display())),
+            _ => error,
+        })
+        .with_context(|| format!("pull {}", request.name))
 }
 
 /// Says that an image is not in the store.

@@ -294,7 +294,7 @@ impl Authorizer {
                 Ok(response) if retry::is_passing(response.status.as_u16()) => {
                     fault::wait_for(&wire.timing, response, failures)
                 }
-                Err(Trouble::Broken(broken)) if fault::may_pass(broken) => {
+                Err(Trouble::Broken(broken)) if fault::may_pass(broken, failures) => {
                     wire.timing.backoff_after(failures)
                 }
                 _ => return outcome.map_err(|trouble| self.unreachable(realm, trouble)),

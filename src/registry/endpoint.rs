@@ -166,7 +166,7 @@ impl Endpoint {
                 };
                 Some((fault::wait_for(&wire.timing, response, failures), why))
             }
-            Err(Trouble::Broken(broken)) if fault::may_pass(broken) => {
+            Err(Trouble::Broken(broken)) if fault::may_pass(broken, failures) => {
                 let why = format!("gives no answer: {}", broken.why);
                 Some((wire.timing.backoff_after(failures), why))
             }
@@ -235,7 +235,7 @@ impl Endpoint {
                 is_final: false,
             },
             Trouble::Broken(broken) => {
-                if matches!(broken.how, How::Connect | How::Name) {
+                if matches!(broken.how, How::Connect | How::Refused | How::Name) {
                     self.down.store(true, Ordering::Relaxed);
                 }
                 let fault = broken.fault(&who);
@@ -257,6 +257,10 @@ impl Endpoint {
                 "name the certificate of its authority with --tls-ca FILE, \
                  or trust anyone with --tls-skip-verify",
             ),
+            How::Name => {
+                Some("check the name and the network; --mirror HOST=URL names another place")
+            }
+            How::Refused => Some("check the host and the port: nothing listens there"),
             How::Tls | How::Connect if self.bases.iter().all(|base| base.scheme() == "https") => {
                 Some("if this registry speaks plain http, allow that with --plain-http")
             }

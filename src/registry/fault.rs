@@ -57,9 +57,16 @@ pub(super) fn wait_for(timing: &Timing, response: &Response, failures: u32) -> D
         .unwrap_or_else(|| timing.backoff_after(failures))
 }
 
-/// Whether a broken conversation may work next time.
-pub(super) fn may_pass(broken: &Broken) -> bool {
-    matches!(broken.how, How::Connect | How::Cut)
+/// Tries after which a refused connection is believed.
+const REFUSALS: u32 = 3;
+
+/// Whether a conversation that broke for the `failures`th time in a row may work next time.
+pub(super) fn may_pass(broken: &Broken, failures: u32) -> bool {
+    match broken.how {
+        How::Connect | How::Cut => true,
+        How::Refused => failures < REFUSALS,
+        _ => false,
+    }
 }
 
 #[cfg(test)]

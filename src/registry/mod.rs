@@ -243,12 +243,11 @@ impl Shared {
     }
 
     fn manifest_ask(&self, method: Method, locator: &str) -> Ask {
-        let separator = if locator.contains(':') { '@' } else { ':' };
         Ask {
             method,
             path: format!("manifests/{locator}"),
             from: None,
-            what: format!("{}{separator}{locator}", self.name),
+            what: format!("manifest {locator}"),
         }
     }
 
@@ -292,12 +291,12 @@ impl Shared {
         let bytes = body.map_err(|trouble| trouble.fault(&format!("{what}: registry {place}")))?;
         if bytes.len() as u64 > MAX_MANIFEST_BYTES {
             let mib = MAX_MANIFEST_BYTES >> 20;
-            let message = format!("{what}: the manifest is larger than {mib} MiB");
+            let message = format!("{what} is larger than {mib} MiB");
             return Err(Fault::new(Kind::Limit, message).into());
         }
         match locator.parse::<Digest>() {
             Ok(digest) => Raw::verified(bytes, media_type, &digest)
-                .map_err(|error| error.context(format!("manifest {what}"))),
+                .map_err(|error| error.context(what.clone())),
             Err(_) => Ok(Raw::new(bytes, media_type)),
         }
     }

@@ -65,8 +65,10 @@ pub(super) struct Broken {
 /// What a caller may conclude from a [`Broken`] conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum How {
-    /// No connection: refused, unreachable, too slow.
+    /// No connection: unreachable, too slow.
     Connect,
+    /// Nobody listens there. More likely a wrong name than a registry that is just starting.
+    Refused,
     /// No address; the resolver has tried as often as it was told to.
     Name,
     /// The other side does not speak TLS, or not with us.
@@ -206,6 +208,7 @@ fn broken(error: reqwest::Error) -> Broken {
         Some(rustls::Error::InvalidCertificate(_)) => How::Certificate,
         Some(_) => How::Tls,
         None if error.is_dns() => How::Name,
+        None if error.is_connect() && is_refused(&error) => How::Refused,
         None if error.is_connect() => How::Connect,
         None => How::Cut,
     };
@@ -233,6 +236,19 @@ fn rustls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
         };
     }
     None
+}
+
+/// Whether the other side's kernel said that nobody listens.
+fn is_refused(error: &reqwest::Error) -> bool {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(cause) = next {
+        let io = cause.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused) {
+            return true;
+        }
+        next = cause.source();
+    }
+    false
 }
 
 /// The causes on one line, without the wrappers that say nothing.

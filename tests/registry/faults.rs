@@ -314,7 +314,7 @@ fn manifests_are_capped_and_checked() {
     assert_eq!(kind(&error), Kind::NotFound);
     let text = render(&error);
     for part in [
-        "team/app:absent",
+        "manifest absent",
         "not found, or not allowed",
         "without a credential",
     ] {
