@@ -1,0 +1,151 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_ucr_global_optspecs
+    string join \n root= state= format= q/quiet v/verbose h/help V/version
+end
+
+function __fish_ucr_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_ucr_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_ucr_using_subcommand
+    set -l cmd (__fish_ucr_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c ucr -n "__fish_ucr_needs_command" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_needs_command" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_needs_command" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_needs_command" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_needs_command" -s v -l verbose -d 'Say more on stderr: which credential is used, what is waited for'
+complete -c ucr -n "__fish_ucr_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_needs_command" -s V -l version -d 'Print version'
+complete -c ucr -n "__fish_ucr_needs_command" -f -a "pull" -d 'Pull an image into the store'
+complete -c ucr -n "__fish_ucr_needs_command" -f -a "provision" -d 'Make a root filesystem, or an OCI bundle, from an image'
+complete -c ucr -n "__fish_ucr_needs_command" -f -a "run" -d 'Run a command in a new container and return its exit code'
+complete -c ucr -n "__fish_ucr_needs_command" -f -a "inspect" -d 'Show all that is known of an image, a container or a root filesystem'
+complete -c ucr -n "__fish_ucr_needs_command" -f -a "images" -d 'List the images in the store'
+complete -c ucr -n "__fish_ucr_needs_command" -f -a "ps" -d 'List running containers and provisioned root filesystems'
+complete -c ucr -n "__fish_ucr_needs_command" -f -a "rm" -d 'Remove root filesystems and image names'
+complete -c ucr -n "__fish_ucr_needs_command" -f -a "prune" -d 'Remove everything that no image, root filesystem or container refers to'
+complete -c ucr -n "__fish_ucr_using_subcommand pull" -l policy -d 'When to ask the registry [default: always for pull, missing elsewhere]' -r -f -a "always\t'Ask every time, fetch what is missing'
+missing\t'Only if the image is not in the store'
+newer\t'Fetch if the registry has another one; without an answer use the store\'s'
+never\t'Never; the image must be in the store'"
+complete -c ucr -n "__fish_ucr_using_subcommand pull" -l platform -d 'Platform to choose from a multi-platform image [default: this machine\'s]' -r
+complete -c ucr -n "__fish_ucr_using_subcommand pull" -l creds -d 'User and password for the registry; others on this machine can see them while ucr runs' -r
+complete -c ucr -n "__fish_ucr_using_subcommand pull" -l auth-file -d 'File with credentials, in docker\'s config.json or podman\'s auth.json form' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand pull" -l pull-secret -d 'Mesos or DC/OS pull secret: the text of a docker config.json or .dockercfg; - is stdin' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand pull" -l tls-ca -d 'PEM file of certificates to trust beside the system\'s; repeatable' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand pull" -l pull-timeout -d 'Give up pulling after this time, as in 90s, 10m, 1h' -r
+complete -c ucr -n "__fish_ucr_using_subcommand pull" -l mirror -d 'Where to look first for a registry\'s images; repeatable, also from $UCR_MIRRORS' -r
+complete -c ucr -n "__fish_ucr_using_subcommand pull" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand pull" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand pull" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand pull" -s v -l verbose -d 'Say more on stderr: which credential is used, what is waited for'
+complete -c ucr -n "__fish_ucr_using_subcommand pull" -l password-stdin -d 'Read the password of --creds USER from stdin'
+complete -c ucr -n "__fish_ucr_using_subcommand pull" -l plain-http -d 'Speak http to the registry; without this only loopback addresses may'
+complete -c ucr -n "__fish_ucr_using_subcommand pull" -l tls-skip-verify -d 'Accept any certificate of the registry'
+complete -c ucr -n "__fish_ucr_using_subcommand pull" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand pull" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l backend -d 'How the root filesystem is made' -r -f -a "overlay\t'An overlay mount over the store\'s layers: instant, no space'
+copy\t'A full copy: needs neither mount nor store afterwards'"
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l bundle -d 'Make an OCI bundle in DIR: rootfs and config.json, for runc, crun, youki or runsc' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l policy -d 'When to ask the registry [default: always for pull, missing elsewhere]' -r -f -a "always\t'Ask every time, fetch what is missing'
+missing\t'Only if the image is not in the store'
+newer\t'Fetch if the registry has another one; without an answer use the store\'s'
+never\t'Never; the image must be in the store'"
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l platform -d 'Platform to choose from a multi-platform image [default: this machine\'s]' -r
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l creds -d 'User and password for the registry; others on this machine can see them while ucr runs' -r
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l auth-file -d 'File with credentials, in docker\'s config.json or podman\'s auth.json form' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l pull-secret -d 'Mesos or DC/OS pull secret: the text of a docker config.json or .dockercfg; - is stdin' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l tls-ca -d 'PEM file of certificates to trust beside the system\'s; repeatable' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l pull-timeout -d 'Give up pulling after this time, as in 90s, 10m, 1h' -r
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l mirror -d 'Where to look first for a registry\'s images; repeatable, also from $UCR_MIRRORS' -r
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -s v -l verbose -d 'Say more on stderr: which credential is used, what is waited for'
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l password-stdin -d 'Read the password of --creds USER from stdin'
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l plain-http -d 'Speak http to the registry; without this only loopback addresses may'
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l tls-skip-verify -d 'Accept any certificate of the registry'
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l entrypoint -d 'Replace the image\'s entrypoint, and with it its command; \'\' removes both' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -s e -l env -d 'Set an environment variable; NAME alone copies ours, if we have it; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -s w -l workdir -d 'Working directory inside; made if it is missing' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -s u -l user -d 'User and perhaps group, by the image\'s names or by number' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -s v -l volume -d 'Show a file or directory of the host inside; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l sandbox -d 'Directory of the host to mount as the Mesos sandbox; sets MESOS_SANDBOX' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l policy -d 'When to ask the registry [default: always for pull, missing elsewhere]' -r -f -a "always\t'Ask every time, fetch what is missing'
+missing\t'Only if the image is not in the store'
+newer\t'Fetch if the registry has another one; without an answer use the store\'s'
+never\t'Never; the image must be in the store'"
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l platform -d 'Platform to choose from a multi-platform image [default: this machine\'s]' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l creds -d 'User and password for the registry; others on this machine can see them while ucr runs' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l auth-file -d 'File with credentials, in docker\'s config.json or podman\'s auth.json form' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l pull-secret -d 'Mesos or DC/OS pull secret: the text of a docker config.json or .dockercfg; - is stdin' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l tls-ca -d 'PEM file of certificates to trust beside the system\'s; repeatable' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l pull-timeout -d 'Give up pulling after this time, as in 90s, 10m, 1h' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l mirror -d 'Where to look first for a registry\'s images; repeatable, also from $UCR_MIRRORS' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l verbose -d 'Say more on stderr; -v is docker\'s volume here'
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l init -d 'Put a process before the command that reaps orphans and passes signals on'
+complete -c ucr -n "__fish_ucr_using_subcommand run" -s i -l interactive -d 'Keep stdin open for the command; without this it is /dev/null'
+complete -c ucr -n "__fish_ucr_using_subcommand run" -s t -l tty -d 'Give the container a terminal'
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l rm -d 'Accepted for docker\'s sake: containers are always removed when they end'
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l password-stdin -d 'Read the password of --creds USER from stdin'
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l plain-http -d 'Speak http to the registry; without this only loopback addresses may'
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l tls-skip-verify -d 'Accept any certificate of the registry'
+complete -c ucr -n "__fish_ucr_using_subcommand run" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand inspect" -l raw -d 'Print a document of the image exactly as it was fetched' -r -f -a "manifest\t'The image manifest'
+config\t'The image configuration'
+index\t'The index that the manifest was chosen from'"
+complete -c ucr -n "__fish_ucr_using_subcommand inspect" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand inspect" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand inspect" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand inspect" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand images" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand images" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand images" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand images" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand images" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand ps" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand ps" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand ps" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand ps" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand ps" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand rm" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand rm" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand rm" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand rm" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand rm" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand prune" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand prune" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand prune" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand prune" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand prune" -s h -l help -d 'Print help (see more with \'--help\')'
