@@ -12,7 +12,7 @@ use oci_spec::runtime::{
 };
 
 use crate::spec::defaults::{CAPABILITIES, FILESYSTEMS, Filesystem, MASKED_PATHS, READ_ONLY_PATHS};
-use crate::spec::{Account, Process, resolve_user};
+use crate::spec::{Account, Process, resolve_user, with_home};
 use crate::sys::root::Root;
 
 /// The version of the runtime specification that is written: the oldest with all we use, so that
@@ -27,12 +27,17 @@ pub fn rootfs_of(bundle: &Path) -> PathBuf {
     bundle.join("rootfs")
 }
 
+/// Where a bundle's configuration is.
+pub fn config_of(bundle: &Path) -> PathBuf {
+    bundle.join("config.json")
+}
+
 /// Writes `config.json` beside a root filesystem that is in place; the user is looked up in it.
 pub fn write(bundle: &Path, process: &Process) -> Result<()> {
     let rootfs = Root::open(&rootfs_of(bundle))?;
     let account = account(&rootfs, process.user.as_deref())?;
     let text = serde_json::to_string_pretty(&runtime_spec(process, &account)?)?;
-    let path = bundle.join("config.json");
+    let path = config_of(bundle);
     fs::write(&path, text + "\n").with_context(|| format!("write {}", path.display()))
 }
 
@@ -54,15 +59,11 @@ pub fn runtime_spec(process: &Process, account: &Account) -> Result<Spec> {
         .gid(account.gid)
         .additional_gids(account.groups.clone())
         .build()?;
-    let mut env = process.env.clone();
-    if !env.iter().any(|variable| variable.starts_with("HOME=")) {
-        env.push(format!("HOME={}", account.home));
-    }
     let run = ProcessBuilder::default()
         .terminal(false)
         .user(user)
         .args(process.argv.clone())
-        .env(env)
+        .env(with_home(&process.env, &account.home))
         .cwd(process.working_dir.clone())
         .capabilities(capabilities(account.uid == 0)?)
         .no_new_privileges(true)

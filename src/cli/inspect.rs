@@ -194,7 +194,7 @@ fn rootfs_text(record: &RootfsRecord) -> Result<()> {
     output::facts(&[
         ("Rootfs", text("id")),
         ("Image", text("image")),
-        ("Manifest", text("manifest")),
+        ("Manifest", text("manifest_digest")),
         ("Status", text("status")),
         ("Backend", text("backend")),
         ("Path", text("path")),

@@ -125,22 +125,21 @@ pub fn command() -> clap::Command {
 
 /// Runs a command line, prints what went wrong, and returns the program's exit code.
 pub fn main(arguments: Vec<OsString>) -> u8 {
-    let matches = match command().try_get_matches_from(arguments) {
-        Ok(matches) => matches,
-        Err(error) => return usage::report(&error),
-    };
-    let cli = match Cli::from_arg_matches(&matches) {
+    let as_json = usage::asks_for_json(&arguments);
+    let parsed = command()
+        .try_get_matches_from(arguments)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
-        Err(error) => return usage::report(&error),
+        Err(error) => return usage::report(&error, as_json),
     };
-    let format = cli.global.format;
     let outcome = dispatch(cli);
     if let Err(error) = &outcome {
         // `ucr images | head`: the reader has seen enough.
         if output::is_closed_pipe(error) {
             return 0;
         }
-        output::error(error, format == Some(Format::Json));
+        output::error(error, as_json);
     }
     exit::code(&outcome)
 }

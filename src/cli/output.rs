@@ -7,17 +7,24 @@ use anyhow::{Error, Result};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::error::{self, escape};
+use crate::error::{self, Fault, Kind, escape};
 
 /// Prints a line of data.
 pub(super) fn line(text: &str) -> Result<()> {
-    writeln!(io::stdout(), "{text}")?;
-    Ok(())
+    raw(format!("{text}\n").as_bytes())
 }
 
 /// Prints exact bytes.
 pub(super) fn raw(bytes: &[u8]) -> Result<()> {
-    Ok(io::stdout().write_all(bytes)?)
+    match io::stdout()
+        .write_all(bytes)
+        .and_then(|()| io::stdout().flush())
+    {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Fault::new(Kind::Kernel, format!("standard output: {error}")).into())
+        }
+        result => Ok(result?),
+    }
 }
 
 /// Prints a JSON document.

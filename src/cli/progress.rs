@@ -88,7 +88,7 @@ impl Display {
 }
 
 fn style() -> ProgressStyle {
-    let template = "{prefix} [{bar:30}] {binary_bytes:>11}/{binary_total_bytes:11} {binary_bytes_per_sec:>13} {msg}";
+    let template = "{prefix} [{wide_bar}] {binary_bytes:>10}/{binary_total_bytes:10} {binary_bytes_per_sec:>12} {msg}";
     // The template is a constant; if it were wrong, indicatif's own bar would do.
     let style = ProgressStyle::with_template(template);
     style

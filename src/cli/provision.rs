@@ -23,6 +23,14 @@ use crate::store::{Backend, Image};
 /// bundle. It stays until 'ucr rm PATH'; after a reboot the same command mounts it again.
 #[derive(Debug, Args)]
 pub(super) struct Provision {
+    /// The image
+    image: String,
+    /// Where to put it: a directory that is empty or not there yet [default: in the store]
+    #[arg(value_name = "DIR")]
+    directory: Option<PathBuf>,
+    /// Arguments of the bundle's command, instead of the image's
+    #[arg(last = true, value_name = "ARGS")]
+    args: Vec<String>,
     #[command(flatten)]
     pub(super) verbosity: Verbosity,
     /// How the root filesystem is made
@@ -33,14 +41,6 @@ pub(super) struct Provision {
     bundle: Option<PathBuf>,
     #[command(flatten)]
     options: PullOptions,
-    /// The image
-    image: String,
-    /// Where to put it: a directory that is empty or not there yet [default: in the store]
-    #[arg(value_name = "DIR")]
-    directory: Option<PathBuf>,
-    /// Arguments of the bundle's command, instead of the image's
-    #[arg(last = true, requires = "bundle", value_name = "ARGS")]
-    args: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -53,6 +53,14 @@ enum BackendName {
 
 impl Provision {
     pub(super) fn run(self, context: &Context) -> Result<Outcome> {
+        if !self.args.is_empty() && self.bundle.is_none() {
+            return Err(Fault::new(
+                Kind::Usage,
+                "arguments without --bundle: nothing is executed",
+            )
+            .hint("leave out what follows '--', or add --bundle DIR")
+            .into());
+        }
         let image = self.options.pull(context, &self.image, Policy::Missing)?;
         let spec = ContainerSpec {
             image: image.record.name.clone(),
@@ -71,9 +79,12 @@ impl Provision {
         let (record, image) = self.rootfs(context, image, bundle.as_deref())?;
         let mut path = record.path.clone();
         if let (Some(bundle), Some(process)) = (bundle, process) {
-            bundle::write(&bundle, &process)
-                .with_context(|| format!("bundle {}", bundle.display()))
-                .inspect_err(|_| drop(undo(context, &record)))?;
+            // One that is there belongs to a bundle made before, and may have been edited.
+            if !bundle::config_of(&bundle).exists() {
+                bundle::write(&bundle, &process)
+                    .with_context(|| format!("bundle {}", bundle.display()))
+                    .inspect_err(|_| drop(undo(context, &record)))?;
+            }
             path = bundle;
         }
         context.note(&format!("rootfs {} of {}", record.id, image.record.name));

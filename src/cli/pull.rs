@@ -1,7 +1,8 @@
 //! `ucr pull`, and the options by which every command that needs an image may fetch it.
 
 use std::fs;
-use std::io::Read;
+use std::io::{BufRead, Read};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ use crate::pull::{self, Policy, Request};
 use crate::registry::{Event, Mirror, Options};
 use crate::source::ImageName;
 use crate::store::Image;
+use crate::sys::tty::{Hidden, is_terminal};
 
 /// Largest secret that is read from a file or stdin, in bytes.
 const MAX_SECRET: u64 = 1 << 20;
@@ -31,12 +33,12 @@ const MAX_SECRET: u64 = 1 << 20;
 /// writes them. Prints the digest of the image's manifest.
 #[derive(Debug, Args)]
 pub(super) struct Pull {
+    /// The image to pull
+    image: String,
     #[command(flatten)]
     pub(super) verbosity: Verbosity,
     #[command(flatten)]
     options: PullOptions,
-    /// The image to pull
-    image: String,
 }
 
 impl Pull {
@@ -214,6 +216,9 @@ impl PullOptions {
         match (split, self.password_stdin) {
             (Some((user, password)), false) => Ok(Some((user.to_owned(), password.to_owned()))),
             (None, true) => Ok(Some((creds.clone(), password_from_stdin()?))),
+            (None, false) if is_terminal(std::io::stdin()) => {
+                Ok(Some((creds.clone(), password_from_stdin()?)))
+            }
             (Some(_), true) => Err(Fault::new(
                 Kind::Usage,
                 "two passwords: in --creds and on stdin",
@@ -236,9 +241,19 @@ pub(super) fn name(context: &Context, image: &str) -> Result<ImageName> {
         .absolute(&context.working_directory()?))
 }
 
-/// One line of stdin without its end.
+/// One line of stdin without its end; asked for, and not shown, on a terminal.
 fn password_from_stdin() -> Result<String> {
-    let text = bounded(std::io::stdin().lock(), "the password on stdin")?;
+    let stdin = std::io::stdin();
+    let hidden = Hidden::ask(stdin.as_fd(), "Password: ")?;
+    let text = match hidden {
+        Some(_) => {
+            let mut line = String::new();
+            stdin.lock().read_line(&mut line)?;
+            line.into_bytes()
+        }
+        None => bounded(stdin.lock(), "the password on stdin")?,
+    };
+    drop(hidden);
     let text = String::from_utf8(text)
         .map_err(|_| Fault::new(Kind::Usage, "the password on stdin is not UTF-8"))?;
     let password = text.strip_suffix('\n').unwrap_or(&text);

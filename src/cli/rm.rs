@@ -24,19 +24,23 @@ pub(super) struct Rm {
 
 impl Rm {
     pub(super) fn run(self, context: &Context) -> Result<Outcome> {
+        let as_json = context.wants_json(Format::Text);
         let mut removed = Vec::new();
+        let mut failed = None;
         for name in &self.names {
-            let (kind, what) = remove(context, name)?;
-            if context.wants_json(Format::Text) {
-                removed.push(json!({ "kind": kind, "name": what }));
-            } else {
-                output::line(&what)?;
+            match remove(context, name) {
+                Ok((kind, what)) if as_json => removed.push(json!({ "kind": kind, "name": what })),
+                Ok((_, what)) => output::line(&what)?,
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
             }
         }
-        if context.wants_json(Format::Text) {
+        if as_json {
             output::json(&removed)?;
         }
-        Ok(Outcome::Done)
+        failed.map_or(Ok(Outcome::Done), Err)
     }
 }
 
@@ -46,7 +50,7 @@ fn remove(context: &Context, name: &str) -> Result<(&'static str, String)> {
     match Named::find(context, name)? {
         Named::Container(record) => {
             let message = format!("container {} is running", record.id);
-            let hint = format!("stop it, and it removes itself: kill {}", record.pid);
+            let hint = format!("stop it, and it removes itself: kill -KILL {}", record.pid);
             Err(Fault::new(Kind::Usage, message).hint(hint).into())
         }
         Named::Rootfs(record) => {

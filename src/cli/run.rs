@@ -1,6 +1,6 @@
 //! `ucr run`.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Args;
 
 use super::context::Context;
@@ -19,35 +19,32 @@ use crate::sys::process::{Exit, Namespaces, die_with_parent, spawn};
 /// ENTRYPOINT, as for docker run. The container is removed when it ends. It is on the host's
 /// network; processes, mounts, IPC and host name are its own.
 #[derive(Debug, Args)]
+#[command(override_usage = "ucr run [OPTIONS] <IMAGE> [ARGS]...")]
 pub(super) struct Run {
     /// Say more on stderr; -v is docker's volume here
     #[arg(long)]
     pub(super) verbose: bool,
+    /// The image, then perhaps a command and its arguments
+    // One list, so that everything behind the image is the container's, "--" included.
+    #[arg(trailing_var_arg = true, required = true, value_name = "IMAGE [ARGS]")]
+    words: Vec<String>,
     #[command(flatten)]
     container: ContainerFlags,
     #[command(flatten)]
     options: PullOptions,
-    /// The image
-    image: String,
-    /// Command and arguments
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "ARGS"
-    )]
-    args: Vec<String>,
 }
 
 impl Run {
     pub(super) fn run(self, context: &Context) -> Result<Outcome> {
-        let name = super::pull::name(context, &self.image)?.to_string();
+        let (name, args) = self.words.split_first().context("clap requires an image")?;
+        let normal_name = super::pull::name(context, name)?.to_string();
         let lookup = |variable: &str| super::environment::variable(variable);
-        let mut spec = self.container.spec(name, self.args.clone(), &lookup)?;
+        let mut spec = self.container.spec(normal_name, args.to_vec(), &lookup)?;
         spec.sandbox = spec
             .sandbox
             .map(|path| context.absolute(path))
             .transpose()?;
-        let image = match self.image(context)? {
+        let image = match self.image(context, name)? {
             Ok(image) => image,
             Err(exit) => return Ok(Outcome::Exited(exit)),
         };
@@ -64,11 +61,11 @@ impl Run {
     ///
     /// A pull needs threads, and a container is started from a process that never had one (design
     /// D3); it also leaves this process as small as it was.
-    fn image(&self, context: &Context) -> Result<Result<Image, Exit>> {
-        if let Some(image) = self.options.find_local(context, &self.image)? {
+    fn image(&self, context: &Context, name: &str) -> Result<Result<Image, Exit>> {
+        if let Some(image) = self.options.find_local(context, name)? {
             return Ok(Ok(image));
         }
-        let pull = || match self.pull(context) {
+        let pull = || match self.pull(context, name) {
             Ok(()) => 0,
             Err(error) => {
                 output::error(&error, context.wants_json(super::Format::Text));
@@ -76,15 +73,13 @@ impl Run {
             }
         };
         match spawn(Namespaces::default(), pull)?.wait()? {
-            Exit::Code(0) => Ok(Ok(self.options.local(context, &self.image)?)),
+            Exit::Code(0) => Ok(Ok(self.options.local(context, name)?)),
             failed => Ok(Err(failed)),
         }
     }
 
-    fn pull(&self, context: &Context) -> Result<()> {
+    fn pull(&self, context: &Context, name: &str) -> Result<()> {
         die_with_parent()?;
-        self.options
-            .pull(context, &self.image, Policy::Missing)
-            .map(drop)
+        self.options.pull(context, name, Policy::Missing).map(drop)
     }
 }

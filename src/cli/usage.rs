@@ -1,6 +1,8 @@
 //! clap's errors in ucr's words: one line, then a hint; exit code 125, because a container may well
 //! return clap's 2.
 
+use std::error::Error;
+use std::ffi::OsString;
 use std::io::Write;
 
 use clap::error::ErrorKind;
@@ -9,8 +11,56 @@ use super::output;
 use crate::error::{Fault, Kind};
 use crate::exit;
 
+/// Options of `docker run` that ucr does not have yet: whoever types one did not mistype it.
+const DOCKER_OPTIONS: [&str; 35] = [
+    "--add-host",
+    "--annotation",
+    "--blkio-weight",
+    "--cap-add",
+    "--cap-drop",
+    "--cgroup-parent",
+    "--cidfile",
+    "--cpu-shares",
+    "--cpus",
+    "--cpuset-cpus",
+    "--detach",
+    "--device",
+    "--dns",
+    "--env-file",
+    "--gpus",
+    "--group-add",
+    "--hostname",
+    "--ip",
+    "--label",
+    "--memory",
+    "--mount",
+    "--name",
+    "--net",
+    "--network",
+    "--pids-limit",
+    "--privileged",
+    "--publish",
+    "--read-only",
+    "--restart",
+    "--security-opt",
+    "--shm-size",
+    "--stop-signal",
+    "--tmpfs",
+    "--ulimit",
+    "--userns",
+];
+
+/// Whether errors are to be JSON; asked before anything is parsed.
+pub(super) fn asks_for_json(arguments: &[OsString]) -> bool {
+    let pairs = arguments.iter().zip(arguments.iter().skip(1));
+    pairs
+        .into_iter()
+        .any(|(option, value)| option == "--format" && value == "json")
+        || arguments.iter().any(|argument| argument == "--format=json")
+}
+
 /// Prints help or an error; returns the exit code.
-pub(super) fn report(error: &clap::Error) -> u8 {
+pub(super) fn report(error: &clap::Error, as_json: bool) -> u8 {
     if matches!(
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
@@ -23,12 +73,19 @@ pub(super) fn report(error: &clap::Error) -> u8 {
         let _ = write!(std::io::stderr(), "{}", error.render());
         return exit::FAULT;
     }
-    let text = error.render().to_string();
-    output::error(&fault(&text).into(), false);
+    output::error(&fault(error).into(), as_json);
     exit::FAULT
 }
 
-fn fault(text: &str) -> Fault {
+fn fault(error: &clap::Error) -> Fault {
+    // Ours are complete sentences; clap's would say everything twice.
+    if let Some(own) = error
+        .source()
+        .and_then(|source| source.downcast_ref::<Fault>())
+    {
+        return own.clone();
+    }
+    let text = error.render().to_string();
     let mut paragraphs = text.split("\n\n");
     let what = paragraphs.next().unwrap_or_default();
     let what = what.trim().trim_start_matches("error: ");
@@ -37,6 +94,13 @@ fn fault(text: &str) -> Fault {
         .map(str::trim)
         .collect::<Vec<_>>()
         .join(" ");
+    let docker = DOCKER_OPTIONS
+        .iter()
+        .find(|option| what.contains(&format!("'{option}'")));
+    if let Some(option) = docker {
+        let message = format!("docker's {option} is not supported yet");
+        return Fault::new(Kind::Usage, message).hint("see LIMITS in ucr-run(1)");
+    }
     let fault = Fault::new(Kind::Usage, what);
     // "use '-- --flag'" is not what somebody who mistyped a flag wants to hear.
     let tips = text
@@ -74,7 +138,7 @@ mod tests {
             let error = super::super::command()
                 .try_get_matches_from(arguments)
                 .unwrap_err();
-            let fault = fault(&error.render().to_string());
+            let fault = fault(&error);
             (
                 fault.to_string(),
                 crate::error::hint(&fault.into()).unwrap(),
@@ -86,5 +150,10 @@ mod tests {
         let (what, hint) = message(&["ucr", "pull"]);
         assert!(what.contains("<IMAGE>"), "{what}");
         assert!(hint.starts_with("usage: ucr pull"), "{hint}");
+        let (what, hint) = message(&["ucr", "run", "-v", "a:b", "x"]);
+        assert_eq!(what, "volume 'a:b': named volumes are not supported");
+        assert!(hint.contains("absolute path"), "{hint}");
+        let (what, _) = message(&["ucr", "run", "--memory", "1g", "x"]);
+        assert_eq!(what, "docker's --memory is not supported yet");
     }
 }

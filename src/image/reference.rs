@@ -78,7 +78,8 @@ impl FromStr for Reference {
 
     fn from_str(text: &str) -> Result<Self, Fault> {
         parse(text).map_err(|(why, hint)| {
-            let fault = Fault::new(Kind::Reference, format!("image name '{text}': {why}"));
+            let shown = without_userinfo(text);
+            let fault = Fault::new(Kind::Reference, format!("image name '{shown}': {why}"));
             if hint.is_empty() {
                 fault
             } else {
@@ -112,6 +113,14 @@ impl<'de> Deserialize<'de> for Reference {
         String::deserialize(deserializer)?
             .parse()
             .map_err(serde::de::Error::custom)
+    }
+}
+
+/// What may be shown of a name: somebody may have put a password before an '@'.
+fn without_userinfo(text: &str) -> String {
+    match text.rsplit_once('@') {
+        Some((_, rest)) if !rest.starts_with("sha") => format!("…@{rest}"),
+        _ => text.to_owned(),
     }
 }
 
@@ -162,6 +171,10 @@ fn refuse_what_is_no_name(text: &str) -> Result<(), Refusal> {
     }
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return refuse("it contains white space", "");
+    }
+    if text.starts_with(['/', '.']) {
+        let hint = format!("for a file say oci:{text} or oci-archive:{text}");
+        return refuse("it is a path", hint);
     }
     if let Some((scheme, rest)) = text.split_once("://") {
         let hint = match scheme {
@@ -393,16 +406,22 @@ mod tests {
             ("::1/x", "not a host name"),
             ("-bad.host/x", "not a host name"),
             ("localhost/", "no repository"),
-            ("/x", "cannot be part"),
+            ("/x", "it is a path"),
+            ("./x.tar", "it is a path"),
             ("a..b/x", "not a host name"),
             ("a/b._c", "cannot be part"),
             ("a/.b", "cannot be part"),
-            ("../../etc/passwd", "not a host name"),
+            ("../../etc/passwd", "it is a path"),
         ];
         for (text, why) in rows {
             let refusal = text.parse::<Reference>().expect_err(text).to_string();
             assert!(refusal.contains(why), "{text}: {refusal}");
         }
+        let secret = "user:pw@host.io/x"
+            .parse::<Reference>()
+            .unwrap_err()
+            .to_string();
+        assert!(!secret.contains("pw"), "{secret}");
         let upper = format!("x@sha256:{}", HEX.to_uppercase());
         assert!(upper.parse::<Reference>().is_err());
         assert!(format!("x@sha256:{HEX}:tag").parse::<Reference>().is_err());

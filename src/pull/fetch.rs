@@ -15,7 +15,7 @@ use std::thread;
 use anyhow::{Context, Error, Result};
 
 use super::{Origin, Progress};
-use crate::error::{self, Kind, kind};
+use crate::error::{self, Fault, Kind, kind};
 use crate::image::{ChainId, Descriptor, Digest};
 use crate::layer::{Expect, Limits, Unpacked, settle, unpack};
 use crate::registry::BlobReader;
@@ -289,7 +289,8 @@ struct Watched<'a> {
 impl Read for Watched<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.crew.stop.load(Ordering::Relaxed) {
-            return Err(io::Error::other("stopped, because another layer failed"));
+            let why = "stopped, because another layer failed";
+            return Err(io::Error::other(Fault::new(Kind::Interrupted, why)));
         }
         let read = self.rest.read(buffer)?;
         if let Some((spool, position)) = &mut self.spool {

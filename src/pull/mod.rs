@@ -23,6 +23,7 @@ use crate::layer::Limits;
 use crate::registry;
 use crate::source::ImageName;
 use crate::store::{Image, ImageRecord, Store};
+use crate::sys;
 
 pub use origin::Origin;
 pub use progress::{Progress, Quiet};
@@ -119,6 +120,11 @@ struct Resolved {
 }
 
 fn from_origin(store: &Store, request: &Request, progress: &dyn Progress) -> Result<Image> {
+    if !sys::is_root() {
+        return Err(Fault::new(Kind::Unsupported, "unpacking layers needs root")
+            .hint("run ucr as root")
+            .into());
+    }
     store.heal();
     let origin = origin::open(request.name, request.registry)?;
     let (index, manifest_raw, manifest) = narrow(&*origin, origin.top()?, request.platform)?;

@@ -6,7 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tar::EntryType;
 
 use super::{Files, missing, read_document};
@@ -92,7 +92,8 @@ fn list(file: &mut File) -> Result<HashMap<Vec<u8>, Member>> {
     let mut archive = tar::Archive::new(file);
     let mut members = HashMap::new();
     for entry in archive.entries_with_seek()? {
-        let entry = entry.context("not a tar file")?;
+        // The reason would quote the file, which may be anything.
+        let entry = entry.map_err(|_| Fault::new(Kind::Registry, "it is not a tar file"))?;
         if !matches!(
             entry.header().entry_type(),
             EntryType::Regular | EntryType::Continuous

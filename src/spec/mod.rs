@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use mount::Mount;
-pub use process::{Process, process};
+pub use process::{Process, process, with_home};
 pub use user::{Account, resolve_user};
 
 /// A container as it was asked for.

@@ -43,6 +43,21 @@ pub fn process(spec: &ContainerSpec, image: &ImageConfig, host_name: &str) -> Re
     })
 }
 
+/// The environment with a home directory: the user's, unless a variable says otherwise. An empty
+/// one says nothing.
+pub fn with_home(env: &[String], home: &str) -> Vec<String> {
+    let says = |variable: &&String| variable.starts_with("HOME=") && variable.as_str() != "HOME=";
+    let mut all: Vec<String> = env
+        .iter()
+        .filter(|v| v.as_str() != "HOME=")
+        .cloned()
+        .collect();
+    if !env.iter().any(|variable| says(&variable)) {
+        all.push(format!("HOME={home}"));
+    }
+    all
+}
+
 /// Arguments replace CMD and follow ENTRYPOINT; another entrypoint discards the image's CMD too.
 fn argv(spec: &ContainerSpec, image: &ImageConfig) -> Result<Vec<String>> {
     let (entrypoint, default_args) = match &spec.entrypoint {
@@ -172,6 +187,18 @@ mod tests {
                 "B=2"
             ]
         );
+    }
+
+    #[test]
+    fn a_home_is_always_set() {
+        let rows = [
+            (vec!["A=1"], vec!["A=1", "HOME=/root"]),
+            (vec!["HOME=", "A=1"], vec!["A=1", "HOME=/root"]),
+            (vec!["HOME=/x"], vec!["HOME=/x"]),
+        ];
+        for (env, expected) in rows {
+            assert_eq!(with_home(&words(&env), "/root"), expected);
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub struct ImageRecord {
     pub config_digest: Digest,
     /// The platform it was chosen for.
     pub platform: Platform,
-    /// Where it really came from: a registry, a mirror, a directory.
+    /// Where it came from: a registry, a directory, an archive.
     pub source: String,
     /// Compressed size of all layers, in bytes.
     pub size: u64,

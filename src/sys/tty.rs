@@ -1,11 +1,11 @@
 //! Terminals: a pair from the container's own devpts, raw mode that is always undone, window size.
 
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::termios::{
-    OptionalActions, Termios, Winsize, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
+    LocalModes, OptionalActions, Termios, Winsize, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
 };
 
 /// Both ends of a new pseudo-terminal.
@@ -87,6 +87,36 @@ impl Drop for Raw<'_> {
     fn drop(&mut self) {
         // If the terminal is gone there is nothing to restore.
         let _ = tcsetattr(self.terminal, OptionalActions::Drain, &self.before);
+    }
+}
+
+/// A terminal that does not show what is typed, until dropped.
+#[derive(Debug)]
+pub struct Hidden<'a> {
+    terminal: BorrowedFd<'a>,
+    before: Termios,
+}
+
+impl<'a> Hidden<'a> {
+    /// Prints a question and hides the answer; `None` if this is no terminal.
+    pub fn ask(terminal: BorrowedFd<'a>, question: &str) -> io::Result<Option<Self>> {
+        let Ok(before) = tcgetattr(terminal) else {
+            return Ok(None);
+        };
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(terminal, OptionalActions::Drain, &silent)?;
+        let hidden = Self { terminal, before };
+        io::stderr().write_all(question.as_bytes())?;
+        Ok(Some(hidden))
+    }
+}
+
+impl Drop for Hidden<'_> {
+    fn drop(&mut self) {
+        let _ = tcsetattr(self.terminal, OptionalActions::Drain, &self.before);
+        // The line end that was typed was not shown either.
+        let _ = io::stderr().write_all(b"\n");
     }
 }
 

@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use super::plan::Plan;
 use super::status::Reporter;
 use crate::error::{Fault, Kind};
-use crate::spec::Account;
+use crate::spec::{Account, with_home};
 use crate::sys::mount;
 use crate::sys::proc::Proc;
 use crate::sys::process::{Words, exec, exec_handle, keep_across_exec};
@@ -51,14 +51,7 @@ impl OwnProgram {
         account: &Account,
         reporter: &Reporter,
     ) -> Result<Infallible> {
-        let mut env = plan.process.env.clone();
-        if !env
-            .iter()
-            .any(|v| v.strip_prefix("HOME=").is_some_and(|home| !home.is_empty()))
-        {
-            env.retain(|variable| !variable.starts_with("HOME="));
-            env.push(format!("HOME={}", account.home));
-        }
+        let env = with_home(&plan.process.env, &account.home);
         let Some(init) = &self.init else {
             return execute(&plan.process.argv, &env, Some(self.identity));
         };
