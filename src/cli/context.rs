@@ -33,6 +33,13 @@ impl Context {
         State::open(&self.absolute(self.global.state.clone().map_or_else(default, Ok)?)?)
     }
 
+    /// Mends what processes left that died: first their containers, then what those used.
+    pub(super) fn heal(&self) -> Result<()> {
+        self.state()?.heal();
+        self.store()?.heal();
+        Ok(())
+    }
+
     /// The same path, from wherever it is used later.
     pub(super) fn absolute(&self, path: PathBuf) -> Result<PathBuf> {
         Ok(self.working_directory()?.join(path))

@@ -16,6 +16,7 @@ pub(super) struct Prune {}
 
 impl Prune {
     pub(super) fn run(self, context: &Context) -> Result<Outcome> {
+        context.heal()?;
         let store = context.store()?;
         let reclaimed = match store.prune(Patience::Try)? {
             Some(reclaimed) => reclaimed,

@@ -15,8 +15,8 @@ pub(super) struct Ps {}
 
 impl Ps {
     pub(super) fn run(self, context: &Context) -> Result<Outcome> {
+        context.heal()?;
         let store = context.store()?;
-        store.heal();
         let containers = context.state()?.running(&store)?;
         let provisioned = store.rootfs_records()?;
         if context.wants_json(Format::Text) {

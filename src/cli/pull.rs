@@ -109,6 +109,7 @@ impl PullOptions {
     pub(super) fn pull(&self, context: &Context, image: &str, default: Policy) -> Result<Image> {
         let name = name(context, image)?;
         let platform = self.platform();
+        context.heal()?;
         let display = Arc::new(Display::new(context));
         let request = Request {
             name: &name,

@@ -45,8 +45,8 @@ impl Rm {
 }
 
 fn remove(context: &Context, name: &str) -> Result<(&'static str, String)> {
+    context.heal()?;
     let store = context.store()?;
-    store.heal();
     match Named::find(context, name)? {
         Named::Container(record) => {
             let message = format!("container {} is running", record.id);

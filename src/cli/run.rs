@@ -49,6 +49,7 @@ impl Run {
             Err(exit) => return Ok(Outcome::Exited(exit)),
         };
         let (store, state) = (context.store()?, context.state()?);
+        context.heal()?;
         let exit = Native {
             store: &store,
             state: &state,

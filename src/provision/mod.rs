@@ -90,7 +90,6 @@ pub fn is_ready(record: &RootfsRecord) -> Result<bool> {
 }
 
 fn anew(store: &Store, request: &Request) -> Result<RootfsRecord> {
-    store.heal();
     if !sys::is_root() {
         return Err(Fault::new(Kind::Unsupported, "provisioning needs root")
             .hint("run ucr as root")

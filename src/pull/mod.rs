@@ -125,7 +125,6 @@ fn from_origin(store: &Store, request: &Request, progress: &dyn Progress) -> Res
             .hint("run ucr as root")
             .into());
     }
-    store.heal();
     let origin = origin::open(request.name, request.registry)?;
     let (index, manifest_raw, manifest) = narrow(&*origin, origin.top()?, request.platform)?;
     // From here on a prune waits for us, and so does whoever pulls the same image: it finds

@@ -3,4 +3,4 @@
 pub mod native;
 mod record;
 
-pub use record::{ContainerRecord, Published, State};
+pub use record::{ContainerRecord, State};

@@ -1,6 +1,6 @@
 //! What is known of running containers: one small file each under the state directory, which a
-//! reboot clears. A record is locked while its ucr lives; one whose
-//! lock is free is stale, and removed by the next command.
+//! reboot clears. A record is locked while its ucr lives; one whose lock is free is stale: the next
+//! command makes sure that the container is gone too, and removes it.
 
 use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::image::Digest;
 use crate::spec::ContainerSpec;
 use crate::store::{Lock, Patience, Store};
+use crate::sys::proc::Proc;
+use crate::sys::process::kill_stranger;
 
 /// A container that was started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +27,8 @@ pub struct ContainerRecord {
     pub manifest: Digest,
     /// The container's first process as the host sees it.
     pub pid: i32,
+    /// When that process started, in clock ticks since boot.
+    pub start_time: Option<u64>,
     /// What it executes.
     pub argv: Vec<String>,
     /// Seconds since 1970.
@@ -80,10 +84,15 @@ impl State {
         Ok(running)
     }
 
-    /// Removes the records of containers that ended without removing theirs: their lock is free.
+    /// Ends what a dead ucr left: a container's first process usually dies with it, but not if it
+    /// changed its user since. Then the record goes.
     pub fn heal(&self) {
         for path in self.files().unwrap_or_default() {
             if let Ok(Some(_dead)) = Lock::exclusive(&path, Patience::Try) {
+                if let Ok(Some(record)) = read(&path) {
+                    // If it cannot be killed it stays running, and known to nobody but ps(1).
+                    let _ = kill(&record);
+                }
                 // Another process may have been quicker.
                 let _ = fs::remove_file(&path);
             }
@@ -96,6 +105,13 @@ impl State {
             .map(|entry| Ok(entry?.path()))
             .collect::<std::io::Result<_>>()?)
     }
+}
+
+fn kill(record: &ContainerRecord) -> Result<()> {
+    let proc = Proc::open()?;
+    let is_ours =
+        || record.start_time.is_some() && proc.start_time(record.pid) == record.start_time;
+    Ok(kill_stranger(record.pid, is_ours)?)
 }
 
 /// A record, or `None` if it vanished or is being written.

@@ -35,7 +35,6 @@ impl Store {
     /// Removes everything unreferenced. Waits for pulls in progress; `None` if there are some and
     /// we do not wait.
     pub fn prune(&self, patience: Patience) -> Result<Option<Reclaimed>> {
-        self.heal();
         let Some(exclusive) = Lock::exclusive(&self.path("store.lock"), patience)? else {
             return Ok(None);
         };

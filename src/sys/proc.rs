@@ -47,6 +47,15 @@ impl Proc {
         Ok(text)
     }
 
+    /// When a process started, in clock ticks since boot: with its number, its identity. `None` if
+    /// there is no such process.
+    pub fn start_time(&self, pid: i32) -> Option<u64> {
+        let stat = self.read(&format!("{pid}/stat")).ok()?;
+        // The name before the last parenthesis may contain anything (proc_pid_stat(5), field 22).
+        let (_, fields) = stat.rsplit_once(')')?;
+        fields.split_whitespace().nth(19)?.parse().ok()
+    }
+
     /// A handle of our own program file.
     pub fn own_program(&self) -> io::Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
@@ -67,6 +76,9 @@ mod tests {
             (found.st_dev, found.st_ino),
             (expected.st_dev, expected.st_ino)
         );
+        let own = i32::try_from(std::process::id()).unwrap();
+        assert!(proc.start_time(own).unwrap() > 0);
+        assert_eq!(proc.start_time(-1), None);
         assert!(proc.read("self/status").unwrap().contains("Threads:"));
     }
 }

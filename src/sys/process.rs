@@ -184,22 +184,36 @@ pub fn become_undumpable() -> io::Result<()> {
     Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 
-/// Marks every descriptor from `first` up to be closed by exec (Linux 5.11).
-pub fn close_on_exec_from(first: u32) -> io::Result<()> {
-    // SAFETY: close_range with CLOEXEC only sets a flag on descriptors; it reads no memory.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_close_range,
-            first,
-            libc::c_uint::MAX,
-            libc::CLOSE_RANGE_CLOEXEC,
-        )
-    };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
+/// Closes every descriptor above standard error but these (Linux 5.9). What stays is closed by exec.
+pub fn close_all_but<'a>(needed: impl Iterator<Item = BorrowedFd<'a>>) -> io::Result<()> {
+    let mut needed: Vec<u32> = needed.map(|fd| fd.as_raw_fd().unsigned_abs()).collect();
+    needed.sort_unstable();
+    let mut first = 3;
+    for keep in needed {
+        if keep > first {
+            close_range(first, keep - 1)?;
+        }
+        first = first.max(keep + 1);
     }
+    close_range(first, libc::c_uint::MAX)
+}
+
+fn close_range(first: u32, last: u32) -> io::Result<()> {
+    // SAFETY: the call reads no memory. Owners of these descriptors in this copied process never
+    // use them again: it executes another program or ends.
+    match unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Leaves the caller's session keyring, whose keys the container could read, for a new one. With
+/// the user's quota of keys used up the old one stays: that is no reason not to start.
+pub fn leave_session_keyring() {
+    const KEYCTL_JOIN_SESSION_KEYRING: libc::c_int = 1;
+    let anonymous = std::ptr::null::<libc::c_char>();
+    // SAFETY: a null name asks for an anonymous keyring; the call touches no memory of ours.
+    unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, anonymous) };
 }
 
 /// A program's arguments or environment in the form exec wants.
@@ -291,4 +305,33 @@ pub fn has_ended(handle: BorrowedFd) -> io::Result<bool> {
             tv_nsec: 0,
         }),
     )? > 0)
+}
+
+/// Kills a process that is not our child and waits until it is gone, at most for some seconds.
+/// `is_still_meant` is asked once the process is held by a handle, so that no other process that
+/// got its number meanwhile is hit.
+pub fn kill_stranger(pid: i32, is_still_meant: impl FnOnce() -> bool) -> io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
+    let Some(pid) = Pid::from_raw(pid) else {
+        return Ok(());
+    };
+    let handle = match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(handle) => handle,
+        Err(rustix::io::Errno::SRCH) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    if !is_still_meant() {
+        return Ok(());
+    }
+    match pidfd_send_signal(&handle, rustix::process::Signal::KILL) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => (),
+        Err(error) => return Err(error.into()),
+    }
+    let patience = Timespec {
+        tv_sec: 5,
+        tv_nsec: 0,
+    };
+    poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&patience))?;
+    Ok(())
 }

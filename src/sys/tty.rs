@@ -28,15 +28,20 @@ pub fn open_pair(devpts: BorrowedFd) -> io::Result<Pair> {
     if result == -1 {
         return Err(io::Error::last_os_error());
     }
-    let peer = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+    let slave = peer(master.as_fd())?;
+    Ok(Pair { master, slave })
+}
+
+/// Opens the slave of a master, by the master itself (Linux 4.13).
+pub fn peer(master: BorrowedFd) -> io::Result<OwnedFd> {
+    let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
     // SAFETY: TIOCGPTPEER takes open flags by value and returns a new descriptor.
-    let slave = unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, peer) };
+    let slave = unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, flags) };
     if slave == -1 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the kernel has just opened it for us; nobody else owns it.
-    let slave = unsafe { OwnedFd::from_raw_fd(slave) };
-    Ok(Pair { master, slave })
+    Ok(unsafe { OwnedFd::from_raw_fd(slave) })
 }
 
 /// Makes a terminal the controlling one of this session, which has none yet.

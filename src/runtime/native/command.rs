@@ -3,13 +3,13 @@
 
 use std::convert::Infallible;
 use std::ffi::CString;
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use anyhow::{Context, Result};
 
+use super::interpreter::{self, Identity};
 use super::plan::Plan;
 use super::status::Reporter;
 use crate::error::{Fault, Kind};
@@ -18,33 +18,69 @@ use crate::sys::mount;
 use crate::sys::proc::Proc;
 use crate::sys::process::{Words, exec, exec_handle, keep_across_exec};
 
-/// The name under which ucr is the built-in init.
-pub const INIT_NAME: &str = "ucr-init";
+/// The name under which ucr runs inside a container.
+pub const INSIDE_NAME: &str = "ucr-init";
 
-/// ucr's own program file, which no image may execute: it would run outside code with inside
-/// input, and could be written to through `/proc/self/exe` (CVE-2019-5736).
+/// What ucr does inside a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Be pid 1 and have the command as a child.
+    Init,
+    /// Execute the command at once: while it is opened, `/proc/self/exe` is a read-only copy.
+    Relay,
+}
+
+impl Role {
+    /// The word for it on ucr's command line inside.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Init => "init",
+            Role::Relay => "relay",
+        }
+    }
+}
+
+/// ucr's own program file, which nothing in a container may execute from the host's filesystem: it
+/// would run with inside input and could be changed through `/proc/self/exe` (CVE-2019-5736).
 #[derive(Debug)]
 pub(super) struct OwnProgram {
-    identity: (u64, u64),
-    init: Option<OwnedFd>,
+    identity: Identity,
+    inside: Option<(Role, OwnedFd)>,
 }
 
 impl OwnProgram {
-    /// Finds it; `for_init` takes a read-only handle along. In the parent, because the program's
-    /// mount is none of a new mount namespace's.
-    pub(super) fn find(for_init: bool) -> Result<Self> {
+    /// Finds it, and takes a read-only handle along where it is needed inside. In the parent,
+    /// because the program's mount is none of a new mount namespace's.
+    ///
+    /// Without volumes nobody else can write to the root filesystem before the command runs, so a
+    /// look at what would be executed is enough. With volumes somebody might change it after the
+    /// look, so what is executed is opened by the copy.
+    pub(super) fn find(plan: &Plan) -> Result<Self> {
         let program = Proc::open().and_then(|proc| proc.own_program());
         let program = program.context("find ucr's own program")?;
         let found = rustix::fs::fstat(&program)?;
-        let init = for_init.then(|| mount::read_only_program(program.as_fd()));
-        let init = init.transpose().context("prepare the init")?;
+        let role = match (plan.init, plan.mounts.is_empty()) {
+            (true, _) => Some(Role::Init),
+            (false, false) => Some(Role::Relay),
+            (false, true) => None,
+        };
+        let copy = |role| Ok::<_, io::Error>((role, mount::read_only_program(program.as_fd())?));
+        let inside = role
+            .map(copy)
+            .transpose()
+            .context("copy ucr's own program")?;
         Ok(Self {
             identity: (found.st_dev, found.st_ino),
-            init,
+            inside,
         })
     }
 
-    /// Executes the command, or the init that will.
+    /// The descriptor that must stay open until the command is executed.
+    pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.inside.as_ref().map(|(_, copy)| copy.as_fd())
+    }
+
+    /// Executes the command, or the copy of ucr that will.
     pub(super) fn become_command(
         &self,
         plan: &Plan,
@@ -52,17 +88,17 @@ impl OwnProgram {
         reporter: &Reporter,
     ) -> Result<Infallible> {
         let env = with_home(&plan.process.env, &account.home);
-        let Some(init) = &self.init else {
+        let Some((role, copy)) = &self.inside else {
             return execute(&plan.process.argv, &env, Some(self.identity));
         };
         keep_across_exec(reporter.as_fd())?;
         let channel = reporter.as_fd().as_raw_fd().to_string();
-        let own = [INIT_NAME, &channel];
+        let own = [INSIDE_NAME, role.name(), &channel];
         let argv = own
             .into_iter()
             .chain(plan.process.argv.iter().map(String::as_str));
-        exec_handle(init.as_fd(), &Words::new(argv)?, &Words::new(&env)?)
-            .context("execute the built-in init")
+        exec_handle(copy.as_fd(), &Words::new(argv)?, &Words::new(&env)?)
+            .context("execute ucr inside the container")
     }
 }
 
@@ -71,14 +107,14 @@ impl OwnProgram {
 pub(super) fn execute(
     argv: &[String],
     env: &[String],
-    forbidden: Option<(u64, u64)>,
+    forbidden: Option<Identity>,
 ) -> Result<Infallible> {
     let (args, variables) = (Words::new(argv)?, Words::new(env)?);
     let name = argv.first().map_or("", String::as_str);
     let mut denied = None;
     for path in candidates(name, env) {
-        if is_forbidden(&path, forbidden) {
-            let message = format!("'{name}' is ucr itself");
+        if forbidden.is_some_and(|own| interpreter::leads_to(&path, own)) {
+            let message = format!("command '{name}' would execute ucr itself");
             return Err(Fault::new(Kind::NotExecutable, message).into());
         }
         let Err(error) = exec(&CString::new(path.as_str())?, &args, &variables);
@@ -112,11 +148,6 @@ fn candidates(name: &str, env: &[String]) -> Vec<String> {
         .collect()
 }
 
-fn is_forbidden(path: &str, forbidden: Option<(u64, u64)>) -> bool {
-    let found = fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()));
-    forbidden.is_some() && found.ok() == forbidden
-}
-
 fn not_found(name: &str) -> Fault {
     let place = if name.contains('/') {
         "the image"
@@ -131,25 +162,13 @@ fn not_found(name: &str) -> Fault {
 
 /// The file is there, but what it needs to start is not.
 fn no_interpreter(path: &str) -> Fault {
-    let fault = match interpreter(path) {
+    let fault = match interpreter::of(path) {
         Some(interpreter) => {
             format!("command '{path}' needs '{interpreter}', which is not in the image")
         }
-        None => format!("command '{path}' needs a dynamic loader that is not in the image"),
+        None => format!("command '{path}' needs something that is not in the image"),
     };
     Fault::new(Kind::NoCommand, fault)
-}
-
-fn interpreter(path: &str) -> Option<String> {
-    let mut head = Vec::new();
-    File::open(path)
-        .ok()?
-        .take(256)
-        .read_to_end(&mut head)
-        .ok()?;
-    let line = head.strip_prefix(b"#!")?.split(|b| *b == b'\n').next()?;
-    let line = String::from_utf8_lossy(line);
-    line.split_whitespace().next().map(str::to_owned)
 }
 
 fn not_executable(path: &str, error: &io::Error) -> Fault {

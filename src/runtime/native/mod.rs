@@ -12,6 +12,7 @@
 
 mod command;
 mod device;
+mod interpreter;
 mod monitor;
 mod plan;
 pub mod reaper;
@@ -24,10 +25,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 
 use crate::error::{Fault, Kind};
-use crate::runtime::{ContainerRecord, Published, State};
+use crate::runtime::{ContainerRecord, State};
 use crate::spec::ContainerSpec;
 use crate::store::{ContainerDir, Image, Store};
 use crate::sys;
+use crate::sys::proc::Proc;
 use crate::sys::process::{Exit, Namespaces};
 
 use command::OwnProgram;
@@ -76,36 +78,32 @@ impl Native<'_> {
             layers: &image.layers,
             plan: &plan,
             directory: &directory,
-            own: OwnProgram::find(plan.init)?,
+            own: OwnProgram::find(&plan)?,
         };
         if !sys::process::is_single_threaded()? {
             return Err(Fault::new(Kind::Kernel, "internal: more than one thread at clone").into());
         }
         let child = sys::process::spawn(NAMESPACES, move || stage.run(&theirs, &parent))
             .context("make namespaces")?;
-        let publish = || {
-            let pid = child.pid().as_raw_nonzero().get();
-            self.publish(ContainerRecord {
-                id,
-                image: image.record.name.clone(),
-                manifest: image.record.manifest_digest.clone(),
-                pid,
-                argv: plan.process.argv.clone(),
-                started_at: now(),
-                store: self.store.root().to_owned(),
-                spec: spec.clone(),
-            })
-        };
-        monitor.attend(&child, ours, publish)
-    }
-
-    fn publish(&self, record: ContainerRecord) -> Result<Published> {
-        self.state.publish(&record)
+        let pid = child.pid().as_raw_nonzero().get();
+        // Known before it executes anything: from then on it could outlive us.
+        let published = self.state.publish(&ContainerRecord {
+            id,
+            image: image.record.name.clone(),
+            manifest: image.record.manifest_digest.clone(),
+            pid,
+            start_time: Proc::open()?.start_time(pid),
+            argv: plan.process.argv.clone(),
+            started_at: now(),
+            store: self.store.root().to_owned(),
+            spec: spec.clone(),
+        })?;
+        let exit = monitor.attend(&child, ours);
+        drop(published);
+        exit
     }
 
     fn prepare(&self, id: &str, image: &Image) -> Result<ContainerDir> {
-        self.store.heal();
-        self.state.heal();
         // Between this lock and the lease a prune cannot take the layers away.
         let _shared = self.store.lock_shared()?;
         if let Some(missing) = image

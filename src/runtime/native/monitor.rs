@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -10,14 +11,14 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::plan::Plan;
 use super::status::{Listener, Message};
 use crate::error::{Fault, Kind};
-use crate::runtime::Published;
 use crate::sys::process::{Child, Exit};
 use crate::sys::signal::{Inbox, is_forwarded};
 use crate::sys::tty;
 
-/// A third request to stop is meant: the first process of a container may ignore SIGTERM simply
-/// because it has no handler for it.
-const PATIENCE: u32 = 3;
+/// Requests to stop, within [`PATIENCE`], after which a container is killed.
+const REQUESTS: u32 = 3;
+/// How long requests to stop count together.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Watches one container.
 #[derive(Debug)]
@@ -29,11 +30,14 @@ pub struct Monitor {
 /// The container's terminal as seen from our side.
 struct Terminal<'a> {
     master: File,
+    /// The container's end, held so that the terminal lives through moments when nobody inside has
+    /// it open; let go at the end, which makes what was printed last complete.
+    slave: Option<OwnedFd>,
     /// Typed, but not taken by the container yet.
     pending: Vec<u8>,
     reads: bool,
-    /// Nobody inside has it open: polling it would only report that again and again.
-    is_hung_up: bool,
+    /// Nobody reads our output any more; the container need not care.
+    is_mute: bool,
     _raw: Option<tty::Raw<'a>>,
 }
 
@@ -41,9 +45,32 @@ struct Terminal<'a> {
 #[derive(Default)]
 struct Progress {
     failure: Option<Error>,
-    record: Option<Published>,
-    stopped_by: Option<i32>,
-    stop_requests: u32,
+    stops: Stops,
+}
+
+/// Requests to stop: a third one soon after the first is meant. The first process of a container
+/// may ignore SIGTERM simply because it has no handler for it.
+#[derive(Default)]
+struct Stops {
+    first: Option<Instant>,
+    count: u32,
+}
+
+impl Stops {
+    /// Whether this request, at this time, is one too many.
+    fn is_enough(&mut self, now: Instant) -> bool {
+        if self
+            .first
+            .is_none_or(|first| now.duration_since(first) > PATIENCE)
+        {
+            *self = Self {
+                first: Some(now),
+                count: 0,
+            };
+        }
+        self.count += 1;
+        self.count >= REQUESTS
+    }
 }
 
 impl Monitor {
@@ -63,16 +90,10 @@ impl Monitor {
         })
     }
 
-    /// Watches until the end. `started` is called once the command is executing.
-    pub fn attend(
-        &self,
-        child: &Child,
-        listener: Listener,
-        started: impl FnOnce() -> Result<Published>,
-    ) -> Result<Exit> {
+    /// Watches until the end.
+    pub fn attend(&self, child: &Child, listener: Listener) -> Result<Exit> {
         let stdin = io::stdin();
         let mut listener = Some(listener);
-        let mut started = Some(started);
         let mut terminal: Option<Terminal> = None;
         let mut progress = Progress::default();
         loop {
@@ -85,14 +106,7 @@ impl Monitor {
                         terminal = Some(self.open_terminal(master, stdin.as_fd())?);
                     }
                     Message::Failed(error) => progress.failure = Some(error),
-                    Message::Closed => {
-                        listener = None;
-                        if progress.failure.is_none()
-                            && let Some(started) = started.take()
-                        {
-                            progress.record = Some(started()?);
-                        }
-                    }
+                    Message::Closed => listener = None,
                 }
             }
             self.signals(child, listener.is_none(), terminal.as_ref(), &mut progress)?;
@@ -120,7 +134,7 @@ impl Monitor {
         ];
         let report = listener.map(|listener| push(&mut fds, listener.as_fd(), PollFlags::IN));
         let (mut master, mut typed) = (None, None);
-        if let Some(terminal) = terminal.filter(|terminal| !terminal.is_hung_up) {
+        if let Some(terminal) = terminal {
             let mut events = PollFlags::IN;
             events.set(PollFlags::OUT, !terminal.pending.is_empty());
             master = Some(push(&mut fds, terminal.master.as_fd(), events));
@@ -145,17 +159,20 @@ impl Monitor {
 
     fn open_terminal<'a>(&self, master: OwnedFd, stdin: BorrowedFd<'a>) -> Result<Terminal<'a>> {
         rustix::io::ioctl_fionbio(&master, true)?;
+        let slave = Some(tty::peer(master.as_fd())?);
         tty::copy_size(stdin, master.as_fd());
         let raw = if self.reads_terminal {
             tty::Raw::enter(stdin)?
         } else {
             None
         };
+        let (pending, reads) = (Vec::new(), self.reads_terminal);
         Ok(Terminal {
             master: master.into(),
-            pending: Vec::new(),
-            reads: self.reads_terminal,
-            is_hung_up: false,
+            slave,
+            pending,
+            reads,
+            is_mute: false,
             _raw: raw,
         })
     }
@@ -175,13 +192,9 @@ impl Monitor {
                 tty::copy_size(io::stdin().as_fd(), terminal.master.as_fd());
                 continue;
             }
-            let stops = matches!(
-                number,
-                libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT
-            );
-            progress.stop_requests += u32::from(stops);
-            if stops && (!is_running || progress.stop_requests >= PATIENCE) {
-                progress.stopped_by.get_or_insert(number);
+            let stops = matches!(number, libc::SIGINT | libc::SIGTERM);
+            let ends = stops || matches!(number, libc::SIGHUP | libc::SIGQUIT);
+            if ends && !is_running || stops && progress.stops.is_enough(Instant::now()) {
                 child.signal(libc::SIGKILL)?;
             } else if is_running && is_forwarded(number) {
                 child.signal(number)?;
@@ -233,33 +246,75 @@ impl Terminal<'_> {
         match self.master.read(buffer) {
             Ok(0) => Ok(false),
             Ok(read) => {
-                let mut out = io::stdout().lock();
-                out.write_all(&buffer[..read])?;
-                out.flush()?;
+                if !self.is_mute {
+                    self.is_mute = print(&buffer[..read])? == Reader::Gone;
+                }
                 Ok(true)
             }
-            Err(error) if error.raw_os_error() == Some(libc::EIO) => {
-                self.is_hung_up = true;
-                Ok(false)
-            }
+            Err(error) if error.raw_os_error() == Some(libc::EIO) => Ok(false),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
 }
 
+/// Whether somebody reads our standard output.
+#[derive(PartialEq, Eq)]
+enum Reader {
+    There,
+    Gone,
+}
+
+/// Writes everything to standard output, also where it is a descriptor that does not block.
+fn print(mut bytes: &[u8]) -> Result<Reader> {
+    let stdout = io::stdout();
+    let out = stdout.as_fd();
+    while !bytes.is_empty() {
+        match rustix::io::write(out, bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(rustix::io::Errno::INTR) => (),
+            Err(rustix::io::Errno::AGAIN) => {
+                poll(&mut [PollFd::from_borrowed_fd(out, PollFlags::OUT)], None)?;
+            }
+            Err(rustix::io::Errno::PIPE) => return Ok(Reader::Gone),
+            Err(error) => return Err(std::io::Error::from(error)).context("standard output"),
+        }
+    }
+    Ok(Reader::There)
+}
+
 fn conclude(child: &Child, terminal: Option<Terminal>, progress: Progress) -> Result<Exit> {
     let exit = child.wait().context("wait for the container")?;
     if let Some(mut terminal) = terminal {
+        terminal.slave = None;
         let mut buffer = [0_u8; 16 << 10];
         while terminal.print_some(&mut buffer)? {}
     }
     if let Some(failure) = progress.failure {
         return Err(failure);
     }
-    if progress.record.is_none() && progress.stopped_by.is_none() {
-        let message = format!("the container's first process ended during its start: {exit:?}");
-        return Err(Fault::new(Kind::Kernel, message).into());
-    }
     Ok(exit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_requests_count_only_together() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let answers = |times: &[u64]| {
+            let mut stops = Stops::default();
+            times
+                .iter()
+                .map(|time| stops.is_enough(after(*time)))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(answers(&[0, 1, 2]), [false, false, true]);
+        assert_eq!(
+            answers(&[0, 1, 60, 61, 62]),
+            [false, false, false, false, true]
+        );
+    }
 }

@@ -1,8 +1,9 @@
-//! The built-in init (`--init`): pid 1 of a container, whose child is the command. It passes
-//! signals on, reaps what is orphaned, and ends as the command ends.
+//! ucr inside a container: as the built-in init (`--init`), which is pid 1, has the command as its
+//! child, passes signals on, reaps what is orphaned and ends as the command ends; or as a relay
+//! that only executes the command.
 //!
-//! This is ucr's own program, executed from a read-only handle inside the container with the
-//! container's identity: it trusts nothing but its arguments, opens nothing, and hides its memory.
+//! This is ucr's own program, executed from a read-only handle with the container's identity: it
+//! trusts nothing but its arguments, opens nothing of its own, and hides its memory.
 
 use std::ffi::OsString;
 use std::os::fd::AsFd;
@@ -10,37 +11,47 @@ use std::os::fd::AsFd;
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
 
-use super::command::{INIT_NAME, execute};
+use super::command::{INSIDE_NAME, Role, execute};
 use super::status::Reporter;
 use crate::exit;
 use crate::sys::process::{Exit, Namespaces, adopt, become_undumpable, spawn};
 use crate::sys::signal::{Inbox, is_forwarded, reset};
 use crate::sys::tty;
 
-/// Whether this program was started as the init. `arguments` include the program's name.
+/// Whether this program was started inside a container.
 pub fn is_wanted(arguments: &[OsString]) -> bool {
-    arguments.first().is_some_and(|name| name == INIT_NAME)
+    arguments.first().is_some_and(|name| name == INSIDE_NAME)
 }
 
-/// Runs as pid 1; the result is the program's exit code.
+/// Does what the arguments say; the result is the program's exit code.
 pub fn run(arguments: Vec<OsString>) -> u8 {
     let text = |word: OsString| word.to_string_lossy().into_owned();
     let arguments: Vec<String> = arguments.into_iter().map(text).collect();
-    match init(&arguments) {
+    match inside(&arguments) {
         Ok(exit) => exit.code(),
         Err(_) => exit::FAULT,
     }
 }
 
-fn init(arguments: &[String]) -> Result<Exit> {
+fn inside(arguments: &[String]) -> Result<Exit> {
     become_undumpable()?;
-    let [_, channel, argv @ ..] = arguments else {
-        anyhow::bail!("no channel")
+    let [_, role, channel, argv @ ..] = arguments else {
+        anyhow::bail!("too few arguments")
     };
     let reporter = Reporter::from_fd(adopt(channel.parse()?)?);
     let env: Vec<String> = std::env::vars_os()
         .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
         .collect();
+    if role == Role::Relay.name() {
+        reset()?;
+        let Err(error) = execute(argv, &env, None);
+        reporter.failed(&error);
+        return Err(error);
+    }
+    init(argv, env, reporter)
+}
+
+fn init(argv: &[String], env: Vec<String>, reporter: Reporter) -> Result<Exit> {
     let inbox = Inbox::open()?;
     let child = spawn(Namespaces::default(), move || {
         let Err(error) = start(argv, &env);

@@ -45,6 +45,7 @@ impl Stage<'_> {
 
     fn enter(&self, reporter: &Reporter, parent: BorrowedFd) -> Result<std::convert::Infallible> {
         rustix::process::setsid()?;
+        process::leave_session_keyring();
         mount::make_private(c"/").context("cut the mount namespace off")?;
         let rootfs = rootfs::build(self)?;
         let account = account(&rootfs.root, self.plan.process.user.as_deref())?;
@@ -52,11 +53,14 @@ impl Stage<'_> {
         self.connect_streams(&rootfs, &account, reporter)?;
         mount::enter_root(rootfs.root.as_fd()).context("enter the root filesystem")?;
         drop(rootfs);
+        // Whatever ucr's caller left open for it, such as a directory of the host, must be gone
+        // before a path of the image is looked up (CVE-2024-21626).
+        let needed = [Some(reporter.as_fd()), Some(parent), self.own.descriptor()];
+        process::close_all_but(needed.into_iter().flatten())?;
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
         enter_working_directory(&self.plan.process.working_dir)?;
         give_up_privileges(&account)?;
         signal::reset()?;
-        process::close_on_exec_from(3)?;
         // After the last change of credentials, which would undo it.
         process::die_with_parent()?;
         if process::has_ended(parent)? {
