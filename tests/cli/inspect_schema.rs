@@ -12,26 +12,13 @@ use crate::support::registry::Registry;
 use crate::support::ucr::Ucr;
 
 /// Path of a key (`[]` for the members of a list) and its type when there is something to say.
+///
+/// `config` is the image's own configuration as it is, so nothing below it is listed.
 const IMAGE: &[(&str, &str)] = &[
+    ("chain_id", "string"),
     ("config", "object"),
-    ("config.cmd", "list"),
-    ("config.cmd[]", "string"),
-    ("config.created", "string"),
-    ("config.digest", "string"),
-    ("config.entrypoint", "list"),
-    ("config.entrypoint[]", "string"),
-    ("config.env", "list"),
-    ("config.env[]", "string"),
-    ("config.exposed_ports", "list"),
-    ("config.exposed_ports[]", "string"),
-    ("config.labels", "object"),
-    ("config.labels.org.example", "string"),
-    ("config.stop_signal", "string"),
-    ("config.user", "string"),
-    ("config.volumes", "list"),
-    ("config.volumes[]", "string"),
-    ("config.working_dir", "string"),
-    ("index", "string"),
+    ("config_digest", "string"),
+    ("index_digest", "string"),
     ("kind", "string"),
     ("layers", "list"),
     ("layers[]", "object"),
@@ -41,17 +28,17 @@ const IMAGE: &[(&str, &str)] = &[
     ("layers[].media_type", "string"),
     ("layers[].size", "number"),
     ("layers[].unpacked_size", "number"),
-    ("manifest", "string"),
+    ("manifest_digest", "string"),
     ("name", "string"),
     ("platform", "string"),
-    ("pulled_at", "number"),
+    ("pulled_at", "string"),
     ("run", "object"),
     ("run.argv", "list"),
     ("run.argv[]", "string"),
     ("run.env", "list"),
     ("run.env[]", "string"),
     ("run.user", "string"),
-    ("run.working_dir", "string"),
+    ("run.workdir", "string"),
     ("size", "number"),
     ("source", "string"),
 ];
@@ -59,12 +46,13 @@ const IMAGE: &[(&str, &str)] = &[
 /// Each of `images`.
 const IMAGES: &[(&str, &str)] = &[
     ("[]", "object"),
-    ("[].config", "string"),
-    ("[].index", "string"),
-    ("[].manifest", "string"),
+    ("[].config_digest", "string"),
+    ("[].index_digest", "string"),
+    ("[].kind", "string"),
+    ("[].manifest_digest", "string"),
     ("[].name", "string"),
     ("[].platform", "string"),
-    ("[].pulled_at", "number"),
+    ("[].pulled_at", "string"),
     ("[].size", "number"),
     ("[].source", "string"),
 ];
@@ -73,11 +61,11 @@ const IMAGES: &[(&str, &str)] = &[
 const ROOTFS: &[(&str, &str)] = &[
     ("backend", "string"),
     ("bundle", "string"),
-    ("created_at", "number"),
+    ("created_at", "string"),
     ("id", "string"),
     ("image", "string"),
     ("kind", "string"),
-    ("manifest", "string"),
+    ("manifest_digest", "string"),
     ("path", "string"),
     ("status", "string"),
 ];
@@ -135,7 +123,7 @@ fn types(value: &Value, path: &str, found: &mut BTreeMap<String, &'static str>) 
                 .iter()
                 .for_each(|item| types(item, &format!("{path}[]"), found));
         }
-        Value::Object(members) => {
+        Value::Object(members) if path != "config" => {
             for (key, member) in members {
                 let dot = if path.is_empty() { "" } else { "." };
                 types(member, &format!("{path}{dot}{key}"), found);
@@ -223,11 +211,12 @@ fn the_values_of_an_image() {
         .json();
     assert_eq!(image["kind"], "image");
     assert_eq!(image["name"], reference.as_str());
-    assert_eq!(image["index"], index.as_str());
-    assert_eq!(image["manifest"], manifest);
+    assert_eq!(image["index_digest"], index.as_str());
+    assert_eq!(image["manifest_digest"], manifest);
     let raw = layout.json(manifest.as_str().unwrap());
-    assert_eq!(image["config"]["digest"], raw["config"]["digest"]);
+    assert_eq!(image["config_digest"], raw["config"]["digest"]);
     let config = layout.json(raw["config"]["digest"].as_str().unwrap());
+    assert_eq!(image["config"], config);
     for (at, layer) in image["layers"].as_array().unwrap().iter().enumerate() {
         assert_eq!(layer["digest"], raw["layers"][at]["digest"]);
         assert_eq!(layer["size"], raw["layers"][at]["size"]);
@@ -242,18 +231,8 @@ fn the_values_of_an_image() {
         "{env:?}"
     );
     assert_eq!(
-        (&run["user"], &run["working_dir"]),
+        (&run["user"], &run["workdir"]),
         (&"7:8".into(), &"/w".into())
-    );
-    let said = &image["config"];
-    assert_eq!(said["labels"], json!({"org.example": "label"}));
-    assert_eq!(
-        (&said["exposed_ports"], &said["volumes"]),
-        (&json!(["80/tcp"]), &json!(["/data"]))
-    );
-    assert_eq!(
-        (&said["stop_signal"], &said["cmd"]),
-        (&json!("SIGUSR1"), &json!(["y"]))
     );
 }
 
@@ -266,9 +245,9 @@ fn raw_documents_are_byte_for_byte() {
         .ok()
         .json();
     for (part, digest) in [
-        ("index", &image["index"]),
-        ("manifest", &image["manifest"]),
-        ("config", &image["config"]["digest"]),
+        ("index", &image["index_digest"]),
+        ("manifest", &image["manifest_digest"]),
+        ("config", &image["config_digest"]),
     ] {
         let raw = ucr.run(["inspect", "--raw", part, &reference]).ok().stdout;
         assert_eq!(

@@ -115,7 +115,7 @@ fn a_running_container_is_listed() {
         "id",
         "image",
         "kind",
-        "manifest",
+        "manifest_digest",
         "pid",
         "spec",
         "status",
