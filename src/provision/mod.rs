@@ -39,6 +39,11 @@ pub struct Request<'a> {
 
 /// Makes a root filesystem, or mounts again the one that the same request made before.
 pub fn provision(store: &Store, request: &Request) -> Result<RootfsRecord> {
+    // Held to the end: who waits for it finds what we made.
+    let _right = request
+        .directory
+        .map(|directory| store.lock_path(directory))
+        .transpose()?;
     let known = match request.directory {
         Some(directory) => find_path(store, directory)?,
         None => None,
@@ -149,6 +154,7 @@ fn refuse_occupied(path: &Path) -> Result<()> {
 
 /// Ends a lease: unmounts or deletes the root filesystem, then forgets it.
 pub fn remove(store: &Store, record: &RootfsRecord) -> Result<()> {
+    let _right = store.lock_path(&record.path)?;
     remove_tree_of(record).with_context(|| format!("remove {}", record.path.display()))?;
     if let Some(bundle) = &record.bundle {
         remove_bundle(bundle)?;

@@ -45,7 +45,7 @@ pub use ingest::{Ingest, SPOOL_FROM};
 pub use layer::{LayerRecord, Staging};
 pub use lock::{Lock, Patience};
 pub use refs::{Image, ImageRecord};
-pub use rootfs::{Backend, RootfsMaking, RootfsRecord};
+pub use rootfs::{Backend, PathRight, RootfsMaking, RootfsRecord};
 
 const FORMAT: u32 = 1;
 const DIRECTORIES: [&str; 8] = [

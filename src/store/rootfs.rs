@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::{Lock, Store, file};
+use super::{Lock, Patience, Store, file};
 use crate::image::{ChainId, Digest};
 use crate::sys;
 
@@ -65,6 +65,16 @@ impl Store {
         })
     }
 
+    /// The right to make or remove a root filesystem at a path: one process at a time.
+    pub fn lock_path(&self, path: &Path) -> Result<PathRight> {
+        // In `tmp`, where it is swept if we die.
+        let name = Digest::of(path.as_os_str().as_encoded_bytes());
+        let file = self.path("tmp").join(name.hex());
+        let lock = Lock::exclusive(&file, Patience::Wait)?;
+        let lock = lock.context("a lock that is waited for is had")?;
+        Ok(PathRight { file, _lock: lock })
+    }
+
     /// Writes or rewrites a record.
     pub fn save_rootfs(&self, record: &RootfsRecord) -> Result<()> {
         self.write_json(&self.rootfs_dir(&record.id).join("record.json"), record)
@@ -85,6 +95,20 @@ impl Store {
     /// Ends the lease and removes the private directory. Whatever is mounted is gone already.
     pub fn remove_rootfs(&self, id: &str) -> Result<()> {
         self.discard(&self.rootfs_dir(id))
+    }
+}
+
+/// A held right to a path.
+#[derive(Debug)]
+pub struct PathRight {
+    file: PathBuf,
+    _lock: Lock,
+}
+
+impl Drop for PathRight {
+    fn drop(&mut self) {
+        // Before the lock goes: whoever waits for it sees that the file lost its name.
+        let _ = fs::remove_file(&self.file);
     }
 }
 

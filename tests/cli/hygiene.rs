@@ -11,7 +11,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("main", &["cli", "exit", "runtime"]),
     ("lib", &[]),
     ("cli", &["*", "exit"]),
-    ("exit", &["*"]),
+    ("exit", &["error", "sys"]),
     (
         "executor",
         &[
@@ -24,8 +24,20 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "error",
         ],
     ),
-    ("runtime", LOWER_AND_VERBS),
-    ("frontend", LOWER_AND_VERBS),
+    (
+        "runtime",
+        &[
+            "provision",
+            "bundle",
+            "store",
+            "image",
+            "spec",
+            "sys",
+            "exit",
+            "error",
+        ],
+    ),
+    ("frontend", &["spec", "image", "error"]),
     ("pull", LOWER),
     ("provision", LOWER),
     ("bundle", LOWER),
@@ -34,8 +46,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("layer", VOCABULARY),
     ("source", VOCABULARY),
     ("image", &["error"]),
-    ("spec", &["error"]),
-    ("credentials", &["error"]),
+    ("spec", &["image", "error"]),
+    ("credentials", &["image", "error"]),
     ("sys", &[]),
     ("error", &[]),
 ];
@@ -43,21 +55,6 @@ const IMPORTS: &[(&str, &[&str])] = &[
 const VOCABULARY: &[&str] = &["image", "spec", "credentials", "sys", "error"];
 
 const LOWER: &[&str] = &[
-    "store",
-    "registry",
-    "layer",
-    "source",
-    "image",
-    "spec",
-    "credentials",
-    "sys",
-    "error",
-];
-
-const LOWER_AND_VERBS: &[&str] = &[
-    "pull",
-    "provision",
-    "bundle",
     "store",
     "registry",
     "layer",
