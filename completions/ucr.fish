@@ -40,7 +40,7 @@ complete -c ucr -n "__fish_ucr_needs_command" -f -a "images" -d 'List the images
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "ps" -d 'List running containers and provisioned root filesystems'
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "rm" -d 'Remove root filesystems and image names'
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "prune" -d 'Remove everything that no image, root filesystem or container refers to'
-complete -c ucr -n "__fish_ucr_using_subcommand pull" -l policy -d 'When to ask the registry [default: always for pull, missing elsewhere]' -r -f -a "always\t'Ask every time, fetch what is missing'
+complete -c ucr -n "__fish_ucr_using_subcommand pull" -l policy -d 'When to ask [default: newer for oci: and oci-archive:; else always for pull, missing elsewhere]' -r -f -a "always\t'Ask every time, fetch what is missing'
 missing\t'Only if the image is not in the store'
 newer\t'Fetch if the registry has another one; without an answer use the store\'s'
 never\t'Never; the image must be in the store'"
@@ -64,7 +64,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand pull" -s h -l help -d 'Print hel
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l backend -d 'How the root filesystem is made' -r -f -a "overlay\t'An overlay mount over the store\'s layers: instant, no space'
 copy\t'A full copy: needs neither mount nor store afterwards'"
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l bundle -d 'Make an OCI bundle in DIR: rootfs and config.json, for runc, crun, youki or runsc' -r -F
-complete -c ucr -n "__fish_ucr_using_subcommand provision" -l policy -d 'When to ask the registry [default: always for pull, missing elsewhere]' -r -f -a "always\t'Ask every time, fetch what is missing'
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l policy -d 'When to ask [default: newer for oci: and oci-archive:; else always for pull, missing elsewhere]' -r -f -a "always\t'Ask every time, fetch what is missing'
 missing\t'Only if the image is not in the store'
 newer\t'Fetch if the registry has another one; without an answer use the store\'s'
 never\t'Never; the image must be in the store'"
@@ -91,7 +91,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -s w -l workdir -d 'Working
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s u -l user -d 'User and perhaps group, by the image\'s names or by number' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s v -l volume -d 'Show a file or directory of the host inside; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l sandbox -d 'Directory of the host to mount as the Mesos sandbox; sets MESOS_SANDBOX' -r -F
-complete -c ucr -n "__fish_ucr_using_subcommand run" -l policy -d 'When to ask the registry [default: always for pull, missing elsewhere]' -r -f -a "always\t'Ask every time, fetch what is missing'
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l policy -d 'When to ask [default: newer for oci: and oci-archive:; else always for pull, missing elsewhere]' -r -f -a "always\t'Ask every time, fetch what is missing'
 missing\t'Only if the image is not in the store'
 newer\t'Fetch if the registry has another one; without an answer use the store\'s'
 never\t'Never; the image must be in the store'"

@@ -57,7 +57,7 @@ impl Pull {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Pull options")]
 pub(super) struct PullOptions {
-    /// When to ask the registry [default: always for pull, missing elsewhere]
+    /// When to ask [default: newer for oci: and oci-archive:; else always for pull, missing elsewhere]
     #[arg(long, value_name = "WHEN")]
     policy: Option<PolicyName>,
     /// Platform to choose from a multi-platform image [default: this machine's]

@@ -35,9 +35,10 @@ pub(super) fn make(
     flatten(&layers, &Root::open(&temporary)?)?
         .iter()
         .for_each(|warning| note(warning));
+    // First the record: a tree that is in its place is always known.
+    store.save_rootfs(record)?;
     fs::rename(&temporary, &record.path)
-        .with_context(|| format!("rename {} to its place", temporary.display()))?;
-    store.save_rootfs(record)
+        .with_context(|| format!("rename {} to its place", temporary.display()))
 }
 
 /// A name in the same directory, so that the rename stays on one filesystem.

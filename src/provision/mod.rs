@@ -8,8 +8,9 @@
 mod copy;
 mod overlay;
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -76,6 +77,11 @@ fn again(store: &Store, request: &Request, record: RootfsRecord) -> Result<Rootf
     if is_ready(&record)? {
         return Ok(record);
     }
+    if record.backend == Backend::Copy {
+        // The tree is gone, or its maker died before it was in place.
+        store.remove_rootfs(&record.id)?;
+        return anew(store, request);
+    }
     let _shared = store.lock_shared()?;
     overlay::mount_rootfs(store, &record)?;
     let record = RootfsRecord {
@@ -108,6 +114,11 @@ fn anew(store: &Store, request: &Request) -> Result<RootfsRecord> {
         None => making.path().join("rootfs"),
     };
     refuse_occupied(&path)?;
+    if let Some(bundle) = request.bundle {
+        // Users of the host must not reach set-user-ID programs in it (CVE-2021-41091).
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(bundle);
+        made.with_context(|| format!("make {}", bundle.display()))?;
+    }
     let record = RootfsRecord {
         id,
         image: request.image.record.name.clone(),
@@ -155,11 +166,29 @@ fn refuse_occupied(path: &Path) -> Result<()> {
 /// Ends a lease: unmounts or deletes the root filesystem, then forgets it.
 pub fn remove(store: &Store, record: &RootfsRecord) -> Result<()> {
     let _right = store.lock_path(&record.path)?;
+    refuse_busy(record)?;
     remove_tree_of(record).with_context(|| format!("remove {}", record.path.display()))?;
     if let Some(bundle) = &record.bundle {
         remove_bundle(bundle)?;
     }
     store.remove_rootfs(&record.id)
+}
+
+/// Something else that is mounted inside would stop us half-way.
+fn refuse_busy(record: &RootfsRecord) -> Result<()> {
+    let below = sys::proc::Proc::open()?.mounts_below(&record.path)?;
+    match below.first() {
+        None => Ok(()),
+        Some(first) => {
+            let message = format!(
+                "{} is in use: {} is mounted",
+                record.path.display(),
+                first.display()
+            );
+            let hint = format!("unmount it first: umount {}", first.display());
+            Err(Fault::new(Kind::Usage, message).hint(hint).into())
+        }
+    }
 }
 
 fn remove_tree_of(record: &RootfsRecord) -> Result<()> {

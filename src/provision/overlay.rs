@@ -23,6 +23,8 @@ pub struct Writable<'a> {
     pub directory: &'a Path,
     /// Changes need not survive an unclean end.
     pub volatile: bool,
+    /// Ignore set-user-ID bits and file capabilities.
+    pub no_suid: bool,
 }
 
 /// Mounts layers, bottom first, on a directory. Fails with [`Kind::Limit`] beyond 500 layers.
@@ -54,6 +56,7 @@ pub fn mount_layers(
         lower: &lower,
         upper: Some((upper.as_fd(), work.as_fd())),
         volatile: writable.volatile,
+        no_suid: writable.no_suid,
     };
     mount::overlay(&overlay, target).context("mount overlay")
 }
@@ -106,9 +109,13 @@ pub fn inherit_root(store: &Store, top: &ChainId, upper: &Path) -> Result<()> {
 /// Mounts what a record says where it says.
 pub(super) fn mount_rootfs(store: &Store, record: &RootfsRecord) -> Result<()> {
     let private = store.rootfs_dir(&record.id);
+    // Where users of the host may walk in, programs of the image must not give them its rights
+    // (CVE-2021-41091). A bundle's directory is closed instead, so that it keeps them.
+    let no_suid = record.bundle.is_none();
     let writable = Writable {
         directory: &private,
         volatile: false,
+        no_suid,
     };
     let target = directory(&record.path)?;
     mount_layers(store, &record.layers, &writable, target.as_fd())

@@ -127,6 +127,9 @@ fn from_origin(store: &Store, request: &Request, progress: &dyn Progress) -> Res
     }
     let origin = origin::open(request.name, request.registry)?;
     let (index, manifest_raw, manifest) = narrow(&*origin, origin.top()?, request.platform)?;
+    if let Some(image) = unchanged(store, request, &manifest_raw)? {
+        return Ok(image);
+    }
     // From here on a prune waits for us, and so does whoever pulls the same image: it finds
     // everything here when we are done.
     let _shared = store.lock_shared()?;
@@ -164,6 +167,13 @@ fn from_origin(store: &Store, request: &Request, progress: &dyn Progress) -> Res
         config: resolved.config,
         layers,
     })
+}
+
+/// The image of the store, if it is the one that the origin has: then there is nothing to do and
+/// nobody to wait for.
+fn unchanged(store: &Store, request: &Request, manifest: &Raw) -> Result<Option<Image>> {
+    let found = local(store, request.name, request.platform)?;
+    Ok(found.filter(|image| &image.record.manifest_digest == manifest.digest()))
 }
 
 fn record(request: &Request, origin: &dyn Origin, resolved: &Resolved) -> ImageRecord {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use anyhow::Result;
@@ -32,7 +32,14 @@ struct Member {
 
 impl Archive {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let mut file = File::open(path)?;
+        // A FIFO would hold us up, and has no offsets to read from.
+        let mut file = File::options()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(Fault::new(Kind::Unsupported, "it is not a regular file").into());
+        }
         refuse_compressed(&file)?;
         let members = list(&mut file)?;
         Ok(Self { file, members })

@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::{Lock, Patience, Store, file};
+use super::{Lock, Store, file};
 use crate::image::ChainId;
 use crate::sys;
 
@@ -42,13 +42,15 @@ impl Store {
     /// Makes the writable layer of a container and leases the layers below it.
     pub fn create_container(&self, id: &str, layers: &[ChainId]) -> Result<ContainerDir> {
         let path = self.path("containers").join(id);
-        let make = |path: &Path, mode| fs::DirBuilder::new().mode(mode).create(path);
-        make(&path, 0o700).with_context(|| format!("make {}", path.display()))?;
-        let lock = Lock::exclusive(&path.join("lock"), Patience::Wait)?
-            .context("a lock that is waited for is had")?;
+        let lock = Lock::new_directory(&path)?;
         let directory = ContainerDir { path, _lock: lock };
-        make(&directory.path.join("upper"), 0o755)?;
-        make(&directory.path.join("work"), 0o700)?;
+        let make = |name, mode| {
+            fs::DirBuilder::new()
+                .mode(mode)
+                .create(directory.path.join(name))
+        };
+        make("upper", 0o755)?;
+        make("work", 0o700)?;
         self.write_json(
             &directory.path.join("lease.json"),
             &Lease {
@@ -70,11 +72,7 @@ impl Store {
 
     pub(super) fn sweep_containers(&self) {
         for directory in file::list(&self.path("containers")).unwrap_or_default() {
-            let lock = directory.join("lock");
-            // Without a lock file its maker is between mkdir and open; leave it to a later sweep
-            // unless it has had a minute.
-            let young = !lock.exists() && file::age_seconds(&directory) < 60;
-            if !young && matches!(Lock::exclusive(&lock, Patience::Try), Ok(Some(_))) {
+            if let Ok(Some(_dead)) = Lock::existing(&directory) {
                 let _ = self.discard(&directory);
             }
         }

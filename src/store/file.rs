@@ -109,12 +109,3 @@ pub(super) fn remove_file(path: &Path) -> std::io::Result<()> {
         _ => Ok(()),
     }
 }
-
-/// Seconds since the last change of a file or directory; 0 if that cannot be told.
-pub(super) fn age_seconds(path: &Path) -> u64 {
-    let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
-    modified
-        .ok()
-        .and_then(|time| time.elapsed().ok())
-        .map_or(0, |age| age.as_secs())
-}

@@ -2,9 +2,8 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::{Lock, Patience, Store, file};
@@ -40,9 +39,7 @@ impl Store {
         };
         let marked = self.mark()?;
         let mut reclaimed = Reclaimed::default();
-        let trash = self.path("trash").join(sys::random_name()?);
-        fs::create_dir(&trash)?;
-        self.sweep_layers(&marked, &trash, &mut reclaimed)?;
+        self.sweep_layers(&marked, &mut reclaimed)?;
         self.sweep_blobs(&marked, &mut reclaimed)?;
         for path in self.abandoned_ingests()? {
             reclaimed.bytes += fs::metadata(&path).map_or(0, |metadata| metadata.len());
@@ -60,8 +57,11 @@ impl Store {
             marked.blobs.extend(record.index_digest);
             marked.blobs.insert(record.manifest_digest.clone());
             marked.blobs.insert(record.config_digest.clone());
-            let config = ImageConfig::parse(self.blob(&record.config_digest)?.bytes())?;
-            marked.layers.extend(chain_ids(&config.diff_ids));
+            // An image without its configuration cannot be used, so it holds no layers.
+            let config = self.blob(&record.config_digest);
+            if let Ok(config) = config.and_then(|raw| ImageConfig::parse(raw.bytes())) {
+                marked.layers.extend(chain_ids(&config.diff_ids));
+            }
         }
         for record in self.rootfs_records()? {
             self.mark_manifest(&record.manifest, &mut marked);
@@ -81,7 +81,7 @@ impl Store {
         }
     }
 
-    fn sweep_layers(&self, marked: &Marked, trash: &Path, reclaimed: &mut Reclaimed) -> Result<()> {
+    fn sweep_layers(&self, marked: &Marked, reclaimed: &mut Reclaimed) -> Result<()> {
         let keep: HashSet<&str> = marked
             .layers
             .iter()
@@ -94,10 +94,12 @@ impl Store {
             if keep.contains(name) {
                 continue;
             }
-            let record: Option<super::LayerRecord> = file::read_json(&path.join("layer.json"))?;
+            let record = file::read_json::<super::LayerRecord>(&path.join("layer.json"));
+            let record = record.unwrap_or_default();
             reclaimed.bytes += record.map_or(0, |record| record.unpacked_size);
             reclaimed.layers += 1;
-            fs::rename(&path, trash.join(name))?;
+            let trash = self.path("trash").join(sys::random_name()?);
+            fs::rename(&path, trash).with_context(|| format!("remove {}", path.display()))?;
         }
         Ok(())
     }

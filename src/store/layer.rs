@@ -91,30 +91,20 @@ impl Store {
 
     /// Makes a staging directory on the store's own filesystem.
     pub fn stage(&self) -> Result<Staging> {
-        loop {
-            let directory = self.path("tmp").join(sys::random_name()?);
-            fs::DirBuilder::new()
-                .mode(0o700)
-                .create(&directory)
-                .with_context(|| format!("make {}", directory.display()))?;
-            // A sweeper may have taken the directory for a dead one before we locked it.
-            let Ok(Some(lock)) = Lock::existing(&directory) else {
-                continue;
-            };
-            let tree = directory.join("fs");
-            match fs::DirBuilder::new().mode(0o755).create(&tree) {
-                Ok(()) => (),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(error).context("stage a layer"),
-            }
-            let root = Root::open(&tree)?;
-            return Ok(Staging {
-                directory,
-                root,
-                committed: false,
-                _lock: lock,
-            });
-        }
+        let directory = self.path("tmp").join(sys::random_name()?);
+        let lock = Lock::new_directory(&directory)?;
+        let tree = directory.join("fs");
+        fs::DirBuilder::new()
+            .mode(0o755)
+            .create(&tree)
+            .context("stage a layer")?;
+        let root = Root::open(&tree)?;
+        Ok(Staging {
+            directory,
+            root,
+            committed: false,
+            _lock: lock,
+        })
     }
 
     /// Makes everything written to the store so far durable, once for all layers of a pull.

@@ -1,11 +1,19 @@
 //! Locks between processes: `flock` on open files, because the kernel drops them when their holder
 //! dies, however it dies. (POSIX record locks would vanish with any close in the process.)
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+
+use crate::error::{Fault, Kind};
+
+/// How often a directory is made again because a sweeper removed it.
+const MAX_TRIES: u32 = 5;
+/// How long a sweeper may take to remove an empty directory.
+const SWEEP: Duration = Duration::from_secs(1);
 
 /// Whether to wait for a lock that somebody else holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +74,26 @@ impl Lock {
         }
     }
 
+    /// Makes a private directory and locks it. A sweeper that takes it for a dead one's in between
+    /// removes it; then it is made again.
+    pub(super) fn new_directory(path: &Path) -> Result<Self> {
+        for _ in 0..MAX_TRIES {
+            let made = DirBuilder::new().mode(0o700).create(path);
+            made.with_context(|| format!("make {}", path.display()))?;
+            if let Ok(Some(lock)) = Self::existing(path)
+                && still_named(&lock.file, path)
+            {
+                return Ok(lock);
+            }
+            let start = Instant::now();
+            while path.exists() && start.elapsed() < SWEEP {
+                std::thread::yield_now();
+            }
+        }
+        let message = format!("{} is taken away again and again", path.display());
+        Err(Fault::new(Kind::Store, message).into())
+    }
+
     /// The locked file.
     pub(super) fn file(&self) -> &File {
         &self.file
@@ -92,6 +120,17 @@ fn still_named(file: &File, path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_directory_is_locked() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("new");
+        let lock = Lock::new_directory(&path).unwrap();
+        assert!(Lock::existing(&path).unwrap().is_none());
+        drop(lock);
+        assert!(Lock::existing(&path).unwrap().is_some());
+        assert!(Lock::new_directory(&path).is_err(), "it is there already");
+    }
 
     #[test]
     fn a_removed_lock_file_is_taken_anew() {

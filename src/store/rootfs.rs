@@ -1,7 +1,6 @@
 //! Provisioned root filesystems: a record each, which is a lease on the image's layers until `rm`.
 
 use std::fs;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -53,11 +52,7 @@ impl Store {
     /// Makes the private directory. Nothing is leased until the record is saved.
     pub fn create_rootfs_dir(&self, id: &str) -> Result<RootfsMaking> {
         let directory = self.rootfs_dir(id);
-        fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&directory)
-            .with_context(|| format!("make {}", directory.display()))?;
-        let lock = Lock::existing(&directory)?.context("a sweeper was quicker; try again")?;
+        let lock = Lock::new_directory(&directory)?;
         Ok(RootfsMaking {
             directory,
             kept: false,
@@ -77,7 +72,7 @@ impl Store {
 
     /// Writes or rewrites a record.
     pub fn save_rootfs(&self, record: &RootfsRecord) -> Result<()> {
-        self.write_json(&self.rootfs_dir(&record.id).join("record.json"), record)
+        self.write_json(&self.rootfs_dir(&record.id).join(RECORD), record)
     }
 
     /// Every provisioned root filesystem, oldest first.
@@ -144,7 +139,7 @@ impl RootfsMaking {
     /// The record is saved; the root filesystem stays.
     pub fn keep(mut self) {
         self.kept = true;
-        // A note about a tree that was renamed away names nothing.
+        // The tree that it names was renamed away.
         let _ = file::remove_file(&self.directory.join(TEMPORARY));
     }
 }
@@ -159,12 +154,18 @@ impl Drop for RootfsMaking {
 }
 
 const TEMPORARY: &str = "temporary.json";
+const RECORD: &str = "record.json";
 
+/// Removes what its maker did not finish. With a record it is a lease that `rm` ends, but the tree
+/// beside its final place goes all the same.
 fn remove_unfinished(directory: &Path) -> Result<()> {
+    let temporary = directory.join(TEMPORARY);
     // A note that is not complete is of a tree that was not begun.
-    let note = file::read_json::<Temporary>(&directory.join(TEMPORARY)).unwrap_or_default();
-    if let Some(note) = note {
+    if let Some(note) = file::read_json::<Temporary>(&temporary).unwrap_or_default() {
         sys::remove_path(&note.path)?;
+    }
+    if directory.join(RECORD).exists() {
+        return Ok(file::remove_file(&temporary)?);
     }
     Ok(sys::remove_path(directory)?)
 }
@@ -172,7 +173,7 @@ fn remove_unfinished(directory: &Path) -> Result<()> {
 impl Store {
     pub(super) fn sweep_rootfs(&self) {
         for directory in file::list(&self.path("rootfs")).unwrap_or_default() {
-            let unfinished = !directory.join("record.json").exists();
+            let unfinished = !directory.join(RECORD).exists() || directory.join(TEMPORARY).exists();
             if unfinished && let Ok(Some(_dead)) = Lock::existing(&directory) {
                 let _ = remove_unfinished(&directory);
             }

@@ -66,6 +66,8 @@ pub struct Overlay<'a> {
     pub lower: &'a [OwnedFd],
     /// The writable directory and the work directory on the same filesystem, if any.
     pub upper: Option<(BorrowedFd<'a>, BorrowedFd<'a>)>,
+    /// Ignore set-user-ID bits and file capabilities.
+    pub no_suid: bool,
     /// Skip syncing: the upper directory will not be used again after an unclean end.
     pub volatile: bool,
 }
@@ -124,7 +126,12 @@ fn overlay_detached(overlay: &Overlay, naming: Naming) -> io::Result<OwnedFd> {
         fsconfig_set_string(context, key, value)?;
     }
     fsconfig_create(context)?;
-    let flags = MountAttrFlags::MOUNT_ATTR_NODEV;
+    let flags = Restrict {
+        no_suid: overlay.no_suid,
+        no_dev: true,
+        ..Restrict::default()
+    }
+    .flags();
     Ok(fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, flags)?)
 }
 
@@ -150,6 +157,8 @@ fn overlay_by_mount(overlay: &Overlay, target: BorrowedFd) -> io::Result<()> {
     for (key, value) in OVERLAY_SAFETY {
         options += &format!(",{key}={value}");
     }
+    let mut flags = MountFlags::NODEV;
+    flags.set(MountFlags::NOSUID, overlay.no_suid);
     let options = CString::new(options)?;
     let before = openat(CWD, ".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
     // Relative names of one to three digits: 500 layers fit into a page.
@@ -158,7 +167,7 @@ fn overlay_by_mount(overlay: &Overlay, target: BorrowedFd) -> io::Result<()> {
         "ucr",
         proc_path(target),
         "overlay",
-        MountFlags::NODEV,
+        flags,
         Some(options.as_c_str()),
     );
     fchdir(before)?;

@@ -1,9 +1,12 @@
 //! A procfs of our own: what is mounted on `/proc`, if anything is, need not be one
 //! (CVE-2025-52881), and in a bare chroot there is none.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, PROC_SUPER_MAGIC, fstatfs, openat};
 
@@ -56,6 +59,25 @@ impl Proc {
         fields.split_whitespace().nth(19)?.parse().ok()
     }
 
+    /// What is mounted below a directory, itself not counted.
+    pub fn mounts_below(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
+        let table = self.read("self/mountinfo")?;
+        let points = table
+            .lines()
+            .filter_map(|line| line.split(' ').nth(4))
+            .map(unescape);
+        Ok(points
+            .filter(|point| point != directory && point.starts_with(directory))
+            .collect())
+    }
+
+    /// Opens for reading, from its start, what another descriptor of this process stands for.
+    pub fn reopen(&self, file: BorrowedFd) -> io::Result<OwnedFd> {
+        let path = format!("self/fd/{}", file.as_raw_fd());
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        Ok(openat(self.root.as_fd(), path, flags, Mode::empty())?)
+    }
+
     /// A handle of our own program file.
     pub fn own_program(&self) -> io::Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
@@ -63,9 +85,29 @@ impl Proc {
     }
 }
 
+/// mountinfo writes white space and backslashes as three octal digits (proc_pid_mountinfo(5)).
+fn unescape(field: &str) -> PathBuf {
+    let mut parts = field.split('\\');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let digits = part
+            .get(..3)
+            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        bytes.extend(digits);
+        bytes.extend_from_slice(part.get(3..).unwrap_or_default().as_bytes());
+    }
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn mount_points_with_white_space() {
+        assert_eq!(unescape("/a\\040b\\134c"), PathBuf::from("/a b\\c"));
+        assert_eq!(unescape("/plain"), PathBuf::from("/plain"));
+    }
 
     #[test]
     fn our_own_program_is_the_one_that_runs() {

@@ -76,7 +76,28 @@ fn reset_realtime() {
     }
 }
 
-/// Whether a signal that ucr gets is meant for the container: all but those about ucr itself.
+/// Whether a signal that ucr gets is meant for the container: all but those about ucr itself and
+/// its place in a shell's jobs.
 pub fn is_forwarded(number: i32) -> bool {
-    !matches!(number, libc::SIGCHLD | libc::SIGPIPE | libc::SIGURG)
+    let own = [libc::SIGCHLD, libc::SIGPIPE, libc::SIGURG, libc::SIGCONT];
+    !own.contains(&number) && !is_job_control(number)
+}
+
+/// Whether a signal asks us to stop until a shell lets us go on.
+pub fn is_job_control(number: i32) -> bool {
+    matches!(number, libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU)
+}
+
+/// Stops this process, as the default action of job control would.
+pub fn stop_ourselves() -> io::Result<()> {
+    Ok(nix::sys::signal::raise(Signal::SIGSTOP)?)
+}
+
+/// Sends a signal by number, real-time ones included.
+pub fn send(process: rustix::process::Pid, number: i32) -> io::Result<()> {
+    // SAFETY: kill takes two integers.
+    match unsafe { libc::kill(process.as_raw_nonzero().get(), number) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }

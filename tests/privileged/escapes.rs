@@ -52,10 +52,12 @@ fn our_own_program_cannot_be_executed_from_the_host() {
         "/thread",
         "/first",
     ] {
-        world
-            .run(&[], &[command])
-            .expect_code(126)
-            .refused(&["ucr itself"]);
+        let done = world.run(&[], &[command]).expect_code(126);
+        assert!(
+            done.stderr.contains("ucr itself"),
+            "{command}: {}",
+            done.stderr
+        );
     }
     assert_eq!(state_of(&Ucr::binary()), before);
     world.assert_clean();
@@ -270,4 +272,120 @@ fn provisions_of_one_directory() {
         world.ucr.run(["rm", target.to_str().unwrap()]).ok();
         world.assert_clean();
     }
+}
+
+/// CVE-2025-31133: a link may not lead our files over the device that hides others.
+#[test]
+fn links_into_kernel_filesystems() {
+    for target in [
+        "/dev/null",
+        "/proc/self/attr/current",
+        "/sys/kernel/notes",
+        "/dev/shm/x",
+    ] {
+        let layer = samples::busybox_layer().symlink("etc/hosts", target);
+        let world = World::of(&Image::new().layer(layer));
+        world
+            .run(&[], &["true"])
+            .refused(&["/etc/hosts", "leads into"]);
+        world.assert_clean();
+    }
+}
+
+/// A file on standard input can be read, not written to through `/proc/self/fd`.
+#[test]
+fn a_file_on_standard_input_stays_as_it_is() {
+    let world = World::small();
+    let file = world.ucr.scratch().file("input", "first\nsecond\n");
+    let run = |script: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-c", "exec <\"$1\"; read line; shift; exec \"$0\" \"$@\""]);
+        command.arg(Ucr::binary()).arg(&file);
+        command
+            .arg("--root")
+            .arg(world.ucr.root())
+            .arg("--state")
+            .arg(world.ucr.state());
+        command.args(["run", "-i", &world.image, "sh", "-c", script]);
+        process::run(&mut command, b"", LIMIT)
+    };
+    assert_eq!(run("cat").ok().stdout, "second\n", "from where it was left");
+    run("echo x >/proc/self/fd/0 || echo x >>/dev/stdin || exit 3").expect_code(3);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "first\nsecond\n");
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "exec </; exec \"$0\" \"$@\""])
+        .arg(Ucr::binary());
+    command
+        .arg("--root")
+        .arg(world.ucr.root())
+        .arg("--state")
+        .arg(world.ucr.state());
+    command.args(["run", "-i", &world.image, "true"]);
+    process::run(&mut command, b"", LIMIT).refused(&["standard input is a directory"]);
+}
+
+/// Any user of the container can open its own standard streams by name.
+#[test]
+fn streams_belong_to_the_user() {
+    let world = World::small();
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "\"$0\" \"$@\" 2>&1 | cat"])
+        .arg(Ucr::binary());
+    command
+        .arg("--root")
+        .arg(world.ucr.root())
+        .arg("--state")
+        .arg(world.ucr.state());
+    let script = "echo out >/dev/stdout; echo err >/dev/stderr";
+    command.args(["run", "-u", "1000", &world.image, "sh", "-c", script]);
+    assert_eq!(
+        process::run(&mut command, b"", LIMIT).ok().stdout,
+        "out\nerr\n"
+    );
+}
+
+/// Real-time signals pass the built-in init, too.
+#[test]
+fn real_time_signals() {
+    let world = World::small();
+    for flags in [&[][..], &["--init"]] {
+        let script = "trap 'exit 7' 37; echo ready; while :; do sleep 0.1; done";
+        let running = world.command(flags, &["sh", "-c", script]).spawn();
+        running.wait_until("line 'ready'", LIMIT, || {
+            running.stdout_so_far().contains("ready")
+        });
+        let number = (nix::libc::SIGRTMIN() + 3).to_string();
+        process::tool(Command::new("kill").args(["-s", &number, &running.pid().to_string()]));
+        let code = running.finish(LIMIT).code;
+        assert!(
+            code == 7 || code == 128 + number.parse::<i32>().unwrap(),
+            "{flags:?}: {code}"
+        );
+    }
+}
+
+/// What is mounted inside a provisioned tree stops `rm` before it removes anything.
+#[test]
+fn a_tree_in_use_is_not_half_removed() {
+    let world = World::small();
+    let target = world.ucr.scratch().join("target");
+    let path = target.to_str().unwrap();
+    world
+        .ucr
+        .run(["provision", "--backend", "copy", &world.image, path])
+        .ok();
+    let inside = target.join("etc");
+    process::tool(
+        Command::new("mount")
+            .args(["-t", "tmpfs", "none"])
+            .arg(&inside),
+    );
+    world.ucr.run(["rm", path]).refused(&["in use", "etc"]);
+    assert!(target.join("bin/busybox").exists());
+    process::tool(Command::new("umount").arg(&inside));
+    world.ucr.run(["rm", path]).ok();
+    assert!(!target.exists());
+    world.assert_clean();
 }

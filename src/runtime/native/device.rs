@@ -1,20 +1,25 @@
 //! The content of a fresh `/dev`: six devices, five links, three directories, and nothing of the
 //! host's or the image's.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use anyhow::{Context, Result};
-use rustix::fs::{FileType, Mode, makedev, mkdirat, mknodat, symlinkat};
+use rustix::fs::{FileType, Mode, OFlags, makedev, mkdirat, mknodat, openat, symlinkat};
 
 use crate::spec::defaults::{DEVICE_LINKS, DEVICES};
 
-/// Fills a detached tmpfs.
-pub(super) fn fill(dev: BorrowedFd) -> Result<()> {
+/// Fills a detached tmpfs; returns its `null`, which nothing that is mounted later can replace
+/// (CVE-2025-31133).
+pub(super) fn fill(dev: BorrowedFd) -> Result<OwnedFd> {
     // mknod's mode is subject to the umask.
     let before = rustix::process::umask(Mode::empty());
     let filled = fill_unmasked(dev);
     rustix::process::umask(before);
-    filled
+    filled?;
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(dev, "null", flags, Mode::empty())
+        .map_err(std::io::Error::from)
+        .context("open /dev/null")
 }
 
 fn fill_unmasked(dev: BorrowedFd) -> Result<()> {

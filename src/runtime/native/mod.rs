@@ -19,6 +19,7 @@ pub mod reaper;
 mod rootfs;
 mod stage;
 mod status;
+mod streams;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -36,6 +37,7 @@ use command::OwnProgram;
 use monitor::Monitor;
 pub use plan::{HostFacts, Plan, plan};
 use stage::Stage;
+use streams::Stdin;
 
 /// Everything but the network and the users is the container's own.
 const NAMESPACES: Namespaces = Namespaces {
@@ -79,6 +81,7 @@ impl Native<'_> {
             plan: &plan,
             directory: &directory,
             own: OwnProgram::find(&plan)?,
+            stdin: Stdin::prepare(&plan)?,
         };
         if !sys::process::is_single_threaded()? {
             return Err(Fault::new(Kind::Kernel, "internal: more than one thread at clone").into());

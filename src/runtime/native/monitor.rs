@@ -12,7 +12,7 @@ use super::plan::Plan;
 use super::status::{Listener, Message};
 use crate::error::{Fault, Kind};
 use crate::sys::process::{Child, Exit};
-use crate::sys::signal::{Inbox, is_forwarded};
+use crate::sys::signal::{Inbox, is_forwarded, is_job_control, stop_ourselves};
 use crate::sys::tty;
 
 /// Requests to stop, within [`PATIENCE`], after which a container is killed.
@@ -196,6 +196,9 @@ impl Monitor {
             let ends = stops || matches!(number, libc::SIGHUP | libc::SIGQUIT);
             if ends && !is_running || stops && progress.stops.is_enough(Instant::now()) {
                 child.signal(libc::SIGKILL)?;
+            } else if is_job_control(number) {
+                // The shell wants its terminal back; the container goes on.
+                stop_ourselves()?;
             } else if is_running && is_forwarded(number) {
                 child.signal(number)?;
             }
@@ -222,7 +225,8 @@ impl Terminal<'_> {
     fn shovel(&mut self, ready: &Ready, stdin: &mut impl Read) -> Result<()> {
         let mut buffer = [0_u8; 16 << 10];
         if ready.typed {
-            let read = stdin.read(&mut buffer)?;
+            // EIO: our own terminal is gone, or belongs to another job.
+            let read = stdin.read(&mut buffer).unwrap_or(0);
             self.pending.extend_from_slice(&buffer[..read]);
             self.reads = read > 0;
         }

@@ -9,13 +9,13 @@ use std::ffi::OsString;
 use std::os::fd::AsFd;
 
 use anyhow::{Context, Result};
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
+use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 
 use super::command::{INSIDE_NAME, Role, execute};
 use super::status::Reporter;
 use crate::exit;
 use crate::sys::process::{Exit, Namespaces, adopt, become_undumpable, spawn};
-use crate::sys::signal::{Inbox, is_forwarded, reset};
+use crate::sys::signal::{Inbox, is_forwarded, reset, send};
 use crate::sys::tty;
 
 /// Whether this program was started inside a container.
@@ -82,9 +82,9 @@ fn attend(command: Pid, inbox: &Inbox) -> Result<Exit> {
             Err(error) => return Err(error.into()),
         }
         while let Some(number) = inbox.next()? {
-            if let Some(signal) = Signal::from_named_raw(number).filter(|_| is_forwarded(number)) {
+            if is_forwarded(number) {
                 // It may be gone already; its end is reaped below.
-                let _ = kill_process(command, signal);
+                let _ = send(command, number);
             }
         }
         if let Some(exit) = reap(command)? {

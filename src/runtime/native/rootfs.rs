@@ -12,10 +12,11 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, mkdirat, openat};
 
 use super::device;
 use super::stage::Stage;
+use crate::bundle::account;
 use crate::error::{Fault, Kind};
 use crate::provision::{Writable, inherit_root, mount_layers};
-use crate::spec::Mount;
 use crate::spec::defaults::{FILESYSTEMS, Filesystem, MASKED_PATHS, READ_ONLY_PATHS};
+use crate::spec::{Account, Mount};
 use crate::sys::mount::{self, Restrict};
 use crate::sys::root::Root;
 
@@ -26,15 +27,13 @@ pub(super) struct Rootfs {
     /// Our own tmpfs, whatever the image has in its place.
     dev: OwnedFd,
     pub(super) devpts: OwnedFd,
+    /// The device of our own tmpfs.
+    pub(super) null: OwnedFd,
+    /// The user, as the image's own files have it.
+    pub(super) account: Account,
 }
 
 impl Rootfs {
-    /// Opens a device of the fresh `/dev`.
-    pub(super) fn open_device(&self, name: &str) -> Result<OwnedFd> {
-        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(openat(&self.dev, name, flags, Mode::empty())?)
-    }
-
     /// Shows the container's terminal as `/dev/console`.
     pub(super) fn show_console(&self, terminal: BorrowedFd) -> Result<()> {
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
@@ -47,17 +46,23 @@ impl Rootfs {
 /// Builds it below the container's private directory.
 pub(super) fn build(stage: &Stage) -> Result<Rootfs> {
     let root = overlay(stage)?;
-    // The host's trees are taken before anything of the image is looked at.
+    // The host's trees are taken before anything of the image is looked at, and the image's files
+    // are read while no kernel filesystem is there for a link to lead to.
     let volumes = stage
         .plan
         .mounts
         .iter()
         .map(volume)
         .collect::<Result<Vec<_>>>()?;
+    let account = account(&root, stage.plan.process.user.as_deref())?;
+    let mut null = None;
     for filesystem in &FILESYSTEMS {
-        attach_filesystem(&root, filesystem)
-            .with_context(|| format!("mount {}", filesystem.target))?;
+        let made = attach_filesystem(&root, filesystem);
+        null = made
+            .with_context(|| format!("mount {}", filesystem.target))?
+            .or(null);
     }
+    let null = null.context("internal: no /dev was made")?;
     let dev = open_own(&root, "/dev")?;
     let devpts = open_own(&root, "/dev/pts")?;
     own_files(stage, &root)?;
@@ -70,8 +75,14 @@ pub(super) fn build(stage: &Stage) -> Result<Rootfs> {
             )
         })?;
     }
-    hide(&root, dev.as_fd())?;
-    Ok(Rootfs { root, dev, devpts })
+    hide(&root, null.as_fd())?;
+    Ok(Rootfs {
+        root,
+        dev,
+        devpts,
+        null,
+        account,
+    })
 }
 
 fn overlay(stage: &Stage) -> Result<Root> {
@@ -87,6 +98,7 @@ fn overlay(stage: &Stage) -> Result<Root> {
     let writable = Writable {
         directory: private,
         volatile: true,
+        no_suid: false,
     };
     mount_layers(stage.store, stage.layers, &writable, target.as_fd())?;
     // The handle above is of the directory below the mount.
@@ -122,10 +134,17 @@ fn attach_volume(root: &Root, mount: &Mount, tree: BorrowedFd, is_directory: boo
     } else {
         root.create_file(&mount.target, 0o644)?
     };
+    if !["/dev", "/sys"]
+        .iter()
+        .any(|own| mount.target.starts_with(own))
+    {
+        refuse_kernel_filesystem(root, target.as_fd(), &mount.target)?;
+    }
     Ok(mount::attach(tree, target.as_fd())?)
 }
 
-fn attach_filesystem(root: &Root, filesystem: &Filesystem) -> Result<()> {
+/// Attaches one; of `/dev` it returns the null device.
+fn attach_filesystem(root: &Root, filesystem: &Filesystem) -> Result<Option<OwnedFd>> {
     let target = own_directory(root, filesystem.target)?;
     let restrict = Restrict {
         read_only: filesystem.read_only,
@@ -134,11 +153,12 @@ fn attach_filesystem(root: &Root, filesystem: &Filesystem) -> Result<()> {
         no_dev: filesystem.no_dev,
     };
     let tree = mount::filesystem(filesystem.kind, filesystem.options, restrict)?;
-    if filesystem.target == "/dev" {
-        // Filled before anybody can see it.
-        device::fill(tree.as_fd())?;
-    }
-    Ok(mount::attach(tree.as_fd(), target.as_fd())?)
+    // Filled before anybody can see it.
+    let null = (filesystem.target == "/dev")
+        .then(|| device::fill(tree.as_fd()))
+        .transpose()?;
+    mount::attach(tree.as_fd(), target.as_fd())?;
+    Ok(null)
 }
 
 /// The place of a kernel filesystem: a real directory, made if missing. A link would put it
@@ -185,6 +205,18 @@ fn refuse_link(error: rustix::io::Errno, path: &str) -> anyhow::Error {
     }
 }
 
+/// A link of the image must not lead a mount onto `/dev/null` or into `/proc`.
+fn refuse_kernel_filesystem(root: &Root, target: BorrowedFd, path: &Path) -> Result<()> {
+    let device = fstat(target)?.st_dev;
+    for name in ["proc", "dev", "sys", "dev/pts", "dev/shm", "dev/mqueue"] {
+        if fstat(open_own(root, name)?)?.st_dev == device {
+            let message = format!("the image's {} leads into /{name}", path.display());
+            return Err(Fault::new(Kind::Spec, message).into());
+        }
+    }
+    Ok(())
+}
+
 /// Writes ucr's own files outside the image and shows them inside.
 fn own_files(stage: &Stage, root: &Root) -> Result<()> {
     for file in &stage.plan.files {
@@ -194,13 +226,14 @@ fn own_files(stage: &Stage, root: &Root) -> Result<()> {
         fs::write(&outside, &file.content).with_context(what)?;
         let tree = mount::clone_tree(&outside).with_context(what)?;
         let target = root.create_file(&file.target, 0o644).with_context(what)?;
+        refuse_kernel_filesystem(root, target.as_fd(), &file.target)?;
         mount::attach(tree.as_fd(), target.as_fd()).with_context(what)?;
     }
     Ok(())
 }
 
 /// Masks and write-protects kernel files that exist here.
-fn hide(root: &Root, dev: BorrowedFd) -> Result<()> {
+fn hide(root: &Root, null: BorrowedFd) -> Result<()> {
     let nothing = Restrict {
         read_only: true,
         no_suid: true,
@@ -212,22 +245,12 @@ fn hide(root: &Root, dev: BorrowedFd) -> Result<()> {
         &[("mode", Some("555")), ("size", Some("4k"))],
         nothing,
     )?;
-    let null = openat(
-        dev,
-        "null",
-        OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?;
     for path in MASKED_PATHS {
         let Some(target) = kernel_file(root, path)? else {
             continue;
         };
         let is_directory = FileType::from_raw_mode(fstat(&target)?.st_mode) == FileType::Directory;
-        let cover = if is_directory {
-            empty.as_fd()
-        } else {
-            null.as_fd()
-        };
+        let cover = if is_directory { empty.as_fd() } else { null };
         let tree = mount::clone_handle(cover).with_context(|| format!("mask {path}"))?;
         mount::attach(tree.as_fd(), target.as_fd()).with_context(|| format!("mask {path}"))?;
     }

@@ -11,7 +11,7 @@ use super::command::OwnProgram;
 use super::plan::Plan;
 use super::rootfs::{self, Rootfs};
 use super::status::Reporter;
-use crate::bundle::account;
+use super::streams::{Stdin, give_pipes};
 use crate::error::{Fault, Kind};
 use crate::exit;
 use crate::image::ChainId;
@@ -30,6 +30,7 @@ pub(super) struct Stage<'a> {
     pub(super) plan: &'a Plan,
     pub(super) directory: &'a ContainerDir,
     pub(super) own: OwnProgram,
+    pub(super) stdin: Stdin,
 }
 
 impl Stage<'_> {
@@ -48,7 +49,7 @@ impl Stage<'_> {
         process::leave_session_keyring();
         mount::make_private(c"/").context("cut the mount namespace off")?;
         let rootfs = rootfs::build(self)?;
-        let account = account(&rootfs.root, self.plan.process.user.as_deref())?;
+        let account = rootfs.account.clone();
         make_working_directory(&rootfs.root, &self.plan.process.working_dir, &account)?;
         self.connect_streams(&rootfs, &account, reporter)?;
         mount::enter_root(rootfs.root.as_fd()).context("enter the root filesystem")?;
@@ -77,10 +78,8 @@ impl Stage<'_> {
     ) -> Result<()> {
         use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
         if !self.plan.tty {
-            if !self.plan.stdin {
-                dup2_stdin(rootfs.open_device("null")?)?;
-            }
-            return Ok(());
+            self.stdin.connect(rootfs.null.as_fd())?;
+            return give_pipes(account.uid);
         }
         let pair = tty::open_pair(rootfs.devpts.as_fd()).context("open a terminal")?;
         let owner = Some(rustix::fs::Uid::from_raw(account.uid));
