@@ -33,6 +33,32 @@ fn one_line_per_layer() {
     );
 }
 
+/// On a terminal: bars.
+#[test]
+fn bars_on_a_terminal() {
+    let layout = three_layers();
+    let ucr = Ucr::new();
+    let line = format!(
+        "{} --root {} --state {} pull {}",
+        Ucr::binary().display(),
+        ucr.root().display(),
+        ucr.state().display(),
+        layout.reference(samples::TAG)
+    );
+    for (term, has_bars) in [("xterm", true), ("dumb", false)] {
+        let mut script = std::process::Command::new("script");
+        script.args(["-qec", &line, "/dev/null"]).env("TERM", term);
+        let shown = crate::support::process::tool(&mut script);
+        assert_eq!(shown.contains("\u{1b}["), has_bars, "{term}: {shown:?}");
+        assert!(
+            shown.contains(&layout.resolve(samples::TAG)),
+            "{term}: {shown:?}"
+        );
+        ucr.run(["rm", &layout.reference(samples::TAG)]).ok();
+        ucr.run(["prune"]).ok();
+    }
+}
+
 #[test]
 fn quiet_is_quiet() {
     let layout = three_layers();

@@ -14,6 +14,7 @@ mod escapes;
 mod exit_codes;
 mod images;
 mod lifetime;
+mod old_kernels;
 mod portable;
 mod process;
 mod provision;

@@ -216,3 +216,24 @@ fn an_occupied_place() {
     }
     world.assert_clean();
 }
+
+/// A mount does not outlive the machine's boot: it is reported, and the same command mounts it
+/// again, with what was written to it.
+#[test]
+fn after_a_reboot() {
+    let world = World::small();
+    let place = provision(&world, "overlay", "rootfs");
+    let path = place.to_str().unwrap();
+    fs::write(place.join("mine"), "kept").unwrap();
+    crate::support::process::tool(std::process::Command::new("umount").arg(&place));
+    let status = || world.ucr.run(["inspect", path]).ok().json()["status"].clone();
+    assert_eq!(status(), "not mounted");
+    assert!(world.ucr.run(["ps"]).ok().stdout.contains("not mounted"));
+    world.ucr.run(["rm", &world.image]).ok();
+    world.ucr.run(["prune"]).ok();
+    world.ucr.run(["provision", &world.image, path]).ok();
+    assert_eq!(status(), "ready");
+    assert_eq!(fs::read_to_string(place.join("mine")).unwrap(), "kept");
+    remove(&world, &place);
+    world.assert_clean();
+}
