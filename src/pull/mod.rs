@@ -126,8 +126,17 @@ fn from_origin(store: &Store, request: &Request, progress: &dyn Progress) -> Res
             .into());
     }
     let origin = origin::open(request.name, request.registry)?;
+    let known = local(store, request.name, request.platform)?;
+    if let Some(image) = &known
+        && is_current(&*origin, &image.record)?
+    {
+        return Ok(image.clone());
+    }
     let (index, manifest_raw, manifest) = narrow(&*origin, origin.top()?, request.platform)?;
-    if let Some(image) = unchanged(store, request, &manifest_raw)? {
+    if let Some(image) = known
+        && &image.record.manifest_digest == manifest_raw.digest()
+    {
+        // Nothing to do, and nobody to wait for.
         return Ok(image);
     }
     // From here on a prune waits for us, and so does whoever pulls the same image: it finds
@@ -169,11 +178,18 @@ fn from_origin(store: &Store, request: &Request, progress: &dyn Progress) -> Res
     })
 }
 
-/// The image of the store, if it is the one that the origin has: then there is nothing to do and
-/// nobody to wait for.
-fn unchanged(store: &Store, request: &Request, manifest: &Raw) -> Result<Option<Image>> {
-    let found = local(store, request.name, request.platform)?;
-    Ok(found.filter(|image| &image.record.manifest_digest == manifest.digest()))
+/// Whether the origin still has what a name stands for here. A question without a body: Docker Hub
+/// does not count it as a pull.
+fn is_current(origin: &dyn Origin, record: &ImageRecord) -> Result<bool> {
+    match origin.peek() {
+        Ok(Some(digest)) => {
+            Ok(digest == record.manifest_digest || Some(&digest) == record.index_digest.as_ref())
+        }
+        Ok(None) => Ok(false),
+        Err(error) if kind(&error) == Kind::Network => Err(error),
+        // The real request says why in words.
+        Err(_) => Ok(false),
+    }
 }
 
 fn record(request: &Request, origin: &dyn Origin, resolved: &Resolved) -> ImageRecord {

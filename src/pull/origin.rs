@@ -14,6 +14,10 @@ pub trait Origin: Sync {
     fn describe(&self) -> String;
     /// The manifest or index that the name stands for.
     fn top(&self) -> Result<Raw>;
+    /// What [`Origin::top`] would bring, if that can be had for less.
+    fn peek(&self) -> Result<Option<Digest>> {
+        Ok(None)
+    }
     /// A manifest or index by digest, verified.
     fn document(&self, digest: &Digest) -> Result<Raw>;
     /// A small blob, verified.
@@ -62,6 +66,10 @@ impl Origin for Remote {
 
     fn top(&self) -> Result<Raw> {
         self.registry.manifest(&self.locator)
+    }
+
+    fn peek(&self) -> Result<Option<Digest>> {
+        self.registry.head(&self.locator)
     }
 
     fn document(&self, digest: &Digest) -> Result<Raw> {

@@ -36,15 +36,9 @@ pub struct BlobReader {
     pieces: mpsc::Receiver<Piece>,
     current: Bytes,
     ended: bool,
-    error: Option<Fault>,
 }
 
 impl BlobReader {
-    /// The fault behind the last error of `read`, once.
-    pub fn take_error(&mut self) -> Option<Error> {
-        self.error.take().map(Error::new)
-    }
-
     /// The fault inside an I/O error that came out of a reader of this kind, perhaps through a
     /// decoder that passed it on; any other I/O error as it is.
     pub fn recover(error: io::Error) -> Error {
@@ -56,7 +50,6 @@ impl BlobReader {
 
     fn fail(&mut self, fault: Fault) -> io::Error {
         self.ended = true;
-        self.error = Some(fault.clone());
         io::Error::other(fault)
     }
 }
@@ -92,7 +85,6 @@ pub(super) fn stream(
         pieces,
         current: Bytes::new(),
         ended: false,
-        error: None,
     };
     let pump = async move {
         let mut transfer = Transfer {

@@ -123,3 +123,22 @@ fn a_layout_that_changed() {
     assert_eq!(ucr.pull(&layout.reference("a")), newer);
     assert_eq!(names(&ucr).len(), 1);
 }
+
+/// Looking whether an image changed does not fetch it, and is no pull to those who count.
+#[test]
+fn an_image_that_is_current_costs_no_fetch() {
+    let registry = Registry::open();
+    let layout = Layout::of("a", &Image::new().layer(Layer::new().file("a", "1")));
+    let reference = registry.push(&layout, "a", "demo/current:a");
+    let ucr = Ucr::new();
+    ucr.pull(&reference);
+    for policy in ["always", "newer"] {
+        ucr.run(["pull", "--policy", policy, &reference]).ok();
+    }
+    ucr.run(["pull", "--policy", "missing", &reference]).ok();
+    let requests = registry.stop();
+    let fetched = requests.iter().filter(|request| {
+        request.method == "GET" && request.status == 200 && request.path.contains("/manifests/")
+    });
+    assert_eq!(fetched.count(), 1, "{requests:#?}");
+}

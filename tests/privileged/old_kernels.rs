@@ -76,16 +76,16 @@ fn without(missing: Missing, command: &mut Command) {
             len: u16::try_from(filter.len()).map_err(io::Error::other)?,
             filter: filter.as_ptr().cast_mut(),
         };
-        // SAFETY: both calls read integers and a filter that lives across them.
+        rustix::thread::set_no_new_privs(true)?;
+        // SAFETY: the call reads integers and a filter that lives across it.
         let done = unsafe {
-            libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
-                && libc::prctl(
-                    libc::PR_SET_SECCOMP,
-                    libc::SECCOMP_MODE_FILTER,
-                    &raw const program,
-                ) == 0
+            libc::prctl(
+                libc::PR_SET_SECCOMP,
+                libc::SECCOMP_MODE_FILTER,
+                &raw const program,
+            )
         };
-        if done {
+        if done == 0 {
             Ok(())
         } else {
             Err(io::Error::last_os_error())

@@ -66,7 +66,7 @@ pub fn fetch(registry: &Registry, digest: &Digest, size: usize) -> Result<Vec<u8
     let mut all = Vec::new();
     match reader.read_to_end(&mut all) {
         Ok(_) => Ok(all),
-        Err(_) => Err(reader.take_error().unwrap()),
+        Err(error) => Err(ucr::registry::BlobReader::recover(error)),
     }
 }
 
