@@ -28,12 +28,7 @@ use context::Context;
 
 /// Pull, provision and run container images without a daemon
 #[derive(Debug, Parser)]
-#[command(
-    name = "ucr",
-    version,
-    disable_help_subcommand = true,
-    max_term_width = 100
-)]
+#[command(name = "ucr", version, max_term_width = 100)]
 #[command(
     after_help = "Exit status: the container's own; 128+N if signal N killed it; 125 for any \
                         fault of ucr's own; 126 if the command cannot be executed; 127 if it is \

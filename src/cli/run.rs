@@ -26,7 +26,7 @@ pub(super) struct Run {
     pub(super) verbose: bool,
     /// The image, then perhaps a command and its arguments
     // One list, so that everything behind the image is the container's, "--" included.
-    #[arg(trailing_var_arg = true, required = true, value_name = "IMAGE [ARGS]")]
+    #[arg(trailing_var_arg = true, required = true, value_name = "IMAGE")]
     words: Vec<String>,
     #[command(flatten)]
     container: ContainerFlags,
