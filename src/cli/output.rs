@@ -119,8 +119,13 @@ pub(super) fn ago(seconds_since_1970: u64) -> String {
         3_600..86_400 => (passed / 3_600, "hour"),
         _ => (passed / 86_400, "day"),
     };
+    format!("{} ago", count(number, unit))
+}
+
+/// A number of things: `1 layer`, `2 layers`.
+pub(super) fn count(number: u64, thing: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {unit}{plural} ago")
+    format!("{number} {thing}{plural}")
 }
 
 #[cfg(test)]

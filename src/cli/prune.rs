@@ -33,10 +33,10 @@ impl Prune {
             output::json(&reclaimed)?;
         } else {
             output::line(&format!(
-                "removed {} layers, {} documents, {} partial downloads: {}",
-                reclaimed.layers,
-                reclaimed.blobs,
-                reclaimed.partial,
+                "removed {}, {}, {}: {}",
+                output::count(reclaimed.layers, "layer"),
+                output::count(reclaimed.blobs, "document"),
+                output::count(reclaimed.partial, "partial download"),
                 output::size(reclaimed.bytes)
             ))?;
         }
