@@ -51,12 +51,11 @@ impl Store {
         };
         make("upper", 0o755)?;
         make("work", 0o700)?;
-        self.write_json(
-            &directory.path.join("lease.json"),
-            &Lease {
-                layers: layers.to_vec(),
-            },
-        )?;
+        // Not synced: after a power cut there is no container, and the next command sweeps this.
+        let lease = Lease {
+            layers: layers.to_vec(),
+        };
+        fs::write(directory.path.join("lease.json"), file::json(&lease)?)?;
         Ok(directory)
     }
 
