@@ -90,10 +90,15 @@ pub fn local(store: &Store, name: &ImageName, platform: &Platform) -> Result<Opt
     let Some(record) = store.image(&name.to_string())? else {
         return Ok(None);
     };
-    if platform.rank(&record.platform).is_none() {
-        return Ok(None);
+    // An image without an index may say that it is for a newer variant than was asked for; it was
+    // accepted when it was pulled.
+    let fits = platform.rank(&record.platform).is_some()
+        || platform.variant().is_none() && is_for(&record.platform, platform);
+    if fits {
+        store.open_image(record)
+    } else {
+        Ok(None)
     }
-    store.open_image(record)
 }
 
 fn newer(store: &Store, request: &Request, progress: &dyn Progress, image: Image) -> Result<Image> {
@@ -110,13 +115,11 @@ fn newer(store: &Store, request: &Request, progress: &dyn Progress, image: Image
     }
 }
 
-/// What the origin says an image is, before any layer is fetched.
-struct Resolved {
+/// A name followed down to one image's manifest.
+struct Narrowed {
     index: Option<Raw>,
     manifest_raw: Raw,
     manifest: Manifest,
-    config_raw: Raw,
-    config: ImageConfig,
 }
 
 fn from_origin(store: &Store, request: &Request, progress: &dyn Progress) -> Result<Image> {
@@ -132,48 +135,51 @@ fn from_origin(store: &Store, request: &Request, progress: &dyn Progress) -> Res
     {
         return Ok(image.clone());
     }
-    let (index, manifest_raw, manifest) = narrow(&*origin, origin.top()?, request.platform)?;
+    let narrowed = narrow(&*origin, origin.top()?, request.platform)?;
     if let Some(image) = known
-        && &image.record.manifest_digest == manifest_raw.digest()
+        && &image.record.manifest_digest == narrowed.manifest_raw.digest()
     {
         // Nothing to do, and nobody to wait for.
         return Ok(image);
     }
+    fetch_all(store, &*origin, request, narrowed, progress)
+}
+
+fn fetch_all(
+    store: &Store,
+    origin: &dyn Origin,
+    request: &Request,
+    narrowed: Narrowed,
+    progress: &dyn Progress,
+) -> Result<Image> {
     // From here on a prune waits for us, and so does whoever pulls the same image: it finds
     // everything here when we are done.
     let _shared = store.lock_shared()?;
-    let _right = fetch::right(store, &manifest.config.digest, progress)?;
-    let config_raw = configuration(&*origin, store, &manifest.config)?;
+    let _right = fetch::right(store, &narrowed.manifest.config.digest, progress)?;
+    let config_raw = configuration(origin, store, &narrowed.manifest.config)?;
     let config = ImageConfig::parse(config_raw.bytes())?;
     check_platform(&config.platform, request.platform)?;
-    check_layers(&manifest, &config.diff_ids)?;
-    let resolved = Resolved {
-        index,
-        manifest_raw,
-        manifest,
-        config_raw,
-        config,
-    };
-    let layers = chain_ids(&resolved.config.diff_ids);
+    check_layers(&narrowed.manifest, &config.diff_ids)?;
+    let layers = chain_ids(&config.diff_ids);
     let job = fetch::Job {
-        layers: &resolved.manifest.layers,
-        diff_ids: &resolved.config.diff_ids,
+        layers: &narrowed.manifest.layers,
+        diff_ids: &config.diff_ids,
         chain: &layers,
         limits: request.limits,
     };
-    fetch::fetch(store, &*origin, &job, progress)?;
-    for raw in resolved
+    fetch::fetch(store, origin, &job, progress)?;
+    for raw in narrowed
         .index
         .iter()
-        .chain([&resolved.config_raw, &resolved.manifest_raw])
+        .chain([&config_raw, &narrowed.manifest_raw])
     {
         store.put_blob(raw)?;
     }
-    let record = record(request, &*origin, &resolved);
+    let record = record(request, origin, &narrowed, &config);
     store.set_image(&record)?;
     Ok(Image {
         record,
-        config: resolved.config,
+        config,
         layers,
     })
 }
@@ -192,18 +198,23 @@ fn is_current(origin: &dyn Origin, record: &ImageRecord) -> Result<bool> {
     }
 }
 
-fn record(request: &Request, origin: &dyn Origin, resolved: &Resolved) -> ImageRecord {
+fn record(
+    request: &Request,
+    origin: &dyn Origin,
+    narrowed: &Narrowed,
+    config: &ImageConfig,
+) -> ImageRecord {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |time| time.as_secs());
     ImageRecord {
         name: request.name.to_string(),
-        index_digest: resolved.index.as_ref().map(|raw| raw.digest().clone()),
-        manifest_digest: resolved.manifest_raw.digest().clone(),
-        config_digest: resolved.config_raw.digest().clone(),
-        platform: resolved.config.platform.clone(),
+        index_digest: narrowed.index.as_ref().map(|raw| raw.digest().clone()),
+        manifest_digest: narrowed.manifest_raw.digest().clone(),
+        config_digest: narrowed.manifest.config.digest.clone(),
+        platform: config.platform.clone(),
         source: origin.describe(),
-        size: resolved
+        size: narrowed
             .manifest
             .layers
             .iter()
@@ -214,16 +225,18 @@ fn record(request: &Request, origin: &dyn Origin, resolved: &Resolved) -> ImageR
 }
 
 /// Follows indexes down to the manifest for a platform; keeps the outermost index.
-fn narrow(
-    origin: &dyn Origin,
-    top: Raw,
-    platform: &Platform,
-) -> Result<(Option<Raw>, Raw, Manifest)> {
+fn narrow(origin: &dyn Origin, top: Raw, platform: &Platform) -> Result<Narrowed> {
     let mut outermost = None;
     let mut raw = top;
     for _ in 0..=MAX_INDEX_DEPTH {
         match raw.parse()? {
-            Document::Image(manifest) => return Ok((outermost, raw, manifest)),
+            Document::Image(manifest) => {
+                return Ok(Narrowed {
+                    index: outermost,
+                    manifest_raw: raw,
+                    manifest,
+                });
+            }
             Document::Index(index) => {
                 let next = choose_platform(&index, platform)?.digest.clone();
                 let below = origin.document(&next)?;
@@ -247,7 +260,7 @@ fn configuration(origin: &dyn Origin, store: &Store, config: &Descriptor) -> Res
 /// Without an index an image has one platform, and it must be the wanted one: it would be stored,
 /// started, and fail there. The variant is left to the kernel.
 fn check_platform(found: &Platform, wanted: &Platform) -> Result<()> {
-    if found.os() == wanted.os() && found.architecture() == wanted.architecture() {
+    if is_for(found, wanted) {
         return Ok(());
     }
     Err(Fault::new(
@@ -256,6 +269,10 @@ fn check_platform(found: &Platform, wanted: &Platform) -> Result<()> {
     )
     .hint(format!("pull it all the same with --platform {found}"))
     .into())
+}
+
+fn is_for(found: &Platform, wanted: &Platform) -> bool {
+    found.os() == wanted.os() && found.architecture() == wanted.architecture()
 }
 
 fn check_layers(manifest: &Manifest, diff_ids: &[Digest]) -> Result<()> {

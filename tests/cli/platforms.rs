@@ -88,3 +88,19 @@ fn variants_of_a_manifest_list() {
         }
     }
 }
+
+/// An image without an index that says it is for a newer variant was accepted once; it is found
+/// again without asking anybody.
+#[test]
+fn a_variant_nobody_asked_for() {
+    let registry = Registry::open();
+    let image = Image::new()
+        .layer(Layer::new().file("a", "1"))
+        .on("amd64", Some("v2"));
+    let reference = registry.push(&Layout::of("a", &image), "a", "demo/variant:1");
+    let ucr = Ucr::new();
+    let digest = ucr.pull(&reference);
+    drop(registry);
+    let again = ucr.run(["pull", "--policy", "missing", &reference]).ok();
+    assert_eq!(again.text(), digest);
+}
