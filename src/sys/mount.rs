@@ -1,7 +1,7 @@
 //! Mounts by handle: a mount is made detached, filled or restricted, and only then attached
 //! (Linux 5.2; `mount_setattr` 5.12). A path string never decides where a mount lands.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -13,6 +13,9 @@ use rustix::mount::{
     fsconfig_set_string, fsmount, fsopen, mount, mount_change, move_mount, open_tree, unmount,
 };
 use rustix::process::{fchdir, pivot_root as pivot};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use super::proc::Proc;
 
 /// What a mount may not do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -238,10 +241,33 @@ pub fn restrict(tree: BorrowedFd, restrict: Restrict, recursive: bool) -> io::Re
 }
 
 /// Cuts a new mount namespace off: what is mounted in it is not seen outside, nor the reverse.
-pub fn make_private(path: &CStr) -> io::Result<()> {
-    Ok(mount_change(
-        path,
-        MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
+pub fn make_all_private() -> io::Result<()> {
+    let change = || {
+        mount_change(
+            "/",
+            MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
+        )
+    };
+    match change() {
+        // In a chroot "/" need not be a mount.
+        Err(rustix::io::Errno::INVAL) => {
+            let inside = openat(CWD, "/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+            leave_chroot()?;
+            change()?;
+            fchdir(&inside)?;
+            Ok(rustix::process::chroot(".")?)
+        }
+        result => Ok(result?),
+    }
+}
+
+/// Goes to the root of our own mount namespace: joining a mount namespace, even the own one, does
+/// that (setns(2)).
+fn leave_chroot() -> io::Result<()> {
+    let own = Proc::open()?.mount_namespace()?;
+    Ok(move_into_link_name_space(
+        own.as_fd(),
+        Some(LinkNameSpaceType::Mount),
     )?)
 }
 
@@ -249,7 +275,15 @@ pub fn make_private(path: &CStr) -> io::Result<()> {
 pub fn enter_root(root: BorrowedFd) -> io::Result<()> {
     fchdir(root)?;
     // Stacking the old root on the new one needs no directory in the image (pivot_root(2)).
-    pivot(".", ".")?;
+    match pivot(".", ".") {
+        // Nor can the root of a chroot be stacked on anything.
+        Err(rustix::io::Errno::INVAL) => {
+            leave_chroot()?;
+            fchdir(root)?;
+            pivot(".", ".")?;
+        }
+        result => result?,
+    }
     unmount(".", UnmountFlags::DETACH)?;
     Ok(rustix::process::chdir("/")?)
 }

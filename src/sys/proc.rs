@@ -78,6 +78,17 @@ impl Proc {
         Ok(openat(self.root.as_fd(), path, flags, Mode::empty())?)
     }
 
+    /// A handle of the mount namespace that we are in.
+    pub fn mount_namespace(&self) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        Ok(openat(
+            self.root.as_fd(),
+            "self/ns/mnt",
+            flags,
+            Mode::empty(),
+        )?)
+    }
+
     /// A handle of our own program file.
     pub fn own_program(&self) -> io::Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::CLOEXEC;

@@ -47,7 +47,7 @@ impl Stage<'_> {
     fn enter(&self, reporter: &Reporter, parent: BorrowedFd) -> Result<std::convert::Infallible> {
         rustix::process::setsid()?;
         process::leave_session_keyring();
-        mount::make_private(c"/").context("cut the mount namespace off")?;
+        mount::make_all_private().context("cut the mount namespace off")?;
         let rootfs = rootfs::build(self)?;
         let account = rootfs.account.clone();
         make_working_directory(&rootfs.root, &self.plan.process.working_dir, &account)?;
