@@ -129,7 +129,7 @@ _ucr() {
             return 0
             ;;
         ucr__subcmd__provision)
-            opts="-v -q -h --verbose --backend --bundle --policy --platform --creds --password-stdin --auth-file --pull-secret --plain-http --tls-ca --tls-skip-verify --pull-timeout --mirror --root --state --format --quiet --help"
+            opts="-v -q -h --verbose --backend --bundle --policy --platform --creds --password-stdin --auth-file --pull-secret --plain-http --tls-ca --tls-skip-verify --pull-timeout --mirror --limit --root --state --format --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -172,6 +172,10 @@ _ucr() {
                     return 0
                     ;;
                 --mirror)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -247,7 +251,7 @@ _ucr() {
             return 0
             ;;
         ucr__subcmd__pull)
-            opts="-v -q -h --verbose --policy --platform --creds --password-stdin --auth-file --pull-secret --plain-http --tls-ca --tls-skip-verify --pull-timeout --mirror --root --state --format --quiet --help"
+            opts="-v -q -h --verbose --policy --platform --creds --password-stdin --auth-file --pull-secret --plain-http --tls-ca --tls-skip-verify --pull-timeout --mirror --limit --root --state --format --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -282,6 +286,10 @@ _ucr() {
                     return 0
                     ;;
                 --mirror)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -331,7 +339,7 @@ _ucr() {
             return 0
             ;;
         ucr__subcmd__run)
-            opts="-e -w -u -v -i -t -q -h --verbose --entrypoint --env --workdir --user --volume --sandbox --init --interactive --tty --rm --policy --platform --creds --password-stdin --auth-file --pull-secret --plain-http --tls-ca --tls-skip-verify --pull-timeout --mirror --root --state --format --quiet --help"
+            opts="-e -w -u -v -i -t -q -h --verbose --entrypoint --env --workdir --user --volume --sandbox --init --interactive --tty --rm --policy --platform --creds --password-stdin --auth-file --pull-secret --plain-http --tls-ca --tls-skip-verify --pull-timeout --mirror --limit --root --state --format --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -406,6 +414,10 @@ _ucr() {
                     return 0
                     ;;
                 --mirror)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -142,9 +142,7 @@ impl Extractor {
 
     fn entry<R: BufRead>(&mut self, entry: Entry, reader: &mut Reader<R>) -> Result<()> {
         self.entries += 1;
-        if self.entries > self.limits.entries {
-            return Err(limits::exceeded("entries", self.limits.entries).into());
-        }
+        self.limits.check(limits::Name::Entries, self.entries)?;
         attributes::check_xattrs(&entry.attributes)?;
         match whiteout::classify(&entry.path, &self.limits)? {
             Name::Aufs => {
@@ -184,13 +182,9 @@ impl Extractor {
     /// Counts memory that entries make us keep.
     fn remember(&mut self, bytes: u64) -> Result<()> {
         self.index_bytes += bytes;
-        if self.index_bytes > self.limits.index_bytes {
-            let limit = self.limits.index_bytes;
-            return Err(
-                limits::exceeded("bytes of directories and whiteouts to remember", limit).into(),
-            );
-        }
-        Ok(())
+        Ok(self
+            .limits
+            .check(limits::Name::IndexBytes, self.index_bytes)?)
     }
 
     /// Only a directory can be the root (CVE-2021-29136).
@@ -259,9 +253,7 @@ impl Extractor {
         self.logical_bytes = self
             .logical_bytes
             .saturating_add(sparse.map_or(entry.size, |sparse| sparse.real_size));
-        if self.logical_bytes > self.limits.unpacked_bytes {
-            return Err(limits::exceeded("bytes of content", self.limits.unpacked_bytes).into());
-        }
+        self.limits.check(limits::Name::Bytes, self.logical_bytes)?;
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
@@ -312,7 +304,7 @@ impl Extractor {
 
     fn symlink(&mut self, dir: Id, name: &[u8], entry: &Entry) -> Result<()> {
         let target = OsStr::from_bytes(&entry.link);
-        if target.is_empty() || target.len() > self.limits.path_bytes {
+        if target.is_empty() || target.len() as u64 > self.limits.path_bytes {
             return Err(bad("a symbolic link with an impossible target"));
         }
         self.make(dir, name, |dir, name| {

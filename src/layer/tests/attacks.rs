@@ -275,18 +275,23 @@ fn impossible_attributes() {
 fn limits_are_named() {
     // 34, 35, 36
     type Case = (fn(&mut Limits), &'static str);
-    let cases: [Case; 5] = [
+    let cases: [Case; 7] = [
         (|limits| limits.entries = 2, "entries"),
-        (|limits| limits.unpacked_bytes = 4000, "bytes of tar stream"),
+        (|limits| limits.unpacked_bytes = 4000, "unpacked bytes"),
+        (
+            |limits| (limits.ratio, limits.ratio_floor) = (2, 4000),
+            "from each byte",
+        ),
         (|limits| limits.depth = 3, "levels"),
         (|limits| limits.path_bytes = 5, "path"),
         (|limits| limits.index_bytes = 500, "remember"),
+        (|limits| limits.header_bytes = 10, "'PaxHeaders/x'"),
     ];
     let members = vec![
         dir("a"),
         dir("a/b"),
         dir("a/b/c"),
-        file("a/b/c/d", vec![0; 5000]),
+        file("a/b/c/d", vec![0; 5000]).pax("comment", "more than ten bytes"),
     ];
     for (tighten, named) in cases {
         let mut bench = Bench::new();
