@@ -206,6 +206,7 @@ impl Extractor {
         entry: &Entry,
         reader: &mut Reader<R>,
     ) -> Result<()> {
+        self.check_place(dir, name)?;
         match &entry.kind {
             Type::File | Type::SparseFile(_) => self.file(dir, name, entry, reader),
             Type::Directory => self.directory(dir, name, &entry.attributes),
@@ -285,6 +286,7 @@ impl Extractor {
     /// Makes a directory that is not there; a file of this layer in its place means that the layer
     /// deleted the lower directory.
     fn make_directory(&mut self, parent: Id, name: &[u8], origin: Origin) -> Result<Id> {
+        self.check_place(parent, name)?;
         self.remember(name.len() as u64 + 256)?;
         let handle = self.dirs.handle(parent)?;
         let os_name = OsStr::from_bytes(name);
@@ -300,6 +302,15 @@ impl Extractor {
         let id = self.dirs.add(parent, name, origin);
         self.dirs.node_mut(id).cut = replaces;
         Ok(id)
+    }
+
+    /// Links of the layer lead to longer and deeper places than the names in it say; what is beyond
+    /// `PATH_MAX` nobody could open or remove by its name (CVE-2025-4517 class).
+    fn check_place(&self, dir: Id, name: &[u8]) -> Result<(), Fault> {
+        let dir = self.dirs.node(dir);
+        let length = dir.path_bytes + name.len() as u64;
+        self.limits.check(limits::Name::Path, length)?;
+        self.limits.check(limits::Name::Depth, dir.depth + 1)
     }
 
     fn symlink(&mut self, dir: Id, name: &[u8], entry: &Entry) -> Result<()> {

@@ -156,6 +156,22 @@ fn hard_links_to_the_host() {
 }
 
 #[test]
+fn paths_that_grow_through_links() {
+    // 13: CVE-2025-4517
+    let long = "d".repeat(240);
+    let step = |n: usize| match n {
+        0 => symlink("s0", &long),
+        n => Member::new(b'2', format!("s{n}")).link(format!("s{}/x", n - 1)),
+    };
+    let chain = |steps: usize| -> Vec<Member> { (0..steps).map(step).collect() };
+    merged(&[[chain(15), vec![file("s14/f", "in")]].concat()]);
+    let mut bench = Bench::new();
+    bench.limits.depth = 15;
+    let error = bench.apply(&[[chain(15), vec![file("s14/f", "in")]].concat()]);
+    assert_eq!(error::kind(&error.unwrap_err()), error::Kind::Limit);
+}
+
+#[test]
 fn dots_in_names() {
     // 12
     for name in ["../e", "a/../../e", "..", "a/..", "/../e", "a/../b"] {
