@@ -1,10 +1,11 @@
 //! The attack corpus: each row is a hostile image, made byte by byte, pulled and unpacked by the
 //! real program beside a tree of canaries. Numbers in comments are those of the corpus's classes.
 //!
-//! Classes that concern no layer are tested elsewhere: 32 (endless blobs), tests/registry/faults.rs;
-//! 46 to 50 (helpers, races, mount targets, WORKDIR and USER, host metadata), escapes.rs and
-//! concurrency.rs; 26's other half (what local users reach), tests/cli/hygiene.rs. 51 needs a
-//! file system that folds case.
+//! Classes that concern neither layers nor digests: 32's endless blob is in tests/registry/faults.rs;
+//! 48 and 49 (mount targets, accounts and working directories that are links) in escapes.rs; 47
+//! (others at work in the same store) partly in tests/cli/concurrency.rs. Nothing can be run for 46
+//! and 50, as ucr calls no helper of the image and keeps no state in its tree, and 51 needs a file
+//! system that folds case: names that only such a one confuses are in names.rs.
 
 mod headers;
 mod images;
