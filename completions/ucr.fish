@@ -52,6 +52,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand pull" -l pull-secret -d 'Mesos o
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l tls-ca -d 'PEM file of certificates to trust beside the system\'s; repeatable' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l pull-timeout -d 'Give up pulling after this time, as in 90s, 10m, 1h' -r
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l mirror -d 'Where to look first for a registry\'s images; repeatable, also from $UCR_MIRRORS' -r
+complete -c ucr -n "__fish_ucr_using_subcommand pull" -l limit -d 'Change a limit of layers that guards against bombs, as in bytes=2T; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
@@ -76,6 +77,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand provision" -l pull-secret -d 'Me
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l tls-ca -d 'PEM file of certificates to trust beside the system\'s; repeatable' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l pull-timeout -d 'Give up pulling after this time, as in 90s, 10m, 1h' -r
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l mirror -d 'Where to look first for a registry\'s images; repeatable, also from $UCR_MIRRORS' -r
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l limit -d 'Change a limit of layers that guards against bombs, as in bytes=2T; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
@@ -103,6 +105,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l pull-secret -d 'Mesos or
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l tls-ca -d 'PEM file of certificates to trust beside the system\'s; repeatable' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l pull-timeout -d 'Give up pulling after this time, as in 90s, 10m, 1h' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l mirror -d 'Where to look first for a registry\'s images; repeatable, also from $UCR_MIRRORS' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l limit -d 'Change a limit of layers that guards against bombs, as in bytes=2T; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'

@@ -17,7 +17,7 @@ use crate::credentials::Sources;
 use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
 use crate::image::Platform;
-use crate::layer::Limits;
+use crate::layer::{Limits, Setting};
 use crate::pull::{self, Policy, Request};
 use crate::registry::{Event, Mirror, Options};
 use crate::source::ImageName;
@@ -90,6 +90,18 @@ pub(super) struct PullOptions {
     /// Where to look first for a registry's images; repeatable, also from $UCR_MIRRORS
     #[arg(long, value_name = "HOST=URL")]
     mirror: Vec<Mirror>,
+    /// Change a limit of layers that guards against bombs, as in bytes=2T; repeatable
+    #[arg(long, value_name = "NAME=VALUE", long_help = limits())]
+    limit: Vec<Setting>,
+}
+
+/// The defaults are printed from what they are.
+fn limits() -> String {
+    format!(
+        "Change a limit of layers that guards against bombs; repeatable. The limits and their \
+         defaults, for one layer: {}",
+        Limits::default()
+    )
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -115,7 +127,7 @@ impl PullOptions {
             name: &name,
             platform: &platform,
             policy: self.policy(&name, default),
-            limits: &Limits::default(),
+            limits: &Limits::default().with(&self.limit),
             registry: &|| self.registry(&display),
         };
         pull::pull(&context.store()?, &request, &*display)

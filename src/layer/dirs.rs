@@ -46,6 +46,10 @@ pub(super) struct Node {
     pub(super) opaque: bool,
     /// The layer deleted the lower directory and then made a new one.
     pub(super) cut: bool,
+    /// Bytes of its path, with a slash after each name.
+    pub(super) path_bytes: u64,
+    /// Names in its path.
+    pub(super) depth: u64,
     children: HashMap<Box<[u8]>, Id>,
     handle: Option<Rc<OwnedFd>>,
     live: bool,
@@ -90,7 +94,11 @@ impl Dirs {
     /// Adds a directory that was just made.
     pub(super) fn add(&mut self, parent: Id, name: &[u8], origin: Origin) -> Id {
         let id = self.nodes.len();
-        self.nodes.push(Node::new(parent, name, origin));
+        let mut node = Node::new(parent, name, origin);
+        let above = &self.nodes[parent];
+        node.path_bytes = above.path_bytes + name.len() as u64 + 1;
+        node.depth = above.depth + 1;
+        self.nodes.push(node);
         self.nodes[parent].children.insert(name.into(), id);
         id
     }
@@ -179,6 +187,8 @@ impl Node {
             origin,
             opaque: false,
             cut: false,
+            path_bytes: 0,
+            depth: 0,
             children: HashMap::new(),
             handle: None,
             live: true,

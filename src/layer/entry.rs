@@ -71,7 +71,7 @@ pub struct Entry {
 /// Extended headers that wait for their entry.
 #[derive(Default)]
 struct Pending {
-    count: u32,
+    count: u64,
     bytes: u64,
     pax: Option<Pax>,
     name: Option<Vec<u8>>,
@@ -116,7 +116,8 @@ impl<R: BufRead> Reader<R> {
                 };
             };
             let header = Header::from_byte_slice(&block);
-            if !self.extended(header, &mut pending)? {
+            let extended = || format!("extended header '{}'", label(header, &Pending::default()));
+            if !self.extended(header, &mut pending).with_context(extended)? {
                 let at = || format!("entry '{}'", label(header, &pending));
                 let entry = self.assemble(header, &pending).with_context(at)?;
                 return Ok(Some(entry));
@@ -211,15 +212,15 @@ impl<R: BufRead> Reader<R> {
             return Ok(false);
         }
         pending.count += 1;
-        if pending.count > self.limits.pending_headers {
-            let limit = self.limits.pending_headers;
-            return Err(limits::exceeded("extended headers before one entry", limit).into());
-        }
+        self.limits.check(limits::Name::Headers, pending.count)?;
         let body = self.body(header, pending)?;
         let twice = match kind {
             // Global headers carry comments; what else they say is ignored by everybody.
             b'g' => false,
-            b'x' => pending.pax.replace(pax::parse(&body)?).is_some(),
+            b'x' => pending
+                .pax
+                .replace(pax::parse(&body, &self.limits)?)
+                .is_some(),
             b'L' => pending.name.replace(header::text(&body).to_vec()).is_some(),
             _ => pending.link.replace(header::text(&body).to_vec()).is_some(),
         };
@@ -232,12 +233,8 @@ impl<R: BufRead> Reader<R> {
     fn body(&mut self, header: &Header, pending: &mut Pending) -> Result<Vec<u8>> {
         let size = header::unsigned(&header.as_old().size, "size")?;
         pending.bytes = pending.bytes.saturating_add(size);
-        if pending.bytes > self.limits.header_bytes {
-            let limit = self.limits.header_bytes;
-            return Err(
-                limits::exceeded("bytes of extended headers before one entry", limit).into(),
-            );
-        }
+        self.limits
+            .check(limits::Name::HeaderBytes, pending.bytes)?;
         let mut body = vec![0; usize::try_from(size)?];
         self.read_exact(&mut body)?;
         self.skip(padding_of(size))?;
@@ -275,9 +272,8 @@ impl<R: BufRead> Reader<R> {
             return Err(bad("an empty name").into());
         }
         // The slashes of "/x/" and the like are not part of what a file system sees.
-        if path.len() > self.limits.path_bytes + 2 {
-            return Err(limits::exceeded("bytes in a path", self.limits.path_bytes).into());
-        }
+        let length = (path.len() as u64).saturating_sub(2);
+        self.limits.check(limits::Name::Path, length)?;
         Ok(path)
     }
 
@@ -290,9 +286,6 @@ impl<R: BufRead> Reader<R> {
                 nanoseconds: 0,
             },
         };
-        if pax.xattrs.len() > self.limits.xattrs {
-            return Err(limits::exceeded("extended attributes", self.limits.xattrs).into());
-        }
         let mode = header::unsigned(&old.mode, "mode")? & 0o7777;
         Ok(Attributes {
             mode: u32::try_from(mode)?,
@@ -313,7 +306,8 @@ impl<R: BufRead> Reader<R> {
                     let (next, again) = sparse::old_gnu_more(&block)?;
                     regions.extend(next);
                     more = again;
-                    self.check_regions(regions.len())?;
+                    let count = regions.len() as u64;
+                    self.limits.check(limits::Name::SparseRegions, count)?;
                 }
                 (regions, real_size)
             }
@@ -328,13 +322,6 @@ impl<R: BufRead> Reader<R> {
         };
         let sparse = Sparse::new(regions, real_size, self.left, &self.limits)?;
         Ok(Type::SparseFile(sparse))
-    }
-
-    fn check_regions(&self, count: usize) -> Result<(), Fault> {
-        match self.limits.sparse_regions {
-            limit if count > limit => Err(limits::exceeded("regions in a sparse file", limit)),
-            _ => Ok(()),
-        }
     }
 
     fn map_in_content(&mut self) -> Result<Vec<Region>> {

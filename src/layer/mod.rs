@@ -43,7 +43,7 @@ use anyhow::Result;
 
 pub use decompress::Compression;
 pub use flatten::flatten;
-pub use limits::Limits;
+pub use limits::{Limits, Setting};
 pub use pipeline::Expect;
 
 use crate::sys::root::Root;

@@ -4,6 +4,7 @@
 //! included (an attacker who can end a record early injects `linkpath`). Whatever is malformed is
 //! refused, never skipped (CVE-2026-32766). Pure.
 
+use super::limits::{self, Limits};
 use crate::error::{Fault, Kind};
 
 /// Seconds and nanoseconds since 1970; the nanoseconds always count forward.
@@ -55,7 +56,7 @@ fn bad(why: impl Into<String>) -> Fault {
 }
 
 /// Parses the whole body of a PAX header.
-pub fn parse(mut body: &[u8]) -> Result<Pax, Fault> {
+pub fn parse(mut body: &[u8], limits: &Limits) -> Result<Pax, Fault> {
     let mut pax = Pax::default();
     while !body.is_empty() {
         let (record, rest) = frame(body)?;
@@ -67,7 +68,7 @@ pub fn parse(mut body: &[u8]) -> Result<Pax, Fault> {
         if key.is_empty() || key.contains(&0) {
             return Err(bad("a record without a proper key"));
         }
-        pax.set(key, value)?;
+        pax.set(key, value, limits)?;
         body = rest;
     }
     Ok(pax)
@@ -93,7 +94,7 @@ fn frame(body: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
 }
 
 impl Pax {
-    fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), Fault> {
+    fn set(&mut self, key: &[u8], value: &[u8], limits: &Limits) -> Result<(), Fault> {
         match key {
             b"path" => self.path = name(value)?,
             b"linkpath" => self.link = name(value)?,
@@ -105,12 +106,23 @@ impl Pax {
                 if let Some(key) = key.strip_prefix(b"SCHILY.xattr.") {
                     self.xattrs.retain(|(known, _)| known != key);
                     self.xattrs.push((key.to_vec(), value.to_vec()));
+                    self.check_xattrs(limits)?;
                 } else if let Some(key) = key.strip_prefix(b"GNU.sparse.") {
                     self.sparse.set(key, value)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// After every one: looking for a key among all before it takes quadratic time.
+    fn check_xattrs(&self, limits: &Limits) -> Result<(), Fault> {
+        limits.check(limits::Name::Xattrs, self.xattrs.len() as u64)?;
+        let lengths = self
+            .xattrs
+            .iter()
+            .map(|(key, value)| key.len() + value.len());
+        limits.check(limits::Name::XattrBytes, lengths.sum::<usize>() as u64)
     }
 }
 
@@ -216,6 +228,10 @@ fn time(value: &[u8]) -> Result<Option<Timestamp>, Fault> {
 mod tests {
     use super::super::fixture::record;
     use super::*;
+
+    fn parse(body: &[u8]) -> Result<Pax, Fault> {
+        super::parse(body, &Limits::default())
+    }
 
     #[test]
     fn values_may_hold_any_byte() {

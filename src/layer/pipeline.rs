@@ -9,7 +9,8 @@
 //! takes a cut or forged stream for a whole one. A stage that fails drops its ends; its neighbours
 //! stop at their next buffer, all threads are joined, and the error of the first cause is returned.
 
-use std::io::{self, Read};
+use std::cell::Cell;
+use std::io::{self, BufRead, Read};
 use std::thread;
 
 use anyhow::{Context, Result, anyhow};
@@ -235,8 +236,34 @@ fn first_cause(causes: Vec<anyhow::Error>) -> Option<anyhow::Error> {
     echo
 }
 
+/// Counts what the decoder has used of the blob.
+struct Metered<'a> {
+    from: Reader,
+    read: &'a Cell<u64>,
+}
+
+impl Read for Metered<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let length = self.from.read(into)?;
+        self.read.set(self.read.get() + length as u64);
+        Ok(length)
+    }
+}
+
+impl BufRead for Metered<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.from.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.from.consume(amount);
+        self.read.set(self.read.get() + amount as u64);
+    }
+}
+
 fn inflate(from: Reader, to: Writer, limits: &Limits) -> Result<Compression> {
-    let mut decoder = Decoder::new(from)?;
+    let read = Cell::new(0);
+    let mut decoder = Decoder::new(Metered { from, read: &read })?;
     let mut total = 0u64;
     loop {
         let mut buffer = to.buffer();
@@ -247,8 +274,9 @@ fn inflate(from: Reader, to: Writer, limits: &Limits) -> Result<Compression> {
             break;
         }
         total += length as u64;
-        if total > limits.unpacked_bytes {
-            return Err(limits::exceeded("bytes of tar stream", limits.unpacked_bytes).into());
+        limits.check(limits::Name::Bytes, total)?;
+        if total > limits.ratio_floor {
+            limits.check(limits::Name::Ratio, total / read.get().max(1))?;
         }
         buffer.truncate(length);
         to.send(buffer)?;

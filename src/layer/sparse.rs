@@ -40,10 +40,7 @@ impl Sparse {
         stored: u64,
         limits: &Limits,
     ) -> Result<Self, Fault> {
-        if regions.len() > limits.sparse_regions {
-            let limit = limits.sparse_regions;
-            return Err(limits::exceeded("regions in a sparse file", limit));
-        }
+        limits.check(limits::Name::SparseRegions, regions.len() as u64)?;
         let (mut end, mut sum) = (0u64, 0u64);
         for region in &regions {
             let next = region.offset.checked_add(region.length);
@@ -138,10 +135,7 @@ impl MapReader {
             self.numbers.push(pax::decimal(&self.line)?);
             self.line.clear();
             let count = self.numbers[0];
-            if count > limits.sparse_regions as u64 {
-                let limit = limits.sparse_regions;
-                return Err(limits::exceeded("regions in a sparse file", limit));
-            }
+            limits.check(limits::Name::SparseRegions, count)?;
             if self.numbers.len() as u64 == count * 2 + 1 {
                 return pairs(&self.numbers[1..]).map(Some);
             }

@@ -54,13 +54,9 @@ pub(super) fn components<'a>(path: &'a [u8], limits: &Limits) -> Result<Componen
     if parts.iter().any(|part| part.len() > 255) {
         return Err(bad("a name of more than 255 bytes"));
     }
-    if parts.len() > limits.depth {
-        return Err(limits::exceeded("levels of directories", limits.depth));
-    }
+    limits.check(limits::Name::Depth, parts.len() as u64)?;
     let length = parts.iter().map(|part| part.len() + 1).sum::<usize>();
-    if length > limits.path_bytes + 1 {
-        return Err(limits::exceeded("bytes in a path", limits.path_bytes));
-    }
+    limits.check(limits::Name::Path, length.saturating_sub(1) as u64)?;
     Ok(parts)
 }
 

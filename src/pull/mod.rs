@@ -250,11 +250,19 @@ fn narrow(origin: &dyn Origin, top: Raw, platform: &Platform) -> Result<Narrowed
 }
 
 fn configuration(origin: &dyn Origin, store: &Store, config: &Descriptor) -> Result<Raw> {
-    if store.has_blob(&config.digest) {
-        return store.blob(&config.digest);
+    let raw = if store.has_blob(&config.digest) {
+        store.blob(&config.digest)?
+    } else {
+        let bytes = origin.small_blob(config).context("image configuration")?;
+        Raw::verified(bytes, None, &config.digest).context("image configuration")?
+    };
+    // Files of this machine are read without regard to the size that a descriptor says.
+    let (size, found) = (config.size, raw.bytes().len());
+    if found as u64 != size {
+        let message = format!("blob {}: {found} bytes long, not {size}", config.digest);
+        return Err(Fault::new(Kind::Integrity, message)).context("image configuration");
     }
-    let bytes = origin.small_blob(config).context("image configuration")?;
-    Raw::verified(bytes, None, &config.digest).context("image configuration")
+    Ok(raw)
 }
 
 /// Without an index an image has one platform, and it must be the wanted one: it would be stored,

@@ -10,6 +10,7 @@
 mod support;
 
 mod bundle;
+mod corpus;
 mod escapes;
 mod exit_codes;
 mod images;

@@ -18,6 +18,7 @@ pub mod layer;
 pub mod layout;
 pub mod need;
 pub mod process;
+pub mod raw_tar;
 pub mod registry;
 pub mod samples;
 pub mod scratch;

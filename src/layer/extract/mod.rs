@@ -142,9 +142,7 @@ impl Extractor {
 
     fn entry<R: BufRead>(&mut self, entry: Entry, reader: &mut Reader<R>) -> Result<()> {
         self.entries += 1;
-        if self.entries > self.limits.entries {
-            return Err(limits::exceeded("entries", self.limits.entries).into());
-        }
+        self.limits.check(limits::Name::Entries, self.entries)?;
         attributes::check_xattrs(&entry.attributes)?;
         match whiteout::classify(&entry.path, &self.limits)? {
             Name::Aufs => {
@@ -184,13 +182,9 @@ impl Extractor {
     /// Counts memory that entries make us keep.
     fn remember(&mut self, bytes: u64) -> Result<()> {
         self.index_bytes += bytes;
-        if self.index_bytes > self.limits.index_bytes {
-            let limit = self.limits.index_bytes;
-            return Err(
-                limits::exceeded("bytes of directories and whiteouts to remember", limit).into(),
-            );
-        }
-        Ok(())
+        Ok(self
+            .limits
+            .check(limits::Name::IndexBytes, self.index_bytes)?)
     }
 
     /// Only a directory can be the root (CVE-2021-29136).
@@ -212,6 +206,7 @@ impl Extractor {
         entry: &Entry,
         reader: &mut Reader<R>,
     ) -> Result<()> {
+        self.check_place(dir, name)?;
         match &entry.kind {
             Type::File | Type::SparseFile(_) => self.file(dir, name, entry, reader),
             Type::Directory => self.directory(dir, name, &entry.attributes),
@@ -259,9 +254,7 @@ impl Extractor {
         self.logical_bytes = self
             .logical_bytes
             .saturating_add(sparse.map_or(entry.size, |sparse| sparse.real_size));
-        if self.logical_bytes > self.limits.unpacked_bytes {
-            return Err(limits::exceeded("bytes of content", self.limits.unpacked_bytes).into());
-        }
+        self.limits.check(limits::Name::Bytes, self.logical_bytes)?;
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
@@ -293,6 +286,7 @@ impl Extractor {
     /// Makes a directory that is not there; a file of this layer in its place means that the layer
     /// deleted the lower directory.
     fn make_directory(&mut self, parent: Id, name: &[u8], origin: Origin) -> Result<Id> {
+        self.check_place(parent, name)?;
         self.remember(name.len() as u64 + 256)?;
         let handle = self.dirs.handle(parent)?;
         let os_name = OsStr::from_bytes(name);
@@ -310,9 +304,18 @@ impl Extractor {
         Ok(id)
     }
 
+    /// Links of the layer lead to longer and deeper places than the names in it say; what is beyond
+    /// `PATH_MAX` nobody could open or remove by its name (CVE-2025-4517 class).
+    fn check_place(&self, dir: Id, name: &[u8]) -> Result<(), Fault> {
+        let dir = self.dirs.node(dir);
+        let length = dir.path_bytes + name.len() as u64;
+        self.limits.check(limits::Name::Path, length)?;
+        self.limits.check(limits::Name::Depth, dir.depth + 1)
+    }
+
     fn symlink(&mut self, dir: Id, name: &[u8], entry: &Entry) -> Result<()> {
         let target = OsStr::from_bytes(&entry.link);
-        if target.is_empty() || target.len() > self.limits.path_bytes {
+        if target.is_empty() || target.len() as u64 > self.limits.path_bytes {
             return Err(bad("a symbolic link with an impossible target"));
         }
         self.make(dir, name, |dir, name| {

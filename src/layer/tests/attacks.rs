@@ -156,6 +156,22 @@ fn hard_links_to_the_host() {
 }
 
 #[test]
+fn paths_that_grow_through_links() {
+    // 13: CVE-2025-4517
+    let long = "d".repeat(240);
+    let step = |n: usize| match n {
+        0 => symlink("s0", &long),
+        n => Member::new(b'2', format!("s{n}")).link(format!("s{}/x", n - 1)),
+    };
+    let chain = |steps: usize| -> Vec<Member> { (0..steps).map(step).collect() };
+    merged(&[[chain(15), vec![file("s14/f", "in")]].concat()]);
+    let mut bench = Bench::new();
+    bench.limits.depth = 15;
+    let error = bench.apply(&[[chain(15), vec![file("s14/f", "in")]].concat()]);
+    assert_eq!(error::kind(&error.unwrap_err()), error::Kind::Limit);
+}
+
+#[test]
 fn dots_in_names() {
     // 12
     for name in ["../e", "a/../../e", "..", "a/..", "/../e", "a/../b"] {
@@ -275,18 +291,23 @@ fn impossible_attributes() {
 fn limits_are_named() {
     // 34, 35, 36
     type Case = (fn(&mut Limits), &'static str);
-    let cases: [Case; 5] = [
+    let cases: [Case; 7] = [
         (|limits| limits.entries = 2, "entries"),
-        (|limits| limits.unpacked_bytes = 4000, "bytes of tar stream"),
+        (|limits| limits.unpacked_bytes = 4000, "unpacked bytes"),
+        (
+            |limits| (limits.ratio, limits.ratio_floor) = (2, 4000),
+            "from each byte",
+        ),
         (|limits| limits.depth = 3, "levels"),
         (|limits| limits.path_bytes = 5, "path"),
         (|limits| limits.index_bytes = 500, "remember"),
+        (|limits| limits.header_bytes = 10, "'PaxHeaders/x'"),
     ];
     let members = vec![
         dir("a"),
         dir("a/b"),
         dir("a/b/c"),
-        file("a/b/c/d", vec![0; 5000]),
+        file("a/b/c/d", vec![0; 5000]).pax("comment", "more than ten bytes"),
     ];
     for (tighten, named) in cases {
         let mut bench = Bench::new();
