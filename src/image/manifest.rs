@@ -131,8 +131,10 @@ fn parse(bytes: &[u8], content_type: Option<&str>) -> Result<Document> {
     if content_type.is_some_and(is_schema1) {
         return Err(schema1().into());
     }
-    let shape: Shape = serde_json::from_slice(bytes)
-        .map_err(|error| Fault::new(Kind::Registry, format!("not a manifest: {error}")))?;
+    let wrong = |why: String| Fault::new(Kind::Registry, format!("not a manifest: {why}"));
+    // In keys that nobody asks for, serde_json lets anything pass; JSON is UTF-8 (RFC 8259, 8.1).
+    let text = std::str::from_utf8(bytes).map_err(|error| wrong(error.to_string()))?;
+    let shape: Shape = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
     if shape.schema_version == Some(1) || shape.fs_layers.is_some() {
         return Err(schema1().into());
     }
@@ -354,6 +356,16 @@ mod tests {
             let error = crate::error::render(&parsed(&text, content_type).expect_err(&text));
             assert!(error.contains(why), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_not_json() {
+        let text = manifest(r#","ignored":"x""#);
+        assert!(Raw::new(text.clone().into_bytes(), None).parse().is_ok());
+        let bytes = text.bytes().map(|b| if b == b'x' { 0xf0 } else { b });
+        let error = Raw::new(bytes.collect(), None).parse().unwrap_err();
+        assert!(error.to_string().contains("manifest"), "{error}");
+        assert_eq!(crate::error::kind(&error), Kind::Registry);
     }
 
     #[test]

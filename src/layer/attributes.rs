@@ -166,6 +166,12 @@ impl Applier {
     /// capabilities is broken, a `user.` attribute on a link cannot be had by anybody.
     fn judge(&mut self, name: &[u8], error: io::Error) -> Result<()> {
         let shown = String::from_utf8_lossy(name).into_owned();
+        // The kernel reads capabilities and ACLs: EINVAL is for what is none, EACCES for a default
+        // ACL of something else than a directory. The archive is to blame, not this machine.
+        if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EACCES)) {
+            let message = format!("attribute {shown} is not valid here: {error}");
+            return Err(Fault::new(Kind::Layer, message).into());
+        }
         let refused = matches!(error.raw_os_error(), Some(libc::EPERM | libc::EOPNOTSUPP));
         if !refused || name == b"security.capability" {
             return Err(error).with_context(|| format!("set attribute {shown}"));

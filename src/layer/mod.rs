@@ -42,8 +42,12 @@ use std::io::Read;
 use anyhow::Result;
 
 pub use decompress::Compression;
+#[cfg(fuzzing)]
+pub use entry::{Entry, Reader, Type};
 pub use flatten::flatten;
 pub use limits::{Limits, Setting};
+#[cfg(fuzzing)]
+pub use pax::{Pax, parse as parse_pax};
 pub use pipeline::Expect;
 
 use crate::sys::root::Root;

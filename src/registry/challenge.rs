@@ -5,7 +5,7 @@
 
 /// One challenge that ucr can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Challenge {
+pub enum Challenge {
     /// Name and password on every request.
     Basic {
         /// What the server calls the protected area; only for people.
@@ -17,7 +17,7 @@ pub(super) enum Challenge {
 
 /// The parameters of a `Bearer` challenge (distribution, "Token Authentication").
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Bearer {
+pub struct Bearer {
     /// Where to ask for a token.
     pub realm: String,
     /// What to call the registry there; may be missing.
@@ -30,7 +30,7 @@ pub(super) struct Bearer {
 
 /// The challenge to answer: `Bearer` before `Basic`, because with `Bearer` the password never goes
 /// to the registry itself. `None` if nothing is asked for in a way that ucr knows.
-pub(super) fn choose<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Challenge> {
+pub fn choose<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Challenge> {
     let mut basic = None;
     for (scheme, parameters) in headers.flat_map(parse) {
         let get = |name: &str| {

@@ -46,6 +46,8 @@ use wire::Wire;
 use worker::Worker;
 
 pub use blob::BlobReader;
+#[cfg(fuzzing)]
+pub use challenge::{Bearer, Challenge, choose};
 pub use mirror::Mirror;
 pub use options::{Event, OnEvent, Options};
 pub use retry::Timing;

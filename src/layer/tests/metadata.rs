@@ -75,6 +75,21 @@ fn what_cannot_be_kept_is_said_and_left_out() {
 }
 
 #[test]
+fn attributes_that_the_kernel_cannot_read_are_the_layers_fault() {
+    // Version 2; owner, group and others, each with tag, permissions and no ID.
+    let acl = b"\x02\0\0\0\x01\0\x07\0\xff\xff\xff\xff\x04\0\x05\0\xff\xff\xff\xff\x20\0\x05\0\xff\xff\xff\xff";
+    for (key, value) in [
+        ("security.capability", &b"x"[..]),
+        ("system.posix_acl_access", b"x"),
+        ("system.posix_acl_default", acl),
+    ] {
+        let member = file("a", "").pax(&format!("SCHILY.xattr.{key}"), value);
+        let error = refused(&[vec![member]]);
+        assert_eq!(error::kind(&error), error::Kind::Layer, "{key}: {error:#}");
+    }
+}
+
+#[test]
 fn an_acl_keeps_its_mask() {
     // user::rw-, user:1000:rwx, group::r--, mask::rwx, other::r--
     let mut acl = vec![2, 0, 0, 0];
