@@ -60,6 +60,11 @@ pub(super) fn components<'a>(path: &'a [u8], limits: &Limits) -> Result<Componen
     Ok(parts)
 }
 
+/// Whether no object may have this name.
+pub(super) fn is_reserved(name: &[u8]) -> bool {
+    name.starts_with(PREFIX)
+}
+
 /// Tells objects from whiteouts.
 pub(super) fn classify<'a>(path: &'a [u8], limits: &Limits) -> Result<Name<'a>, Fault> {
     let mut parts = components(path, limits)?;
@@ -72,7 +77,7 @@ pub(super) fn classify<'a>(path: &'a [u8], limits: &Limits) -> Result<Name<'a>, 
     let Some(last) = parts.pop() else {
         return Ok(Name::Object(parts));
     };
-    if parts.iter().any(|part| part.starts_with(PREFIX)) {
+    if parts.iter().any(|part| is_reserved(part)) {
         return Err(bad("a whiteout as a directory"));
     }
     if last == OPAQUE_MARKER {

@@ -390,6 +390,10 @@ impl Extractor {
                     (at, name, rest)
                 }
             };
+            // Only a link leads here: an entry that says so itself is a whiteout or refused.
+            if whiteout::is_reserved(&name) {
+                return Err(bad("a link to the name of a whiteout"));
+            }
             let made = self.make_directory(at, &name, Origin::Implied)?;
             place = self.walk(made, rest)?;
         }

@@ -215,3 +215,11 @@ fn bad_whiteouts_are_refused() {
         assert_eq!(error::kind(&error), error::Kind::Layer, "{name}");
     }
 }
+
+#[test]
+fn no_link_leads_to_the_name_of_a_whiteout() {
+    for target in [".wh..wh..opq", ".wh.x", "d/.wh.x", ".wh..wh.plnk"] {
+        let error = refused(&[vec![symlink("a", target), file("a/b", "")]]);
+        assert_eq!(error::kind(&error), error::Kind::Layer, "{error:#}");
+    }
+}
