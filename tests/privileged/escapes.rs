@@ -19,6 +19,17 @@ use super::world::World;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// Whether a process with this command line runs as this user.
+fn is_running_as(uid: u32, command_line: &str) -> bool {
+    let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    processes.map(|entry| entry.path()).any(|process| {
+        let line = fs::read(process.join("cmdline")).unwrap_or_default();
+        let owner = fs::metadata(&process).map(|found| found.uid());
+        owner.is_ok_and(|owner| owner == uid)
+            && String::from_utf8_lossy(&line).ends_with(command_line)
+    })
+}
+
 /// What must not change of a file.
 fn state_of(path: &Path) -> (u64, u32, u32, i64, u64) {
     let found = fs::metadata(path).unwrap();
@@ -135,14 +146,7 @@ fn a_container_that_changed_its_user_ends_with_ucr() {
         &mark,
     ];
     let running = world.command(&[], &words).spawn();
-    let alive = || {
-        let mut pgrep = Command::new("pgrep");
-        let found = pgrep
-            .args(["-u", "1000", "-f", &format!("sleep {mark}")])
-            .output()
-            .unwrap();
-        !found.stdout.is_empty()
-    };
+    let alive = || is_running_as(1000, &format!("sleep\0{mark}\0"));
     running.wait_until("the container's user", LIMIT, alive);
     running.signal(Signal::SIGKILL);
     running.finish(LIMIT);
@@ -356,13 +360,11 @@ fn real_time_signals() {
         running.wait_until("line 'ready'", LIMIT, || {
             running.stdout_so_far().contains("ready")
         });
-        let number = (nix::libc::SIGRTMIN() + 3).to_string();
-        process::tool(Command::new("kill").args(["-s", &number, &running.pid().to_string()]));
+        let number = nix::libc::SIGRTMIN() + 3;
+        let line = format!("kill -{number} {}", running.pid());
+        process::tool(Command::new("sh").args(["-c", &line]));
         let code = running.finish(LIMIT).code;
-        assert!(
-            code == 7 || code == 128 + number.parse::<i32>().unwrap(),
-            "{flags:?}: {code}"
-        );
+        assert!(code == 7 || code == 128 + number, "{flags:?}: {code}");
     }
 }
 
