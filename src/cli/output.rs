@@ -1,13 +1,13 @@
 //! Printing: JSON, tables, sizes, errors. Text from outside is escaped before it is shown.
 
 use std::io::{self, Write};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Error, Result};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::error::{self, Fault, Kind, escape};
+use crate::sys;
 
 /// Prints a line of data.
 pub(super) fn line(text: &str) -> Result<()> {
@@ -109,9 +109,7 @@ pub(super) fn size(bytes: u64) -> String {
 
 /// A time for people: how long ago.
 pub(super) fn ago(seconds_since_1970: u64) -> String {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |time| time.as_secs());
+    let now = sys::now();
     let passed = now.saturating_sub(seconds_since_1970);
     let (number, unit) = match passed {
         0..60 => (passed, "second"),

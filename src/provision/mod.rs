@@ -12,7 +12,6 @@ use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 
@@ -127,9 +126,7 @@ fn anew(store: &Store, request: &Request) -> Result<RootfsRecord> {
         backend: request.backend,
         path,
         bundle: request.bundle.map(Path::to_owned),
-        created_at: SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |now| now.as_secs()),
+        created_at: sys::now(),
         boot_id: sys::boot_id()?,
     };
     let made = match record.backend {

@@ -10,8 +10,6 @@ mod fetch;
 mod origin;
 mod progress;
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use anyhow::{Context, Result};
 
 use crate::error::{Fault, Kind, kind};
@@ -204,9 +202,6 @@ fn record(
     narrowed: &Narrowed,
     config: &ImageConfig,
 ) -> ImageRecord {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |time| time.as_secs());
     ImageRecord {
         name: request.name.to_string(),
         index_digest: narrowed.index.as_ref().map(|raw| raw.digest().clone()),
@@ -220,7 +215,7 @@ fn record(
             .iter()
             .map(|layer| layer.size)
             .sum(),
-        pulled_at: now,
+        pulled_at: sys::now(),
     }
 }
 

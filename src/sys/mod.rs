@@ -13,6 +13,7 @@ pub mod tty;
 pub mod xattr;
 
 use std::io;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::rand::{GetRandomFlags, getrandom};
 
@@ -21,6 +22,13 @@ pub fn random_name() -> io::Result<String> {
     let mut bytes = [0_u8; 6];
     getrandom(&mut bytes, GetRandomFlags::empty())?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Seconds since 1970; 0 on a machine whose clock is before that.
+pub fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs())
 }
 
 /// Names the present boot; mounts and processes recorded under another one are gone.

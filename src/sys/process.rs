@@ -288,25 +288,6 @@ pub fn keep_across_exec(fd: BorrowedFd) -> io::Result<()> {
     Ok(rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::empty())?)
 }
 
-/// A handle of this process, by which a child can see that it is gone.
-pub fn handle_of_self() -> io::Result<OwnedFd> {
-    use rustix::process::{PidfdFlags, getpid, pidfd_open};
-    Ok(pidfd_open(getpid(), PidfdFlags::empty())?)
-}
-
-/// Whether the process behind a handle has ended.
-pub fn has_ended(handle: BorrowedFd) -> io::Result<bool> {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let mut fds = [PollFd::new(&handle, PollFlags::IN)];
-    Ok(poll(
-        &mut fds,
-        Some(&Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        }),
-    )? > 0)
-}
-
 /// Kills a process that is not our child and waits until it is gone, at most for some seconds.
 /// `is_still_meant` is asked once the process is held by a handle, so that no other process that
 /// got its number meanwhile is hit.

@@ -21,8 +21,6 @@ mod stage;
 mod status;
 mod streams;
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use anyhow::{Context, Result};
 
 use crate::error::{Fault, Kind};
@@ -74,7 +72,6 @@ impl Native<'_> {
         let directory = self.prepare(&id, image)?;
         let monitor = Monitor::prepare(&plan)?;
         let (ours, theirs) = status::channel()?;
-        let parent = sys::process::handle_of_self()?;
         let stage = Stage {
             store: self.store,
             layers: &image.layers,
@@ -86,10 +83,10 @@ impl Native<'_> {
         if !sys::process::is_single_threaded()? {
             return Err(Fault::new(Kind::Kernel, "internal: more than one thread at clone").into());
         }
-        let child = sys::process::spawn(NAMESPACES, move || stage.run(&theirs, &parent))
+        let child = sys::process::spawn(NAMESPACES, move || stage.run(&theirs))
             .context("make namespaces")?;
         let pid = child.pid().as_raw_nonzero().get();
-        // Known before it executes anything: from then on it could outlive us.
+        // Recorded before it executes anything: from then on it could outlive us.
         let published = self.state.publish(&ContainerRecord {
             id,
             image: image.record.name.clone(),
@@ -97,11 +94,18 @@ impl Native<'_> {
             pid,
             start_time: Proc::open()?.start_time(pid),
             argv: plan.process.argv.clone(),
-            started_at: now(),
+            started_at: sys::now(),
             store: self.store.root().to_owned(),
             spec: spec.clone(),
         })?;
+        ours.go()?;
         let exit = monitor.attend(&child, ours);
+        if exit.is_err() {
+            // A fault of the watching, not of the container: what nobody watches must not go on.
+            // One that has ended already cannot be waited for again.
+            child.signal(libc::SIGKILL)?;
+            let _ = child.wait();
+        }
         drop(published);
         exit
     }
@@ -122,10 +126,4 @@ impl Native<'_> {
         }
         self.store.create_container(id, &image.layers)
     }
-}
-
-fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |time| time.as_secs())
 }

@@ -65,9 +65,10 @@ pub(super) fn build(stage: &Stage) -> Result<Rootfs> {
     let null = null.context("internal: no /dev was made")?;
     let dev = open_own(&root, "/dev")?;
     let devpts = open_own(&root, "/dev/pts")?;
-    own_files(stage, &root)?;
+    let kernel = KernelFilesystems::find(&root)?;
+    own_files(stage, &root, &kernel)?;
     for (mount, (tree, is_directory)) in stage.plan.mounts.iter().zip(volumes) {
-        attach_volume(&root, mount, tree.as_fd(), is_directory).with_context(|| {
+        attach_volume(&root, &kernel, mount, (tree.as_fd(), is_directory)).with_context(|| {
             format!(
                 "mount {} on {}",
                 mount.source.display(),
@@ -128,7 +129,12 @@ fn volume(mount: &Mount) -> Result<(OwnedFd, bool)> {
     Ok((tree, metadata.is_dir()))
 }
 
-fn attach_volume(root: &Root, mount: &Mount, tree: BorrowedFd, is_directory: bool) -> Result<()> {
+fn attach_volume(
+    root: &Root,
+    kernel: &KernelFilesystems,
+    mount: &Mount,
+    (tree, is_directory): (BorrowedFd, bool),
+) -> Result<()> {
     let target = if is_directory {
         root.create_dir_all(&mount.target, 0o755)?
     } else {
@@ -138,7 +144,7 @@ fn attach_volume(root: &Root, mount: &Mount, tree: BorrowedFd, is_directory: boo
         .iter()
         .any(|own| mount.target.starts_with(own))
     {
-        refuse_kernel_filesystem(root, target.as_fd(), &mount.target)?;
+        kernel.refuse(target.as_fd(), &mount.target)?;
     }
     Ok(mount::attach(tree, target.as_fd())?)
 }
@@ -205,20 +211,36 @@ fn refuse_link(error: rustix::io::Errno, path: &str) -> anyhow::Error {
     }
 }
 
-/// A link of the image must not lead a mount onto `/dev/null` or into `/proc`.
-fn refuse_kernel_filesystem(root: &Root, target: BorrowedFd, path: &Path) -> Result<()> {
-    let device = fstat(target)?.st_dev;
-    for name in ["proc", "dev", "sys", "dev/pts", "dev/shm", "dev/mqueue"] {
-        if fstat(open_own(root, name)?)?.st_dev == device {
-            let message = format!("the image's {} leads into /{name}", path.display());
-            return Err(Fault::new(Kind::Spec, message).into());
+/// The kernel's filesystems in the container, by device number: a link of the image must not lead a
+/// mount onto `/dev/null` or into `/proc`.
+struct KernelFilesystems(Vec<(&'static str, u64)>);
+
+impl KernelFilesystems {
+    /// Notes them while no volume covers them.
+    fn find(root: &Root) -> Result<Self> {
+        let device = |path| Ok((path, fstat(open_own(root, path)?)?.st_dev));
+        Ok(Self(
+            FILESYSTEMS
+                .iter()
+                .map(|it| device(it.target))
+                .collect::<Result<_>>()?,
+        ))
+    }
+
+    fn refuse(&self, target: BorrowedFd, path: &Path) -> Result<()> {
+        let device = fstat(target)?.st_dev;
+        match self.0.iter().find(|(_, own)| *own == device) {
+            None => Ok(()),
+            Some((name, _)) => {
+                let message = format!("the image's {} leads into {name}", path.display());
+                Err(Fault::new(Kind::Spec, message).into())
+            }
         }
     }
-    Ok(())
 }
 
 /// Writes ucr's own files outside the image and shows them inside.
-fn own_files(stage: &Stage, root: &Root) -> Result<()> {
+fn own_files(stage: &Stage, root: &Root, kernel: &KernelFilesystems) -> Result<()> {
     for file in &stage.plan.files {
         let what = || format!("mount {}", file.target.display());
         let name = file.target.file_name().unwrap_or_default();
@@ -226,24 +248,26 @@ fn own_files(stage: &Stage, root: &Root) -> Result<()> {
         fs::write(&outside, &file.content).with_context(what)?;
         let tree = mount::clone_tree(&outside).with_context(what)?;
         let target = root.create_file(&file.target, 0o644).with_context(what)?;
-        refuse_kernel_filesystem(root, target.as_fd(), &file.target)?;
+        kernel.refuse(target.as_fd(), &file.target)?;
         mount::attach(tree.as_fd(), target.as_fd()).with_context(what)?;
     }
     Ok(())
 }
 
+/// Nothing but to be read.
+const INERT: Restrict = Restrict {
+    read_only: true,
+    no_suid: true,
+    no_exec: true,
+    no_dev: true,
+};
+
 /// Masks and write-protects kernel files that exist here.
 fn hide(root: &Root, null: BorrowedFd) -> Result<()> {
-    let nothing = Restrict {
-        read_only: true,
-        no_suid: true,
-        no_exec: true,
-        no_dev: true,
-    };
     let empty = mount::filesystem(
         "tmpfs",
         &[("mode", Some("555")), ("size", Some("4k"))],
-        nothing,
+        INERT,
     )?;
     for path in MASKED_PATHS {
         let Some(target) = kernel_file(root, path)? else {
@@ -260,13 +284,7 @@ fn hide(root: &Root, null: BorrowedFd) -> Result<()> {
         };
         let what = || format!("write-protect {path}");
         let tree = mount::clone_handle(target.as_fd()).with_context(what)?;
-        let read_only = Restrict {
-            read_only: true,
-            no_suid: true,
-            no_exec: true,
-            no_dev: true,
-        };
-        mount::restrict(tree.as_fd(), read_only, true).with_context(what)?;
+        mount::restrict(tree.as_fd(), INERT, true).with_context(what)?;
         mount::attach(tree.as_fd(), target.as_fd()).with_context(what)?;
     }
     Ok(())

@@ -2,7 +2,7 @@
 //! host, single-threaded, a copy of its parent. It builds the root filesystem while the host is
 //! still visible, moves into it, gives up what the command must not have, and becomes the command.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use anyhow::{Context, Error, Result};
@@ -35,8 +35,8 @@ pub(super) struct Stage<'a> {
 
 impl Stage<'_> {
     /// Becomes the command; returns an exit code only if that fails, after reporting why.
-    pub(super) fn run(&self, reporter: &Reporter, parent: &OwnedFd) -> u8 {
-        let error = match self.enter(reporter, parent.as_fd()) {
+    pub(super) fn run(&self, reporter: &Reporter) -> u8 {
+        let error = match self.enter(reporter) {
             Ok(never) => match never {},
             Err(error) => error,
         };
@@ -44,7 +44,7 @@ impl Stage<'_> {
         exit::FAULT
     }
 
-    fn enter(&self, reporter: &Reporter, parent: BorrowedFd) -> Result<std::convert::Infallible> {
+    fn enter(&self, reporter: &Reporter) -> Result<std::convert::Infallible> {
         rustix::process::setsid()?;
         process::leave_session_keyring();
         mount::make_all_private().context("cut the mount namespace off")?;
@@ -56,7 +56,7 @@ impl Stage<'_> {
         drop(rootfs);
         // Whatever ucr's caller left open for it, such as a directory of the host, must be gone
         // before a path of the image is looked up (CVE-2024-21626).
-        let needed = [Some(reporter.as_fd()), Some(parent), self.own.descriptor()];
+        let needed = [Some(reporter.as_fd()), self.own.descriptor()];
         process::close_all_but(needed.into_iter().flatten())?;
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
         enter_working_directory(&self.plan.process.working_dir)?;
@@ -64,7 +64,7 @@ impl Stage<'_> {
         signal::reset()?;
         // After the last change of credentials, which would undo it.
         process::die_with_parent()?;
-        if process::has_ended(parent)? {
+        if !reporter.may_start()? {
             return Err(Fault::new(Kind::Interrupted, "ucr is gone").into());
         }
         self.own.become_command(self.plan, &account, reporter)

@@ -1,5 +1,6 @@
-//! What the stage tells the monitor before the command is executed: its terminal, or why it
-//! failed. A clean end of the stream is the success of exec, which closes the stage's side.
+//! What the stage and the monitor tell each other before the command is executed: the stage its
+//! terminal, or why it failed; the monitor that the container is recorded and may start. A clean
+//! end of the stream is the success of exec, which closes the stage's side.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -8,7 +9,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use anyhow::{Context, Error, Result};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg, send, sendmsg,
+    socketpair,
 };
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +18,9 @@ use crate::error::{self, Fault, Kind};
 
 /// Longest message, in bytes.
 const MAX_MESSAGE: usize = 16 << 10;
+
+/// The one thing that the monitor says.
+const GO: &[u8] = b"go";
 
 /// The monitor's side.
 #[derive(Debug)]
@@ -75,6 +80,13 @@ impl Reporter {
         Ok(())
     }
 
+    /// Waits until the container may start; `false` if the monitor is gone.
+    pub fn may_start(&self) -> Result<bool> {
+        let mut word = [0_u8; GO.len()];
+        let (received, _) = recv(&self.0, &mut word, RecvFlags::empty())?;
+        Ok(received > 0)
+    }
+
     /// Says why the command is not executed. If the monitor is gone nobody wants to know.
     pub fn failed(&self, error: &Error) {
         let report = Report {
@@ -106,18 +118,29 @@ impl AsFd for Listener {
 }
 
 impl Listener {
+    /// Lets the stage execute the command. A stage that has failed meanwhile need not hear it.
+    pub fn go(&self) -> Result<()> {
+        match send(&self.0, GO, SendFlags::NOSIGNAL) {
+            Ok(_) | Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The next message; waits for it.
     pub fn next(&self) -> Result<Message> {
         let mut buffer = vec![0_u8; MAX_MESSAGE];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let flags = RecvFlags::CMSG_CLOEXEC;
-        let received = recvmsg(
-            &self.0,
-            &mut [IoSliceMut::new(&mut buffer)],
-            &mut ancillary,
-            flags,
-        )?;
+        let mut parts = [IoSliceMut::new(&mut buffer)];
+        let received = match recvmsg(&self.0, &mut parts, &mut ancillary, flags) {
+            // Said once, before what is still there to be read, if the stage left without hearing
+            // that it may start (unix(7)).
+            Err(rustix::io::Errno::CONNRESET) => {
+                recvmsg(&self.0, &mut parts, &mut ancillary, flags)?
+            }
+            received => received?,
+        };
         if received.bytes == 0 {
             return Ok(Message::Closed);
         }
