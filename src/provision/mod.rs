@@ -81,7 +81,7 @@ fn again(store: &Store, request: &Request, record: RootfsRecord) -> Result<Rootf
         store.remove_rootfs(&record.id)?;
         return anew(store, request);
     }
-    let _shared = store.lock_shared()?;
+    let _shared = store.lock_layers(&record.layers)?;
     overlay::mount_rootfs(store, &record)?;
     let record = RootfsRecord {
         boot_id: sys::boot_id()?,
@@ -105,7 +105,7 @@ fn anew(store: &Store, request: &Request) -> Result<RootfsRecord> {
             .hint("run ucr as root")
             .into());
     }
-    let _shared = store.lock_shared()?;
+    let _shared = store.lock_layers(&request.image.layers)?;
     let id = sys::random_name()?;
     let making = store.create_rootfs_dir(&id)?;
     let path = match request.directory {
@@ -124,6 +124,7 @@ fn anew(store: &Store, request: &Request) -> Result<RootfsRecord> {
         manifest: request.image.record.manifest_digest.clone(),
         layers: request.image.layers.clone(),
         backend: request.backend,
+        owns_path: !path.exists(),
         path,
         bundle: request.bundle.map(Path::to_owned),
         created_at: sys::now(),
@@ -139,7 +140,12 @@ fn anew(store: &Store, request: &Request) -> Result<RootfsRecord> {
             Ok(record)
         }
         Err(error) => {
-            drop(remove_tree_of(&record));
+            // What is at the path now is not ours, except a directory that we made and left empty.
+            drop(making);
+            drop(store.remove_rootfs(&record.id));
+            if record.owns_path {
+                drop(fs::remove_dir(&record.path));
+            }
             Err(error.context(format!("provision {}", record.path.display())))
         }
     }
@@ -192,7 +198,10 @@ fn remove_tree_of(record: &RootfsRecord) -> Result<()> {
     match record.backend {
         Backend::Overlay => {
             sys::mount::detach(&record.path)?;
-            // The mount point goes if it is empty; somebody may have put something there.
+            if !record.owns_path {
+                return Ok(());
+            }
+            // Somebody may have put something below the mount.
             match fs::remove_dir(&record.path) {
                 Err(error)
                     if !matches!(

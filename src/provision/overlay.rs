@@ -82,23 +82,19 @@ pub(super) fn make(store: &Store, record: &RootfsRecord) -> Result<()> {
     let private = store.rootfs_dir(&record.id);
     make_directory(&private.join("upper"), 0o755)?;
     make_directory(&private.join("work"), 0o700)?;
-    copy_root_mode(store, record, &private.join("upper"))?;
+    inherit_root(store, &record.layers, &private.join("upper"))?;
     make_directory(&record.path, 0o755)?;
     store.save_rootfs(record)?;
     mount_rootfs(store, record)
 }
 
-/// The merged root directory shows the attributes of the upper one.
-fn copy_root_mode(store: &Store, record: &RootfsRecord, upper: &Path) -> Result<()> {
-    if let Some(top) = record.layers.last() {
-        inherit_root(store, top, upper)?;
-    }
-    Ok(())
-}
-
-/// Gives a fresh upper directory the owner, mode and times of the topmost layer's root.
-pub fn inherit_root(store: &Store, top: &ChainId, upper: &Path) -> Result<()> {
+/// Gives a fresh upper directory, which the merged root looks like, the owner, mode and times of the
+/// topmost layer's root.
+pub fn inherit_root(store: &Store, layers: &[ChainId], upper: &Path) -> Result<()> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    let Some(top) = layers.last() else {
+        return Ok(());
+    };
     let metadata = fs::metadata(store.layer_fs(top))?;
     chown(upper, Some(metadata.uid()), Some(metadata.gid()))?;
     fs::set_permissions(upper, fs::Permissions::from_mode(metadata.mode() & 0o7777))?;

@@ -9,6 +9,7 @@ use rustix::fs::{RenameFlags, renameat_with, syncfs};
 use serde::{Deserialize, Serialize};
 
 use super::{Lock, Store, file};
+use crate::error::{Fault, Kind};
 use crate::image::{ChainId, Digest};
 use crate::sys;
 use crate::sys::root::Root;
@@ -82,6 +83,18 @@ impl Store {
     /// What is known of a layer.
     pub fn layer(&self, chain: &ChainId) -> Result<Option<LayerRecord>> {
         file::read_json(&self.layer_path(chain).join("layer.json"))
+    }
+
+    /// Keeps layers in place while the returned lock lives. Fails with [`Kind::Store`] if a prune
+    /// was quicker.
+    pub fn lock_layers(&self, layers: &[ChainId]) -> Result<Lock> {
+        let lock = self.lock_shared()?;
+        match layers.iter().find(|chain| !self.has_layer(chain)) {
+            None => Ok(lock),
+            Some(gone) => Err(Fault::new(Kind::Store, format!("layer {gone} was pruned"))
+                .hint("pull the image again")
+                .into()),
+        }
     }
 
     /// A handle of a committed layer's files.

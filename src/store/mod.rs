@@ -11,7 +11,8 @@
 //! ROOT/tmp/RANDOM                 staging; a flock on the directory says that its maker lives
 //! ROOT/trash/RANDOM               renamed here under the exclusive lock, deleted without it
 //! ROOT/rootfs/ID/                 a provisioned root filesystem: record.json, upper, work, merged
-//! ROOT/containers/ID/             the writable layer of a container, and its lock
+//! ROOT/containers/ID/             the writable layer of a container; a flock on it says
+//!                                 that its ucr lives
 //! ```
 //!
 //! Everything is published by fsync and rename, names last, so `kill -9` at any moment leaves only

@@ -35,6 +35,9 @@ pub struct RootfsRecord {
     pub backend: Backend,
     /// Where the root filesystem is.
     pub path: PathBuf,
+    /// Whether ucr made the directory there, and so removes it.
+    #[serde(default)]
+    pub owns_path: bool,
     /// The bundle around it, if one was asked for.
     pub bundle: Option<PathBuf>,
     /// When it was made, seconds since 1970.

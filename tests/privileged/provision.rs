@@ -237,3 +237,39 @@ fn after_a_reboot() {
     remove(&world, &place);
     world.assert_clean();
 }
+
+/// An empty directory that the user made is still there after `rm`; one that ucr made is not.
+#[test]
+fn a_directory_of_the_users_stays() {
+    let world = World::small();
+    let own = world.ucr.scratch().dir("own");
+    let made = world.ucr.scratch().join("made");
+    for place in [&own, &made] {
+        let path = place.to_str().unwrap();
+        world.ucr.run(["provision", &world.image, path]).ok();
+        world.ucr.run(["rm", path]).ok();
+    }
+    assert!(own.is_dir() && !made.exists());
+    world.assert_clean();
+}
+
+/// A failure leaves what is there as it is, and no record.
+#[test]
+fn a_place_that_cannot_be() {
+    let world = World::small();
+    let file = world.ucr.scratch().file("file", "precious");
+    let below = file.join("rootfs");
+    for backend in BACKENDS {
+        let line = [
+            "provision",
+            "--backend",
+            backend,
+            &world.image,
+            below.to_str().unwrap(),
+        ];
+        world.ucr.run(line).refused(&["rootfs"]);
+        assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
+        assert_eq!(world.ucr.run(["ps", "--format", "json"]).ok().text(), "[]");
+    }
+    world.assert_clean();
+}

@@ -112,18 +112,7 @@ impl Native<'_> {
 
     fn prepare(&self, id: &str, image: &Image) -> Result<ContainerDir> {
         // Between this lock and the lease a prune cannot take the layers away.
-        let _shared = self.store.lock_shared()?;
-        if let Some(missing) = image
-            .layers
-            .iter()
-            .find(|chain| !self.store.has_layer(chain))
-        {
-            return Err(
-                Fault::new(Kind::Store, format!("layer {missing} was pruned"))
-                    .hint("pull the image again")
-                    .into(),
-            );
-        }
+        let _shared = self.store.lock_layers(&image.layers)?;
         self.store.create_container(id, &image.layers)
     }
 }

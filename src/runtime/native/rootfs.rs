@@ -88,9 +88,7 @@ pub(super) fn build(stage: &Stage) -> Result<Rootfs> {
 
 fn overlay(stage: &Stage) -> Result<Root> {
     let private = stage.directory.path();
-    if let Some(top) = stage.layers.last() {
-        inherit_root(stage.store, top, &private.join("upper"))?;
-    }
+    inherit_root(stage.store, stage.layers, &private.join("upper"))?;
     let merged = private.join("rootfs");
     DirBuilder::new().mode(0o755).create(&merged)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
