@@ -1,7 +1,7 @@
 //! The layers of one pull: fetched and unpacked several at once, committed in order.
 //!
-//! Of two processes that want the same blob one fetches it: rights are taken in the order of the
-//! digests, so nobody waits in a circle, and whoever gets a right looks first whether the layer
+//! Of two processes that want the same blob one fetches it: the right to the image is taken first,
+//! those to blobs in the order of their digests, so nobody waits in a circle, and whoever gets a right looks first whether the layer
 //! has appeared meanwhile.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -96,7 +96,7 @@ fn rights(store: &Store, job: &Job, progress: &dyn Progress) -> Result<Vec<Fetch
     }
     let mut fetches = Vec::new();
     for (blob, mut places) in wanted {
-        let ingest = right(store, blob, progress)?;
+        let ingest = right(|patience| store.ingest(blob, patience), blob, progress)?;
         places.retain(|place| {
             let here = store.has_layer(&job.chain[*place]);
             if here {
@@ -112,18 +112,33 @@ fn rights(store: &Store, job: &Job, progress: &dyn Progress) -> Result<Vec<Fetch
     Ok(fetches)
 }
 
-/// Takes the right to fetch one blob, and says so when that means waiting.
-pub(super) fn right(store: &Store, blob: &Digest, progress: &dyn Progress) -> Result<Ingest> {
-    if let Some(ingest) = store.ingest(blob, Patience::Try)? {
+/// Takes the right to pull an image, before any right to a blob.
+pub(super) fn image_right(
+    store: &Store,
+    config: &Digest,
+    progress: &dyn Progress,
+) -> Result<Ingest> {
+    right(
+        |patience| store.ingest_image(config, patience),
+        config,
+        progress,
+    )
+}
+
+/// Takes a right, and says so when that means waiting.
+fn right(
+    take: impl Fn(Patience) -> Result<Option<Ingest>>,
+    blob: &Digest,
+    progress: &dyn Progress,
+) -> Result<Ingest> {
+    if let Some(ingest) = take(Patience::Try)? {
         return Ok(ingest);
     }
     progress.note(&format!(
         "another ucr is fetching {}; waiting for it",
         blob.short()
     ));
-    store
-        .ingest(blob, Patience::Wait)?
-        .context("a right that is waited for is had")
+    take(Patience::Wait)?.context("a right that is waited for is had")
 }
 
 /// What the workers of one pull share.

@@ -153,7 +153,7 @@ fn fetch_all(
     // From here on a prune waits for us, and so does whoever pulls the same image: it finds
     // everything here when we are done.
     let _shared = store.lock_shared()?;
-    let _right = fetch::right(store, &narrowed.manifest.config.digest, progress)?;
+    let _right = fetch::image_right(store, &narrowed.manifest.config.digest, progress)?;
     let config_raw = configuration(origin, store, &narrowed.manifest.config)?;
     let config = ImageConfig::parse(config_raw.bytes())?;
     check_platform(&config.platform, request.platform)?;

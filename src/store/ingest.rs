@@ -55,7 +55,18 @@ impl Drop for Ingest {
 impl Store {
     /// Takes the right to fetch a blob; with [`Patience::Try`], `None` while another process has it.
     pub fn ingest(&self, blob: &Digest, patience: Patience) -> Result<Option<Ingest>> {
-        let path = self.path("ingest").join(blob.hex());
+        self.right(self.path("ingest").join(blob.hex()), blob, patience)
+    }
+
+    /// Takes the right to pull the image with this configuration. It has a name of its own: a
+    /// hostile manifest may list its configuration as a layer, or another image's, and nobody must
+    /// wait for himself or in a circle.
+    pub fn ingest_image(&self, config: &Digest, patience: Patience) -> Result<Option<Ingest>> {
+        let name = format!("image-{}", config.hex());
+        self.right(self.path("ingest").join(name), config, patience)
+    }
+
+    fn right(&self, path: PathBuf, blob: &Digest, patience: Patience) -> Result<Option<Ingest>> {
         let lock = Lock::exclusive(&path, patience).with_context(|| format!("fetch {blob}"))?;
         Ok(lock.map(|lock| Ingest {
             path,

@@ -198,3 +198,14 @@ fn media_types() {
     let chart = with_manifest(|manifest| manifest["config"]["mediaType"] = helm);
     range.refuses("no container image", &chart, &["helm"]);
 }
+
+/// A manifest whose configuration is one of its layers: whoever fetches both waits for nobody.
+#[test]
+fn a_configuration_that_is_a_layer() {
+    let layout = with_manifest(|manifest| {
+        let layer = manifest["layers"][0]["mediaType"].clone();
+        manifest["layers"][0] = manifest["config"].clone();
+        manifest["layers"][0]["mediaType"] = layer;
+    });
+    Range::new().refuses("configuration as layer", &layout, &["layer sha256:"]);
+}
