@@ -115,7 +115,7 @@ fn wrong_password() {
         let ucr = Ucr::new();
         let done = ucr
             .run(["pull", "--creds", "ada:wrong-one", &locked.reference])
-            .refused(&[locked.address(), &locked.realm, "credential"]);
+            .refused(&[locked.address(), &locked.realm, "from --creds was refused"]);
         assert!(!done.stderr.contains("no credential"), "{}", done.stderr);
         assert!(!done.stderr.contains("wrong-one"), "{}", done.stderr);
     }

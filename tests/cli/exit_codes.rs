@@ -42,7 +42,7 @@ fn names_that_cannot_be() {
     // Nothing of this asks a registry: upper case is no repository, and the rest no reference.
     for name in ["NOSUCH", "a b", "http://a/b", "a:b:c", "a@sha256:00", ""] {
         for words in [&["pull", name][..], &["run", name], &["provision", name]] {
-            ucr.run(words).refused(&[]);
+            ucr.run(words).refused(&["image name"]);
         }
     }
     for name in ["nosuch", "127.0.0.1:1/nosuch:1"] {

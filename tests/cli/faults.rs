@@ -43,7 +43,7 @@ fn a_damaged_blob() {
         let reference = registry.push(&layout, "x", "demo/damaged:1");
         damage(&registry.blob_file(digest));
         let ucr = Ucr::new();
-        ucr.run(["pull", &reference]).refused(&[digest]);
+        ucr.run(["pull", &reference]).refused(&[digest, "digest"]);
         assert_nothing_kept(&ucr);
     }
 }
@@ -202,7 +202,9 @@ fn a_silent_server() {
     server.script(&layers[1], 1000, Misbehaviour::StallAfter(10));
     let ucr = Ucr::new();
     let pull = ucr.cmd(["pull", "--pull-timeout", "3", &reference]);
-    pull.limit(Duration::from_secs(20)).run().refused(&["3"]);
+    pull.limit(Duration::from_secs(20))
+        .run()
+        .refused(&["longer than allowed"]);
     assert_nothing_kept(&ucr);
 }
 

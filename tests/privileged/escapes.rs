@@ -86,7 +86,8 @@ fn what_runs_inside_is_a_read_only_copy() {
     // With a volume somebody else could change the command while it is looked at.
     let volume = world.ucr.scratch().dir("volume");
     let volume = format!("{}:/volume", volume.display());
-    world.run(&["-v", &volume], &["/script"]);
+    // The script's interpreter is the copy, whose command line is wrong there.
+    world.run(&["-v", &volume], &["/script"]).expect_code(125);
     assert_eq!(world.script(&["-v", &volume], "echo $$"), "1");
     world
         .run(&["-v", &volume], &["no-such-command"])
@@ -181,17 +182,32 @@ fn links_on_the_way_to_mounts() {
     let directory = host.dir("directory");
     let layer = samples::busybox_layer()
         .symlink("etc/resolv.conf", canary.to_str().unwrap())
-        .symlink("etc/hosts", "../../../../../../../..".to_owned().as_str())
         .symlink("data", directory.to_str().unwrap())
         .symlink("work", directory.to_str().unwrap());
     let world = World::of(&Image::new().layer(layer).workdir("/work/made"));
-    let volume = format!("{}:/data/volume", host.dir("volume").display());
-    let seen = world.run(&["-v", &volume], &["pwd"]);
-    // The link of hosts leads to the container's own root, which is no place for a file.
-    seen.expect_code(125).refused(&["/etc/hosts"]);
+    let source = host.dir("volume");
+    let volume = format!("{}:/data/volume", source.display());
+    let script = "pwd; echo mine >/data/volume/file; cat /etc/resolv.conf";
+    let done = world.run(&["-v", &volume], &["sh", "-c", script]).ok();
+    let names = fs::read_to_string("/etc/resolv.conf").unwrap();
+    assert_eq!(
+        done.stdout,
+        format!("{}/made\n{names}", directory.display())
+    );
+    assert_eq!(fs::read_to_string(source.join("file")).unwrap(), "mine\n");
     assert_eq!(fs::read_to_string(&canary).unwrap(), "untouched");
     assert!(fs::read_dir(&directory).unwrap().next().is_none());
     assert!(mounts_below(host.path()).is_empty());
+    world.assert_clean();
+}
+
+/// A link to the container's own root is no place for a file.
+#[test]
+fn a_link_to_the_root_in_place_of_a_file() {
+    let layer = samples::busybox_layer().symlink("etc/hosts", "../../../../../../../..");
+    let world = World::of(&Image::new().layer(layer));
+    world.run(&[], &["true"]).refused(&["/etc/hosts"]);
+    world.assert_clean();
 }
 
 /// CVE-2024-9676, CVE-2026-47262: accounts are read from regular files of bounded size inside.

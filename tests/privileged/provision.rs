@@ -226,6 +226,7 @@ fn after_a_reboot() {
     let path = place.to_str().unwrap();
     fs::write(place.join("mine"), "kept").unwrap();
     crate::support::process::tool(std::process::Command::new("umount").arg(&place));
+    fs::remove_dir_all(world.ucr.state()).unwrap();
     let status = || world.ucr.run(["inspect", path]).ok().json()["status"].clone();
     assert_eq!(status(), "not mounted");
     assert!(world.ucr.run(["ps"]).ok().stdout.contains("not mounted"));

@@ -100,9 +100,12 @@ impl Ucr {
     /// The files and directories of the store whose name is below one of `parts`, to see that a
     /// failed pull left nothing there.
     pub fn entries(&self, parts: &[&str]) -> Vec<PathBuf> {
-        let listed = parts
-            .iter()
-            .flat_map(|part| children(&self.root().join(part)));
+        let is_made = self.root().join("VERSION").exists();
+        let listed = parts.iter().flat_map(|part| {
+            let directory = self.root().join(part);
+            assert!(directory.is_dir() || !is_made, "the store has no {part}");
+            children(&directory)
+        });
         listed.collect()
     }
 }

@@ -144,7 +144,7 @@ fn metadata_through_links() {
     let range = Range::new();
     let canary = range.canary.clone();
     let file = format!("{canary}/passwd");
-    let to_file = format!("s->{file}");
+    let to_file = format!("s->{file} 7:7");
     let link = || RawTar::new().symlink("s", &file);
     let odd = |tar: RawTar| tar.mode(0o4777).owner(7, 7);
     range.run_all([
@@ -154,19 +154,19 @@ fn metadata_through_links() {
             "a directory over a link",
             odd(RawTar::new().symlink("s", &canary).dir("s")),
         )
-        .becomes(["s/ 4777"]),
+        .becomes(["s/ 4777 7:7"]),
         one(
             "a link over a directory",
             odd(RawTar::new().dir("s")).symlink("s", &canary),
         )
         .becomes([format!("s->{canary}")]),
-        one("a file over a link", odd(link().file("s", "in"))).becomes(["s=in 4777"]),
-        one("a pipe over a link", odd(link().header(b'6', "s", ""))).becomes(["s f0:0 4777"]),
+        one("a file over a link", odd(link().file("s", "in"))).becomes(["s=in 4777 7:7"]),
+        one("a pipe over a link", odd(link().header(b'6', "s", ""))).becomes(["s f0:0 4777 7:7"]),
         one(
             "a link over a linked file",
             odd(RawTar::new().file("f", "1").hardlink("g", "f")).symlink("g", &file),
         )
-        .becomes(["f=1 4777".to_owned(), format!("g->{file}")]),
+        .becomes(["f=1 4777 7:7".to_owned(), format!("g->{file}")]),
         one("attributes of a link", odd(link())).becomes([to_file]),
     ]);
 }

@@ -28,10 +28,9 @@ use crate::support::tree::Tree;
 use crate::support::ucr::Ucr;
 
 /// All that a pull may leave in a store.
-const STORE: [&str; 9] = [
+const STORE: [&str; 8] = [
     "layers",
     "blobs/sha256",
-    "images",
     "refs",
     "tmp",
     "ingest",
@@ -207,7 +206,7 @@ fn assert_same(name: &str, found: &[String], expected: &[String]) {
 
 /// A tree in short lines, without its root: `dir/`, `file=content`, `link->target`,
 /// `device c1:3`, `name==first name` for further names of a file; then ` mode` where it is not the
-/// usual one, and ` [xattr=value]`.
+/// usual one, ` uid:gid` where it is not root, and ` [xattr=value]`.
 fn listing(root: &Path) -> Vec<String> {
     let tree = Tree::read(root);
     let rest = tree.0.iter().filter(|(path, _)| **path != PathBuf::new());
@@ -239,6 +238,9 @@ fn listing(root: &Path) -> Vec<String> {
         };
         if node.mode != usual {
             write!(line, " {:04o}", node.mode).unwrap();
+        }
+        if (node.uid, node.gid) != (0, 0) {
+            write!(line, " {}:{}", node.uid, node.gid).unwrap();
         }
         for (name, value) in &node.xattrs {
             write!(line, " [{name}={}]", value.escape_ascii()).unwrap();

@@ -152,7 +152,7 @@ fn rights() {
         "user.n",
         "v",
     );
-    range.run(one("setuid", root.clone()).becomes(["su=x 6755 [user.n=v]"]));
+    range.run(one("setuid", root.clone()).becomes(["su=x 6755 1:2 [user.n=v]"]));
     let layout = Layout::of(TAG, &Image::new().layer(root.layer()));
     range.ucr.pull(&layout.reference(TAG));
     let mode = fs::metadata(range.ucr.root()).unwrap().mode();
