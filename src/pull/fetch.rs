@@ -17,7 +17,7 @@ use super::incoming::{self, Keep, Pipes, Trust};
 use super::{Origin, Progress};
 use crate::error::{self, Kind, kind};
 use crate::image::{ChainId, Descriptor, Digest};
-use crate::layer::{Expect, Limits, Unpacked, settle, unpack};
+use crate::layer::{Buffers, Expect, Limits, Unpacked, settle, unpack};
 use crate::registry::BlobReader;
 use crate::store::{Ingest, LayerRecord, Patience, Staging, Store, Writeback};
 
@@ -63,6 +63,7 @@ pub(super) fn fetch(
             writeback: &writeback,
             stop: &AtomicBool::new(false),
         },
+        buffers: Buffers::default(),
         queue: Mutex::new(fetches.into()),
         staged: Mutex::new(job.layers.iter().map(|_| None).collect()),
         spent: Mutex::default(),
@@ -152,6 +153,7 @@ struct Crew<'a> {
     store: &'a Store,
     job: &'a Job<'a>,
     pipes: Pipes<'a>,
+    buffers: Buffers,
     queue: Mutex<VecDeque<Fetch>>,
     /// By place in the image.
     staged: Mutex<Vec<Option<Staged>>>,
@@ -255,7 +257,13 @@ impl Crew<'_> {
             size: layer.size,
             diff_id: &self.job.diff_ids[place],
         };
-        let unpacked = unpack(blob, &expect, staging.root(), self.job.limits)?;
+        let unpacked = unpack(
+            blob,
+            &expect,
+            staging.root(),
+            self.job.limits,
+            &self.buffers,
+        )?;
         for warning in &unpacked.warnings {
             self.pipes
                 .progress

@@ -67,7 +67,12 @@ impl Ingest {
 
 impl Drop for Ingest {
     fn drop(&mut self) {
-        let is_empty = || self.lock.file().metadata().is_ok_and(|file| file.len() == 0);
+        let is_empty = || {
+            self.lock
+                .file()
+                .metadata()
+                .is_ok_and(|file| file.len() == 0)
+        };
         if !self.is_partial || is_empty() {
             // Before the lock goes: whoever waits for it sees that the file lost its name.
             let _ = fs::remove_file(&self.path);
