@@ -19,7 +19,7 @@ use crate::error::{self, Kind, kind};
 use crate::image::{ChainId, Descriptor, Digest};
 use crate::layer::{Buffers, Expect, Limits, Unpacked, settle, unpack};
 use crate::registry::BlobReader;
-use crate::store::{Ingest, LayerRecord, Patience, Staging, Store, Writeback};
+use crate::store::{Durability, Ingest, LayerRecord, Patience, Staging, Store, Writeback};
 
 /// Layers unpacked at once. Two cores inflate and write; a third hides the network's round trips.
 const PARALLEL: usize = 3;
@@ -30,6 +30,7 @@ pub(super) struct Job<'a> {
     pub(super) diff_ids: &'a [Digest],
     pub(super) chain: &'a [ChainId],
     pub(super) limits: &'a Limits,
+    pub(super) durability: Durability,
 }
 
 /// A blob to fetch, and the places in the image where it is a layer.
@@ -53,7 +54,7 @@ pub(super) fn fetch(
 ) -> Result<()> {
     let fetches = rights(store, job, progress)?;
     let workers = PARALLEL.min(fetches.len());
-    let writeback = store.writeback()?;
+    let writeback = store.writeback(job.durability)?;
     let crew = Crew {
         store,
         job,
@@ -325,7 +326,7 @@ fn commit(
         for warning in warnings {
             progress.note(&format!("layer {}: {warning}", record.blob.short()));
         }
-        staging.describe(&record)?;
+        staging.describe(&record, writeback.durability())?;
         parents.insert(0, staging.reopen()?);
         ready.push((chain, staging));
     }

@@ -21,7 +21,7 @@ use crate::image::{
 use crate::layer::Limits;
 use crate::registry;
 use crate::source::ImageName;
-use crate::store::{Image, ImageRecord, Store};
+use crate::store::{Durability, Image, ImageRecord, Store};
 use crate::sys;
 
 pub use origin::Origin;
@@ -54,6 +54,8 @@ pub struct Request<'a> {
     pub policy: Policy,
     /// What a layer may contain at most.
     pub limits: &'a Limits,
+    /// Whether to wait until the layers are on the disk.
+    pub durability: Durability,
     /// How to talk to registries. Taken only when one is asked.
     pub registry: &'a dyn Fn() -> Result<registry::Options>,
 }
@@ -165,6 +167,7 @@ fn fetch_all(
         diff_ids: &config.diff_ids,
         chain: &layers,
         limits: request.limits,
+        durability: request.durability,
     };
     fetch::fetch(store, origin, &job, progress)?;
     for raw in narrowed

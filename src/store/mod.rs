@@ -6,7 +6,9 @@
 //! ROOT/store.lock                 flock: shared by whoever uses layers, exclusive for pruning
 //! ROOT/blobs/sha256/HEX           manifests, indexes, configurations (and layers on request), 0444
 //! ROOT/refs/HEX.json              one image name; HEX is the SHA-256 of the name
-//! ROOT/layers/CHAIN/{fs,layer.json}   an unpacked layer in overlay form, by chain ID
+//! ROOT/layers/CHAIN/{fs,layer.json}   an unpacked layer in overlay form, by chain ID; with
+//!                                 layer-BOOT.json instead, it was not synced and is valid in that
+//!                                 boot only
 //! ROOT/ingest/HEX                 a layer being fetched: its lock, and its bytes if it is large
 //! ROOT/tmp/RANDOM                 staging; a flock on the directory says that its maker lives
 //! ROOT/trash/RANDOM               renamed here under the exclusive lock, deleted without it
@@ -48,7 +50,7 @@ pub use layer::{LayerRecord, Staging};
 pub use lock::{Lock, Patience};
 pub use refs::{Image, ImageRecord};
 pub use rootfs::{Backend, PathRight, RootfsMaking, RootfsRecord};
-pub use writeback::Writeback;
+pub use writeback::{Durability, Writeback};
 
 const FORMAT: u32 = 1;
 const DIRECTORIES: [&str; 8] = [

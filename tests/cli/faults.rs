@@ -101,7 +101,7 @@ fn nothing_under_this_name() {
 }
 
 /// A registry of ours with an image, and the digests of its layers.
-fn scripted(image: &Image) -> (ScriptedRegistry, String, Vec<String>) {
+pub fn scripted(image: &Image) -> (ScriptedRegistry, String, Vec<String>) {
     let layout = Layout::of(TAG, image);
     let server = ScriptedRegistry::start();
     for path in crate::support::ucr::children(&layout.path().join("blobs/sha256")) {
