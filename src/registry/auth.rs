@@ -1,9 +1,11 @@
 //! Answering a registry's challenge: Basic, or a token from its realm.
 //!
 //! One [`Authorizer`] per endpoint and repository. A token is fetched once and shared by all
-//! requests (single flight), renewed shortly before it ends and once when the registry refuses it.
-//! A credential is shown to the registry itself only on a `Basic` challenge, and to a realm only
-//! if `policy` allows it. Flow: distribution, "Token Authentication" and "OAuth2".
+//! requests (single flight), renewed before it ends, and once more for each request that is
+//! refused with it. It is for pulling from this repository and nothing else, whatever the
+//! challenge asks for. A password is shown to the registry itself only on a `Basic` challenge, and
+//! to a realm only if `policy` allows it; a registry token goes to the registry on `Bearer`. Flow:
+//! distribution, "Token Authentication" and "OAuth2".
 
 use std::time::{Duration, Instant};
 
@@ -35,7 +37,8 @@ const CLIENT: &str = "ucr";
 pub(super) struct Authorizer {
     /// `HOST[:PORT]`, for messages.
     name: String,
-    /// What every token must allow.
+    /// What every token allows: a server that asks for more, to push or another repository, would
+    /// get a token that it can use there in our name.
     scope: String,
     found: Found,
     state: Mutex<State>,
@@ -191,13 +194,6 @@ impl Authorizer {
         Ok(())
     }
 
-    /// The scope that we need, with what the challenge asks for in front if that is different:
-    /// some servers read only the first one.
-    fn scopes(&self, bearer: &Bearer) -> Vec<String> {
-        let asked = bearer.scope.clone().filter(|scope| *scope != self.scope);
-        asked.into_iter().chain([self.scope.clone()]).collect()
-    }
-
     async fn exchange(
         &self,
         wire: &Wire,
@@ -230,7 +226,7 @@ impl Authorizer {
             .query_pairs_mut()
             .append_pair("grant_type", "refresh_token")
             .append_pair("client_id", CLIENT)
-            .append_pair("scope", &self.scopes(bearer).join(" "))
+            .append_pair("scope", &self.scope)
             .append_pair("refresh_token", token)
             .append_pair("service", bearer.service.as_deref().unwrap_or_default());
         let mut headers = HeaderMap::new();
@@ -254,9 +250,7 @@ impl Authorizer {
             if let Some(service) = &bearer.service {
                 query.append_pair("service", service);
             }
-            for scope in self.scopes(bearer) {
-                query.append_pair("scope", &scope);
-            }
+            query.append_pair("scope", &self.scope);
             query.append_pair("client_id", CLIENT);
         }
         let basic = match self.secret() {

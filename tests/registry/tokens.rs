@@ -214,24 +214,32 @@ fn a_redirected_token_request_does_not_carry_the_password() {
     assert!(thief.requests()[0].header("authorization").is_none());
 }
 
+/// A registry that asks for more than it needs would get a token that pushes in our name.
 #[test]
-fn the_scope_of_the_challenge_goes_in_front() {
-    let server = ScriptedRegistry::start();
-    server.manifest("1", OCI_MANIFEST, b"{}");
-    let realm = format!("Bearer realm=\"{}/token\"", server.url());
-    let challenge =
-        format!("{realm},error=\"insufficient_scope\",scope=\"repository:all:pull,push\"");
-    server.guard("Bearer good", &[challenge]);
-    server.on("/token", |_| Some(Answer::new(200, r#"{"token":"good"}"#)));
-    connect(&server, options(None)).manifest("1").unwrap();
-    let asked = &server.asked("/token")[0].path;
-    let scopes: Vec<&str> = asked
-        .split(['?', '&'])
-        .filter(|p| p.starts_with("scope="))
-        .collect();
-    let expected = [
-        "scope=repository%3Aall%3Apull%2Cpush",
-        "scope=repository%3Ateam%2Fapp%3Apull",
+fn a_token_is_for_pulling_from_this_repository_alone() {
+    let scopes = [
+        "repository:all:pull,push",
+        "repository:team/app:pull,push",
+        "repository:team/app:* registry:catalog:*",
+        "repository:team/app:pull",
+        "",
     ];
-    assert_eq!(scopes, expected);
+    for scope in scopes {
+        for entry in ["{}", r#"{"identitytoken":"id"}"#] {
+            let server = ScriptedRegistry::start();
+            server.manifest("1", OCI_MANIFEST, b"{}");
+            let realm = format!("Bearer realm=\"{}/token\"", server.url());
+            let challenge = format!("{realm},error=\"insufficient_scope\",scope=\"{scope}\"");
+            server.guard("Bearer good", &[challenge]);
+            server.on("/token", |_| Some(Answer::new(200, r#"{"token":"good"}"#)));
+            with_config(&server, entry).manifest("1").unwrap();
+            let asked = &server.asked("/token")[0];
+            let sent = format!("{}&{}", asked.path, asked.body);
+            let scopes: Vec<&str> = sent
+                .split(['?', '&'])
+                .filter(|pair| pair.starts_with("scope="))
+                .collect();
+            assert_eq!(scopes, ["scope=repository%3Ateam%2Fapp%3Apull"], "{scope}");
+        }
+    }
 }
