@@ -287,7 +287,7 @@ impl Failure {
     }
 
     /// Time is up: nobody else need be asked.
-    fn last(fault: Fault) -> Self {
+    pub(super) fn last(fault: Fault) -> Self {
         Self {
             fault,
             status: None,

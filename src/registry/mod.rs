@@ -232,6 +232,7 @@ impl Shared {
                 Ok(response) => return Ok((index, response)),
                 Err(failure) if failure.is_final => return Err(failure),
                 Err(failure) => {
+                    self.wire.in_time().map_err(Failure::last)?;
                     let text = format!("mirror passed over: {}", failure.fault);
                     self.wire.tell(Event::Warning(text));
                 }
@@ -264,6 +265,7 @@ impl Shared {
                 Err(error) => error,
             };
             failures += 1;
+            self.wire.in_time()?;
             if index + 1 < self.endpoints.len() {
                 let why = crate::error::render(&error);
                 let text = format!("mirror {place} passed over: {why}");
