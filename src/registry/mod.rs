@@ -260,13 +260,21 @@ impl Shared {
         loop {
             let (index, response) = self.ask(&ask, first).await.map_err(|f| f.fault)?;
             let place = &self.endpoints[index].name;
-            let error = match self.read_manifest(&ask, locator, (place, response)).await {
+            let is_mirror = index + 1 < self.endpoints.len();
+            let read = self.read_manifest(&ask, locator, (place, response)).await;
+            let error = match read {
+                // A mirror may answer 200 with its own page; the registry's word is judged by the
+                // caller, who can say more about it.
+                Ok(raw) if is_mirror => match raw.parse() {
+                    Ok(_) => return Ok(raw),
+                    Err(error) => error,
+                },
                 Ok(raw) => return Ok(raw),
                 Err(error) => error,
             };
             failures += 1;
             self.wire.in_time()?;
-            if index + 1 < self.endpoints.len() {
+            if is_mirror {
                 let why = crate::error::render(&error);
                 let text = format!("mirror {place} passed over: {why}");
                 self.wire.tell(Event::Warning(text));

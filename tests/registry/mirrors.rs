@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 
 use ucr::credentials::Sources;
 use ucr::error::{Kind, kind, render};
-use ucr::image::OCI_MANIFEST;
+use ucr::image::{OCI_INDEX, OCI_MANIFEST};
 use ucr::registry::{Mirror, Options};
 
 use crate::basics::{bytes, connect, descriptor, fetch, listening, options, warnings};
 use crate::scripted_registry::{Answer, Misbehaviour, ScriptedRegistry};
+
+/// The least that is an image's document.
+const INDEX: &[u8] = br#"{"schemaVersion":2,"manifests":[]}"#;
 
 fn mirrored(server: &ScriptedRegistry, urls: &[String], mut options: Options) -> Options {
     let mirror = |url: &String| {
@@ -25,7 +28,7 @@ fn mirrored(server: &ScriptedRegistry, urls: &[String], mut options: Options) ->
 #[test]
 fn the_mirror_serves_and_the_registry_is_left_alone() {
     let (server, mirror) = (ScriptedRegistry::start(), ScriptedRegistry::start());
-    mirror.manifest("1", OCI_MANIFEST, b"{}");
+    mirror.manifest("1", OCI_INDEX, INDEX);
     let url = format!("{}/hub/", mirror.url());
     let registry = connect(&server, mirrored(&server, &[url], options(None)));
     registry.manifest("1").unwrap();
@@ -50,6 +53,27 @@ fn a_failing_mirror_is_passed_over_with_a_warning() {
         assert_eq!(mirror.asked("/manifests/").len(), 1, "{status}");
         let told = warnings(&told);
         assert!(told.iter().any(|text| text.contains("not me")), "{told:?}");
+    }
+}
+
+/// A captive portal, or a proxy's own page: 200, and no manifest.
+#[test]
+fn garbage_from_a_mirror_is_passed_over() {
+    for garbage in ["<html>log in</html>", "{}", "", r#"{"schemaVersion":1}"#] {
+        let (server, mirror) = (ScriptedRegistry::start(), ScriptedRegistry::start());
+        let digest = server.manifest("1", OCI_INDEX, INDEX);
+        let page = Answer::new(200, garbage).with("Content-Type", "text/html");
+        mirror.script("/v2/", usize::MAX, Misbehaviour::Instead(page));
+        let (options, told) = listening(mirrored(&server, &[mirror.url()], options(None)));
+        let registry = connect(&server, options);
+        assert_eq!(
+            registry.manifest("1").unwrap().digest(),
+            &digest,
+            "{garbage}"
+        );
+        let told = warnings(&told);
+        assert!(told[0].contains("passed over"), "{told:?}");
+        assert_eq!(told.len(), 1, "{told:?}");
     }
 }
 
