@@ -111,6 +111,53 @@ fn the_token_servers_reason_reaches_the_user() {
     assert!(!text.contains("hunter2"), "{text}");
 }
 
+/// What a busy token server says is no judgement of the credential, and may be different later.
+#[test]
+fn trouble_of_the_token_server_is_no_refusal() {
+    for status in [429, 500, 501, 503] {
+        let server = guarded("x");
+        server.on("/token", move |_| {
+            Some(Answer::error(status, "X", "too busy"))
+        });
+        let mut options = options(Some(("u", "p")));
+        options.timing.tries = 1;
+        let error = connect(&server, options).manifest("1").unwrap_err();
+        assert_eq!(kind(&error), Kind::Network, "{status}: {error:#}");
+        let text = render(&error);
+        assert!(text.contains("too busy"), "{text}");
+        assert!(!text.contains("refused"), "{text}");
+        assert!(!hint(&error).unwrap().contains("credential"), "{error:#}");
+    }
+}
+
+#[test]
+fn a_credential_that_was_not_sent_was_not_refused() {
+    let rows = [
+        (403, None, "no entry"),
+        (401, None, "no entry"),
+        (401, Some("Negotiate"), "no entry"),
+        (404, None, "asked without a credential"),
+    ];
+    for (status, challenge, said) in rows {
+        let server = ScriptedRegistry::start();
+        server.on("/v2/team", move |_| {
+            let answer = Answer::error(status, "DENIED", "no entry");
+            Some(match challenge {
+                Some(challenge) => answer.with("WWW-Authenticate", challenge),
+                None => answer,
+            })
+        });
+        let registry = connect(&server, options(Some(("u", "p"))));
+        let text = render(&registry.manifest("1").unwrap_err());
+        assert!(text.contains(said), "{text}");
+        assert!(!text.contains("was refused"), "{text}");
+        assert_eq!(
+            status != 404,
+            text.contains("from --creds was not asked for")
+        );
+    }
+}
+
 #[test]
 fn answers_that_are_no_tokens() {
     let rows = [
