@@ -169,6 +169,10 @@ fn refuse_occupied(path: &Path) -> Result<()> {
 /// Ends a lease: unmounts or deletes the root filesystem, then forgets it.
 pub fn remove(store: &Store, record: &RootfsRecord) -> Result<()> {
     let _right = store.lock_path(&record.path)?;
+    // While we waited another may have removed it, and put something of its own there.
+    let Some(record) = &store.rootfs(&record.id)? else {
+        return Ok(());
+    };
     refuse_busy(record)?;
     remove_tree_of(record).with_context(|| format!("remove {}", record.path.display()))?;
     if let Some(bundle) = &record.bundle {
@@ -234,4 +238,42 @@ fn remove_bundle(bundle: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::Digest;
+
+    fn record(id: &str, path: &Path) -> RootfsRecord {
+        RootfsRecord {
+            id: id.to_owned(),
+            image: "x".to_owned(),
+            manifest: Digest::of(b"x"),
+            layers: Vec::new(),
+            backend: Backend::Copy,
+            path: path.to_owned(),
+            owns_path: true,
+            bundle: None,
+            created_at: 0,
+            boot_id: String::new(),
+        }
+    }
+
+    #[test]
+    fn what_another_put_there_meanwhile_stays() {
+        let scratch = tempfile::tempdir().unwrap();
+        let store = Store::open(&scratch.path().join("store")).unwrap();
+        let path = scratch.path().join("rootfs");
+        let (removed, present) = (record("a", &path), record("b", &path));
+        let making = store.create_rootfs_dir(&present.id).unwrap();
+        store.save_rootfs(&present).unwrap();
+        making.keep();
+        fs::create_dir(&path).unwrap();
+        remove(&store, &removed).unwrap();
+        assert!(path.is_dir());
+        remove(&store, &present).unwrap();
+        assert!(!path.exists());
+        assert_eq!(store.rootfs_records().unwrap(), []);
+    }
 }
