@@ -1,11 +1,11 @@
 //! Unpacked layers by chain ID, and the staging directories they grow in.
 
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rustix::fs::{RenameFlags, renameat_with, syncfs};
+use rustix::fs::{RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
 
 use super::{Lock, Store, file};
@@ -122,8 +122,7 @@ impl Store {
 
     /// Makes everything written to the store so far durable, once for all layers of a pull.
     pub fn sync(&self) -> Result<()> {
-        let root = File::open(&self.root)?;
-        syncfs(root).context("sync the store")
+        sys::sync_filesystem(&self.root).context("sync the store")
     }
 
     /// Gives a described and synced layer its name. If another process was quicker, ours goes.
@@ -142,7 +141,7 @@ impl Store {
 
     /// Makes the names of committed layers durable.
     pub fn sync_layers(&self) -> Result<()> {
-        file::sync_directory(&self.path("layers")).context("sync the store's layers")
+        sys::sync_directory(&self.path("layers")).context("sync the store's layers")
     }
 
     pub(super) fn sweep_staging(&self) {

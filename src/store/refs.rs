@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Store, file};
 use crate::image::{ChainId, Digest, ImageConfig, Platform, chain_ids};
+use crate::sys;
 
 /// What a name stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +87,6 @@ impl Store {
     pub fn remove_image(&self, name: &str) -> Result<()> {
         let path = self.ref_path(name);
         file::remove_file(&path)?;
-        Ok(file::sync_directory(&self.path("refs"))?)
+        Ok(sys::sync_directory(&self.path("refs"))?)
     }
 }
