@@ -102,12 +102,23 @@ pub fn inherit_root(store: &Store, layers: &[ChainId], upper: &Path) -> Result<(
     Ok(fs::File::open(upper)?.set_times(times)?)
 }
 
+/// Whether nobody but root may walk into a directory, which its user may have made otherwise.
+pub(super) fn is_closed(directory: &Path) -> Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata =
+        fs::metadata(directory).with_context(|| format!("bundle {}", directory.display()))?;
+    Ok(metadata.uid() == 0 && metadata.mode() & 0o077 == 0)
+}
+
 /// Mounts what a record says where it says.
 pub(super) fn mount_rootfs(store: &Store, record: &RootfsRecord) -> Result<()> {
     let private = store.rootfs_dir(&record.id);
     // Where users of the host may walk in, programs of the image must not give them its rights
-    // (CVE-2021-41091). A bundle's directory is closed instead, so that it keeps them.
-    let no_suid = record.bundle.is_none();
+    // (CVE-2021-41091). A bundle's directory is made closed instead, so that it keeps them.
+    let no_suid = match &record.bundle {
+        Some(bundle) => !is_closed(bundle)?,
+        None => true,
+    };
     let writable = Writable {
         directory: &private,
         volatile: false,

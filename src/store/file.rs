@@ -82,7 +82,6 @@ pub(super) fn json<T: Serialize>(document: &T) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-
 /// The entries of a directory, by name; empty if there is no such directory.
 pub(super) fn list(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(directory) {
