@@ -245,11 +245,12 @@ fn narrow(origin: &dyn Origin, top: Raw, platform: &Platform) -> Result<Narrowed
 }
 
 fn configuration(origin: &dyn Origin, store: &Store, config: &Descriptor) -> Result<Raw> {
-    let raw = if store.has_blob(&config.digest) {
-        store.blob(&config.digest)?
-    } else {
-        let bytes = origin.small_blob(config).context("image configuration")?;
-        Raw::verified(bytes, None, &config.digest).context("image configuration")?
+    let raw = match store.sound_blob(&config.digest)? {
+        Some(raw) => raw,
+        None => {
+            let bytes = origin.small_blob(config).context("image configuration")?;
+            Raw::verified(bytes, None, &config.digest).context("image configuration")?
+        }
     };
     // Files of this machine are read without regard to the size that a descriptor says.
     let (size, found) = (config.size, raw.bytes().len());

@@ -87,6 +87,28 @@ fn a_wrong_diff_id() {
     }
 }
 
+/// A disk that forgets: the next pull replaces what is wrong, and until then it is said what is.
+#[test]
+fn damage_in_the_store() {
+    let layout = Layout::new();
+    layout.add_index("x", &[image()]);
+    let ucr = Ucr::new();
+    let reference = layout.reference("x");
+    ucr.pull(&reference);
+    let documents = ucr.entries(&["blobs/sha256"]);
+    assert_eq!(documents.len(), 3, "index, manifest, configuration");
+    for (number, file) in documents.iter().enumerate() {
+        let right = std::fs::read(file).unwrap();
+        [damage, cut][number % 2](file);
+        let digest = file.file_name().unwrap().to_str().unwrap();
+        let never = ["pull", "--policy", "never", &reference];
+        ucr.run(never).refused(&["not in the store"]);
+        ucr.pull(&reference);
+        assert_eq!(std::fs::read(file).unwrap(), right, "{digest}");
+        ucr.run(never).ok();
+    }
+}
+
 /// A manifest that is missing, as registries say it.
 #[test]
 fn nothing_under_this_name() {
