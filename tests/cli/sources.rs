@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::support::image::Image;
 use crate::support::layer::{Layer, Packing};
@@ -64,6 +65,31 @@ fn archives_made_by_others() {
             assert_eq!(ucr.entries(&["layers"]).len(), 1, "{packing}");
         }
     }
+}
+
+/// Opening a FIFO waits for a writer, who never comes.
+#[test]
+fn a_fifo_is_no_image() {
+    let fifo = |path: &Path| drop(process::tool(Command::new("mkfifo").arg(path)));
+    let layout = Layout::of("x", &Image::new().layer(Layer::new().file("a", "a")));
+    let manifest = layout.resolve("x");
+    let blob = layout.blob_path(&layout.layer_digests(&manifest)[0]);
+    let (index, here) = (layout.path().join("index.json"), layout.reference("x"));
+    let ucr = Ucr::new();
+    let pull = |reference: &str| {
+        let pull = ucr.cmd(["pull", reference]).limit(Duration::from_secs(10));
+        pull.run()
+    };
+    for path in [&blob, &layout.blob_path(&manifest), &index] {
+        std::fs::remove_file(path).unwrap();
+        fifo(path);
+        let name = path.file_name().unwrap().to_str().unwrap();
+        pull(&here).refused(&[name, "not a regular file"]);
+    }
+    let itself = ucr.scratch().join("fifo");
+    fifo(&itself);
+    pull(&format!("oci:{}", itself.display())).refused(&["Not a directory"]);
+    pull(&format!("oci-archive:{}", itself.display())).refused(&["not a regular file"]);
 }
 
 #[test]
