@@ -8,13 +8,9 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
-use crate::error::{Fault, Kind};
 use crate::image::ChainId;
 use crate::store::{RootfsRecord, Store};
 use crate::sys::mount::{self, Overlay};
-
-/// Most layers that the kernel stacks (OVL_MAX_STACK).
-const MAX_LAYERS: usize = 500;
 
 /// Where changes go.
 #[derive(Debug)]
@@ -27,19 +23,14 @@ pub struct Writable<'a> {
     pub no_suid: bool,
 }
 
-/// Mounts layers, bottom first, on a directory. Fails with [`Kind::Limit`] beyond 500 layers.
+/// Mounts layers, bottom first, on a directory. There are no more than overlay takes: no image with
+/// more of them gets into the store.
 pub fn mount_layers(
     store: &Store,
     layers: &[ChainId],
     writable: &Writable,
     target: BorrowedFd,
 ) -> Result<()> {
-    if layers.len() > MAX_LAYERS {
-        let message = format!("{} layers; the kernel stacks {MAX_LAYERS}", layers.len());
-        return Err(Fault::new(Kind::Limit, message)
-            .hint("use --backend copy")
-            .into());
-    }
     let upper = directory(&writable.directory.join("upper"))?;
     let work = directory(&writable.directory.join("work"))?;
     let mut lower = Vec::with_capacity(layers.len());

@@ -73,6 +73,17 @@ fn damage_in_a_layout() {
     }
 }
 
+/// Overlay takes 500; what could never be mounted is not fetched either.
+#[test]
+fn too_many_layers() {
+    let layer = Layer::new().file("a", "a");
+    let image = (0..501).fold(Image::new(), |image, _| image.layer(layer.clone()));
+    let ucr = Ucr::new();
+    let done = ucr.run(["pull", &Layout::of("x", &image).reference("x")]);
+    done.refused(&["501 layers", "stacks 500"]);
+    assert_nothing_kept(&ucr);
+}
+
 #[test]
 fn a_wrong_diff_id() {
     let wrong = format!("sha256:{}", "5".repeat(64));
