@@ -151,7 +151,8 @@ fn scripted(image: &Image) -> (ScriptedRegistry, String, Vec<String>) {
 #[test]
 fn a_registry_that_never_gets_it_right() {
     let unavailable = Answer::error(503, "UNAVAILABLE", "come back later");
-    let rows: [(&str, Misbehaviour); 6] = [
+    let rows: [(&str, Misbehaviour); 7] = [
+        ("endless", Misbehaviour::Endless),
         ("cut", Misbehaviour::CutAfter(100)),
         ("flipped", Misbehaviour::FlipByte(50)),
         ("longer", Misbehaviour::Append(b"more".to_vec())),
@@ -200,17 +201,23 @@ fn a_registry_with_a_bad_minute() {
     }
 }
 
-/// Manifests are capped before they are parsed, whatever length is announced.
+/// Manifests are capped before they are parsed, whatever length is announced, or none.
 #[test]
 fn a_manifest_of_5_mib() {
     let (server, reference, _) = scripted(&image());
+    let ucr = Ucr::new();
+    let refused = || {
+        let pull = ucr.cmd(["pull", &reference]);
+        let done = pull.limit(Duration::from_secs(20)).run();
+        done.refused(&["manifest", "4 MiB"]);
+        assert_nothing_kept(&ucr);
+    };
+    server.script("/manifests/", 1, Misbehaviour::Endless);
+    refused();
     let padding = "x".repeat(5 << 20);
     let manifest = format!(r#"{{"schemaVersion":2,"annotations":{{"a":"{padding}"}}}}"#);
     server.manifest("1", image().manifest_type(), manifest.as_bytes());
-    let ucr = Ucr::new();
-    ucr.run(["pull", &reference])
-        .refused(&["manifest", "4 MiB"]);
-    assert_nothing_kept(&ucr);
+    refused();
 }
 
 /// A manifest asked for by digest must have that digest.
