@@ -23,6 +23,7 @@ use crate::registry;
 use crate::source::ImageName;
 use crate::store::{Durability, Image, ImageRecord, Store};
 use crate::sys;
+use crate::sys::mount::MAX_LAYERS;
 
 pub use origin::Origin;
 pub use progress::{Progress, Quiet};
@@ -249,11 +250,12 @@ fn narrow(origin: &dyn Origin, top: Raw, platform: &Platform) -> Result<Narrowed
 }
 
 fn configuration(origin: &dyn Origin, store: &Store, config: &Descriptor) -> Result<Raw> {
-    let raw = if store.has_blob(&config.digest) {
-        store.blob(&config.digest)?
-    } else {
-        let bytes = origin.small_blob(config).context("image configuration")?;
-        Raw::verified(bytes, None, &config.digest).context("image configuration")?
+    let raw = match store.sound_blob(&config.digest)? {
+        Some(raw) => raw,
+        None => {
+            let bytes = origin.small_blob(config).context("image configuration")?;
+            Raw::verified(bytes, None, &config.digest).context("image configuration")?
+        }
     };
     // Files of this machine are read without regard to the size that a descriptor says.
     let (size, found) = (config.size, raw.bytes().len());
@@ -283,9 +285,17 @@ fn is_for(found: &Platform, wanted: &Platform) -> bool {
 }
 
 fn check_layers(manifest: &Manifest, diff_ids: &[Digest]) -> Result<()> {
-    if manifest.layers.len() != diff_ids.len() {
-        let (layers, ids) = (manifest.layers.len(), diff_ids.len());
-        let message = format!("the manifest has {layers} layers, the configuration {ids} diff IDs");
+    let count = manifest.layers.len();
+    if count > MAX_LAYERS {
+        let message =
+            format!("the image has {count} layers; the kernel's overlay stacks {MAX_LAYERS}");
+        return Err(Fault::new(Kind::Limit, message)
+            .hint("build it again with fewer layers, or squash them")
+            .into());
+    }
+    if count != diff_ids.len() {
+        let ids = diff_ids.len();
+        let message = format!("the manifest has {count} layers, the configuration {ids} diff IDs");
         return Err(Fault::new(Kind::Integrity, message).into());
     }
     match manifest

@@ -151,7 +151,7 @@ impl Store {
 
     /// Makes the names of committed layers durable.
     pub fn sync_layers(&self) -> Result<()> {
-        file::sync_directory(&self.path("layers")).context("sync the store's layers")
+        sys::sync_directory(&self.path("layers")).context("sync the store's layers")
     }
 
     pub(super) fn sweep_staging(&self) {

@@ -100,6 +100,7 @@ impl Store {
             }
             None => (),
         }
+        sys::make_private(&self.root)?;
         for directory in DIRECTORIES {
             fs::DirBuilder::new()
                 .recursive(true)
@@ -149,5 +150,27 @@ impl Store {
             // Another process may be deleting it at this moment; that is as good.
             let _ = sys::remove_path(&entry);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    /// Whoever names a place deep down gets parents that others may pass, as from mkdir(1).
+    #[test]
+    fn the_store_is_private_and_its_parents_are_not() {
+        let scratch = tempfile::tempdir().unwrap();
+        let parent = scratch.path().join("srv/images");
+        Store::open(&parent.join("store")).unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        let ordinary = scratch.path().join("ordinary");
+        fs::create_dir(&ordinary).unwrap();
+        assert_eq!(mode(&parent), mode(&ordinary));
+        assert_eq!(mode(&scratch.path().join("srv")), mode(&ordinary));
+        assert_eq!(mode(&parent.join("store")), 0o700);
+        assert_eq!(mode(&parent.join("store/layers")), 0o700);
     }
 }
