@@ -12,6 +12,7 @@ use crate::error::{Fault, Kind};
 use crate::image::ChainId;
 use crate::store::{RootfsRecord, Store};
 use crate::sys::mount::{self, Overlay};
+use crate::sys::xattr;
 
 /// Most layers that the kernel stacks (OVL_MAX_STACK).
 const MAX_LAYERS: usize = 500;
@@ -88,18 +89,26 @@ pub(super) fn make(store: &Store, record: &RootfsRecord) -> Result<()> {
     mount_rootfs(store, record)
 }
 
-/// Gives a fresh upper directory, which the merged root looks like, the owner, mode and times of the
-/// topmost layer's root.
+/// Gives a fresh upper directory, which the merged root looks like, the owner, mode, times and
+/// extended attributes of the topmost layer's root.
 pub fn inherit_root(store: &Store, layers: &[ChainId], upper: &Path) -> Result<()> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
     let Some(top) = layers.last() else {
         return Ok(());
     };
+    let root = store.open_layer(top)?;
     let metadata = fs::metadata(store.layer_fs(top))?;
+    xattr::disinherit(fs::File::open(upper)?)?;
     chown(upper, Some(metadata.uid()), Some(metadata.gid()))?;
     fs::set_permissions(upper, fs::Permissions::from_mode(metadata.mode() & 0o7777))?;
+    let upper = fs::File::open(upper)?;
+    for (name, value) in xattr::list(&root)? {
+        if !xattr::is_overlay(&name) {
+            xattr::set(&upper, &name, &value)?;
+        }
+    }
     let times = fs::FileTimes::new().set_modified(metadata.modified()?);
-    Ok(fs::File::open(upper)?.set_times(times)?)
+    Ok(upper.set_times(times)?)
 }
 
 /// Mounts what a record says where it says.
