@@ -5,11 +5,16 @@
 //! Classes of attack that concern neither layers nor digests are in the table's last part, with
 //! the tests that show them.
 
+mod deletions;
+mod entries;
+mod hard_links;
 mod headers;
 mod images;
 mod links;
+mod metadata;
 mod names;
 mod overlay;
+mod parents;
 mod seen;
 mod sizes;
 mod table;
