@@ -16,6 +16,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use super::attributes::Applier;
 use super::copy::{self, At};
 use super::dirs::open_directory;
+use super::extract;
 use super::lower::names_in;
 use super::{os, whiteout};
 use crate::sys::root::Root;
@@ -144,10 +145,11 @@ impl Merge<'_> {
 
     /// Attributes of the topmost directory, as overlay shows them.
     fn describe(&mut self, dir: &Merged) -> Result<()> {
-        let Some(top) = dir.layers.first() else {
-            return Ok(());
+        let attributes = match dir.layers.first() {
+            Some(top) => copy::attributes_of(open(&self.layers[*top], &dir.path)?)?,
+            // The root of an image without layers.
+            None => extract::implied(),
         };
-        let attributes = copy::attributes_of(open(&self.layers[*top], &dir.path)?)?;
         self.applier.about(dir.path.as_os_str().as_bytes());
         self.applier
             .existing(open(self.target, &dir.path)?, &attributes)

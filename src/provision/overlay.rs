@@ -94,7 +94,9 @@ pub(super) fn make(store: &Store, record: &RootfsRecord) -> Result<()> {
 pub fn inherit_root(store: &Store, layers: &[ChainId], upper: &Path) -> Result<()> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
     let Some(top) = layers.last() else {
-        return Ok(());
+        // As a layer's root looks that nobody describes.
+        let times = fs::FileTimes::new().set_modified(std::time::UNIX_EPOCH);
+        return Ok(fs::File::open(upper)?.set_times(times)?);
     };
     let root = store.open_layer(top)?;
     let metadata = fs::metadata(store.layer_fs(top))?;

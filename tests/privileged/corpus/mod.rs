@@ -15,8 +15,10 @@ mod metadata;
 mod names;
 mod overlay;
 mod parents;
+mod places;
 mod seen;
 mod sizes;
+mod streams;
 mod table;
 
 use std::fs;

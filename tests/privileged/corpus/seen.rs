@@ -170,7 +170,12 @@ pub fn refusal(stderr: &str) -> String {
     let fault = lines.find(|line| line.starts_with("ucr: ") && !is_news(line));
     let fault = plain(fault.unwrap_or_default());
     let mut rest = fault.strip_prefix("ucr: ").unwrap_or(&fault);
-    for start in ["pull oci:", "layer sha256:…", "blob sha256:…"] {
+    for start in [
+        "pull oci:",
+        "provision /",
+        "layer sha256:…",
+        "blob sha256:…",
+    ] {
         if rest.starts_with(start) {
             rest = rest.split_once(": ").map_or(rest, |(_, rest)| rest);
         }

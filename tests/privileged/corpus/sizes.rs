@@ -74,7 +74,16 @@ fn bombs() {
             "a window of 2 GiB",
             [blob(&range, &window, Packing::Zstd, b"")],
         )
-        .refused(&["zstd"]),
+        .refused(&["zstd", "a window of more than 128 MiB"]),
+    );
+    // Also when frames before it were good.
+    let later = [&frame[..], &window].concat();
+    range.run(
+        case(
+            "a window of 2 GiB in the second frame",
+            [blob(&range, &later, Packing::Zstd, b"")],
+        )
+        .refused(&["zstd", "a window of more than 128 MiB"]),
     );
     let nested = members(&[&members(&[&tar.bytes()])]);
     let nested = blob(&range, &nested, Packing::Gzip, &members(&[&tar.bytes()]));
