@@ -10,17 +10,6 @@ use flate2::bufread::GzDecoder;
 
 use crate::error::{Fault, Kind};
 
-/// How a layer was compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
-    /// Not at all.
-    None,
-    /// gzip, RFC 1952.
-    Gzip,
-    /// Zstandard, RFC 8878.
-    Zstd,
-}
-
 /// The most memory that a zstd frame may ask for, as a power of two: 128 MiB, what `zstd -d`
 /// itself accepts.
 const WINDOW_LOG_MAX: u32 = 27;
@@ -52,11 +41,12 @@ impl<R: BufRead> Decoder<R> {
         }
     }
 
-    pub(super) fn compression(&self) -> Compression {
+    /// The format's name, for messages.
+    pub(super) fn name(&self) -> &'static str {
         match self {
-            Self::Plain(_) => Compression::None,
-            Self::Gzip(_) => Compression::Gzip,
-            Self::Zstd(_) => Compression::Zstd,
+            Self::Plain(_) => "plain",
+            Self::Gzip(_) => "gzip",
+            Self::Zstd(_) => "zstd",
         }
     }
 
@@ -166,13 +156,13 @@ pub(super) mod tests {
         zstd::encode_all(bytes, 1).unwrap()
     }
 
-    fn decode(bytes: &[u8]) -> anyhow::Result<(Compression, Vec<u8>)> {
+    fn decode(bytes: &[u8]) -> anyhow::Result<(&'static str, Vec<u8>)> {
         let mut decoder = Decoder::new(bytes)?;
         let mut out = vec![0; 1 << 16];
         let length = decoder.fill(&mut out)?;
         out.truncate(length);
         assert_eq!(decoder.fill(&mut [0; 10])?, 0);
-        Ok((decoder.compression(), out))
+        Ok((decoder.name(), out))
     }
 
     #[test]
@@ -180,24 +170,21 @@ pub(super) mod tests {
         let skippable = [0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3];
         let tail = [0; 5000];
         for (bytes, compression) in [
-            (b"onetwo".to_vec(), Compression::None),
-            (gzip(b"onetwo"), Compression::Gzip),
-            ([gzip(b"one"), gzip(b"two")].concat(), Compression::Gzip),
-            (
-                [gzip(b"one"), gzip(b""), gzip(b"two")].concat(),
-                Compression::Gzip,
-            ),
-            ([&gzip(b"onetwo")[..], &tail].concat(), Compression::Gzip),
-            ([zstd(b"one"), zstd(b"two")].concat(), Compression::Zstd),
+            (b"onetwo".to_vec(), "plain"),
+            (gzip(b"onetwo"), "gzip"),
+            ([gzip(b"one"), gzip(b"two")].concat(), "gzip"),
+            ([gzip(b"one"), gzip(b""), gzip(b"two")].concat(), "gzip"),
+            ([&gzip(b"onetwo")[..], &tail].concat(), "gzip"),
+            ([zstd(b"one"), zstd(b"two")].concat(), "zstd"),
             (
                 [&skippable[..], &zstd(b"onetwo"), &skippable].concat(),
-                Compression::Zstd,
+                "zstd",
             ),
         ] {
             let expected = (compression, b"onetwo".to_vec());
             assert_eq!(decode(&bytes).unwrap(), expected);
         }
-        assert_eq!(decode(b"").unwrap(), (Compression::None, Vec::new()));
+        assert_eq!(decode(b"").unwrap(), ("plain", Vec::new()));
     }
 
     #[test]

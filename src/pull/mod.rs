@@ -7,6 +7,7 @@
 //! `kill -9` the next command sweeps what was staged.
 
 mod fetch;
+mod incoming;
 mod origin;
 mod progress;
 

@@ -29,6 +29,7 @@ mod layer;
 mod lock;
 mod refs;
 mod rootfs;
+mod writeback;
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
@@ -42,11 +43,12 @@ use crate::sys;
 
 pub use container::ContainerDir;
 pub use gc::Reclaimed;
-pub use ingest::{Ingest, SPOOL_FROM};
+pub use ingest::{Ingest, KEPT_ALIGNMENT};
 pub use layer::{LayerRecord, Staging};
 pub use lock::{Lock, Patience};
 pub use refs::{Image, ImageRecord};
 pub use rootfs::{Backend, PathRight, RootfsMaking, RootfsRecord};
+pub use writeback::Writeback;
 
 const FORMAT: u32 = 1;
 const DIRECTORIES: [&str; 8] = [
