@@ -14,6 +14,9 @@ use crate::error::{Fault, Kind};
 /// itself accepts.
 const WINDOW_LOG_MAX: u32 = 27;
 
+/// What libzstd says of a frame that asks for more; it gives no number to know it by.
+const WINDOW_TOO_LARGE: &str = "Frame requires too much memory for decoding";
+
 /// A reader of the tar stream.
 pub(super) enum Decoder<R: BufRead> {
     Plain(R),
@@ -60,6 +63,11 @@ impl<R: BufRead> Decoder<R> {
                 Ok(0) => break,
                 Ok(more) => length += more,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.to_string() == WINDOW_TOO_LARGE => {
+                    let most = (1 << WINDOW_LOG_MAX) >> 20;
+                    let message = format!("a frame needs a window of more than {most} MiB");
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -201,5 +209,8 @@ pub(super) mod tests {
         assert!(decode(&[&gzip(b"one")[..], b"\0\0x"].concat()).is_err());
         assert!(decode(&[&gzip(b"one")[..], b"junk"].concat()).is_err());
         assert!(decode(b"BZh91AY").is_err());
+        let window_of_2_gib = [0x28, 0xb5, 0x2f, 0xfd, 0, 0xa8, 1, 0, 0];
+        let error = decode(&window_of_2_gib).unwrap_err().to_string();
+        assert!(error.contains("more than 128 MiB"), "{error}");
     }
 }

@@ -26,6 +26,7 @@ mod extract;
 #[cfg(test)]
 mod fixture;
 mod flatten;
+mod groups;
 mod header;
 mod limits;
 mod lower;

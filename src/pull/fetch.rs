@@ -5,7 +5,7 @@
 //! has appeared meanwhile.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{self, Read};
+use std::io::Read;
 use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +18,6 @@ use super::{Origin, Progress};
 use crate::error::{self, Kind, kind};
 use crate::image::{ChainId, Descriptor, Digest};
 use crate::layer::{Buffers, Expect, Limits, Unpacked, settle, unpack};
-use crate::registry::BlobReader;
 use crate::store::{Durability, Ingest, LayerRecord, Patience, Staging, Store, Writeback};
 
 /// Layers unpacked at once. Two cores inflate and write; a third hides the network's round trips.
@@ -241,13 +240,7 @@ impl Crew<'_> {
     ) -> Result<Staged> {
         let layer = &self.job.layers[place];
         let blob = incoming::open(self.pipes, layer, ingest, kept, trust)?;
-        self.unpack(place, blob).map_err(|error| {
-            // A fault of the network crosses `Read` inside an I/O error.
-            match error.downcast::<io::Error>() {
-                Ok(io) => BlobReader::recover(io),
-                Err(error) => error,
-            }
-        })
+        self.unpack(place, blob)
     }
 
     fn unpack(&self, place: usize, blob: impl Read) -> Result<Staged> {
