@@ -1,4 +1,4 @@
-//! The layers of one pull: fetched and unpacked several at once, committed in order.
+//! The layers of one pull: fetched and unpacked several at once, put on their parents in order.
 //!
 //! Of two processes that want the same blob one fetches it: the right to the image is taken first,
 //! those to blobs in the order of their digests, so nobody waits in a circle, and whoever gets a right looks first whether the layer
@@ -14,11 +14,12 @@ use std::thread;
 use anyhow::{Context, Error, Result};
 
 use super::incoming::{self, Keep, Pipes, Trust};
+use super::publish::Ready;
 use super::{Origin, Progress};
 use crate::error::{self, Kind, kind};
 use crate::image::{ChainId, Descriptor, Digest};
 use crate::layer::{Buffers, Expect, Limits, Unpacked, settle, unpack};
-use crate::store::{Durability, Ingest, LayerRecord, Patience, Staging, Store, Writeback};
+use crate::store::{Durability, Ingest, LayerRecord, Patience, Staging, Store};
 
 /// Layers unpacked at once. Two cores inflate and write; a third hides the network's round trips.
 const PARALLEL: usize = 3;
@@ -44,13 +45,14 @@ struct Staged {
     unpacked: Unpacked,
 }
 
-/// Brings every missing layer into the store.
-pub(super) fn fetch(
+/// Fetches, unpacks and settles every missing layer. The rights to them are to be held until the
+/// layers have their names: whoever waits for one looks for its layer then.
+pub(super) fn fetch<'a>(
     store: &Store,
     origin: &dyn Origin,
-    job: &Job,
+    job: &Job<'a>,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<(Ready<'a>, Vec<Ingest>)> {
     let fetches = rights(store, job, progress)?;
     let workers = PARALLEL.min(fetches.len());
     let writeback = store.writeback(job.durability)?;
@@ -88,7 +90,8 @@ pub(super) fn fetch(
         ingest.truncate(0)?;
     }
     let staged = into_inner(crew.staged);
-    commit(store, job, staged, writeback, progress)
+    let layers = settle_all(store, job, staged, writeback.durability(), progress)?;
+    Ok((Ready { layers, writeback }, spent))
 }
 
 /// Takes the right to fetch each missing blob; waits for other processes where it must.
@@ -288,19 +291,19 @@ fn is_passing(error: &Error) -> bool {
     )
 }
 
-/// Puts the staged layers on their parents, makes everything durable at once, and names them.
-fn commit(
+/// Puts the staged layers on their parents.
+fn settle_all<'a>(
     store: &Store,
-    job: &Job,
+    job: &Job<'a>,
     staged: Vec<Option<Staged>>,
-    writeback: Writeback,
+    durability: Durability,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<Vec<(&'a ChainId, Staging)>> {
+    let mut ready = Vec::new();
     if staged.iter().all(Option::is_none) {
-        return Ok(());
+        return Ok(ready);
     }
     let mut parents = Vec::new();
-    let mut ready = Vec::new();
     for (place, staged) in staged.into_iter().enumerate() {
         let chain = &job.chain[place];
         let Some(Staged { staging, unpacked }) = staged else {
@@ -319,13 +322,9 @@ fn commit(
         for warning in warnings {
             progress.note(&format!("layer {}: {warning}", record.blob.short()));
         }
-        staging.describe(&record, writeback.durability())?;
+        staging.describe(&record, durability)?;
         parents.insert(0, staging.reopen()?);
         ready.push((chain, staging));
     }
-    writeback.finish()?;
-    for (chain, staging) in ready {
-        store.commit_layer(staging, chain)?;
-    }
-    store.sync_layers()
+    Ok(ready)
 }

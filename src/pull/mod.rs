@@ -10,6 +10,7 @@ mod fetch;
 mod incoming;
 mod origin;
 mod progress;
+mod publish;
 
 use anyhow::{Context, Result};
 
@@ -170,16 +171,18 @@ fn fetch_all(
         limits: request.limits,
         durability: request.durability,
     };
-    fetch::fetch(store, origin, &job, progress)?;
+    let (ready, _rights) = fetch::fetch(store, origin, &job, progress)?;
+    let mut documents = Vec::new();
     for raw in narrowed
         .index
         .iter()
         .chain([&config_raw, &narrowed.manifest_raw])
     {
-        store.put_blob(raw)?;
+        documents.extend(store.stage_blob(raw)?);
     }
     let record = record(request, origin, &narrowed, &config);
-    store.set_image(&record)?;
+    let image = store.stage_image(&record)?;
+    publish::publish(store, ready, documents, image)?;
     Ok(Image {
         record,
         config,

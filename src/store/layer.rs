@@ -149,9 +149,19 @@ impl Store {
         Ok(())
     }
 
-    /// Makes the names of committed layers durable.
-    pub fn sync_layers(&self) -> Result<()> {
-        sys::sync_directory(&self.path("layers")).context("sync the store's layers")
+    /// Makes the names of committed layers and blobs durable.
+    pub fn sync_content(&self) -> Result<()> {
+        let mut directories = file::list(&self.path("blobs"))?;
+        directories.extend(["blobs", "layers"].map(|name| self.path(name)));
+        for directory in directories {
+            sys::sync_directory(&directory).context("sync the store's directories")?;
+        }
+        Ok(())
+    }
+
+    /// Makes the names of committed images durable.
+    pub fn sync_images(&self) -> Result<()> {
+        sys::sync_directory(&self.path("refs")).context("sync the store's images")
     }
 
     pub(super) fn sweep_staging(&self) {

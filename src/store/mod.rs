@@ -44,6 +44,7 @@ use crate::error::{Fault, Kind};
 use crate::sys;
 
 pub use container::ContainerDir;
+pub use file::StagedFile;
 pub use gc::Reclaimed;
 pub use ingest::{Ingest, KEPT_ALIGNMENT};
 pub use layer::{LayerRecord, Staging};
