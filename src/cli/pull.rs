@@ -81,7 +81,7 @@ pub(super) struct PullOptions {
     /// PEM file of certificates to trust beside the system's; repeatable
     #[arg(long, value_name = "FILE")]
     tls_ca: Vec<PathBuf>,
-    /// Accept any certificate of the registry
+    /// Accept any certificate: of the registry, its mirrors, and whomever they send ucr to
     #[arg(long)]
     tls_skip_verify: bool,
     /// Give up pulling after this time, as in 90s, 10m, 1h
