@@ -300,8 +300,9 @@ fn is_denial(status: StatusCode) -> bool {
     matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
-/// Whether a server speaks https or http. https is tried first and alone for a moment, so that a
-/// registry that offers it is never downgraded; only for loopback, where nobody listens in.
+/// Whether a server speaks https or http. https is tried first and alone for a moment; a server that
+/// is slower with it than that, and answers plain http meanwhile, is spoken to in the clear. Only
+/// for loopback, where nobody listens in.
 async fn probe<'a>(wire: &Wire, https: &'a Url, http: &'a Url) -> &'a Url {
     let ping = |base: &Url| {
         let mut url = base.clone();
