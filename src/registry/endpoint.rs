@@ -11,6 +11,7 @@ use reqwest::{Method, StatusCode, Url};
 use tokio::sync::OnceCell;
 
 use super::auth::{Authorizer, Permit};
+use super::policy::Reach;
 use super::transport::{Broken, How, Request, Response};
 use super::wire::{Trouble, Wire};
 use super::{Event, fault, retry};
@@ -142,6 +143,7 @@ impl Endpoint {
             url,
             headers,
             body: None,
+            within: Reach::LinkLocal,
         }
     }
 
@@ -312,6 +314,7 @@ async fn probe<'a>(wire: &Wire, https: &'a Url, http: &'a Url) -> &'a Url {
             url,
             headers: HeaderMap::new(),
             body: None,
+            within: Reach::LinkLocal,
         })
     };
     let speaks_tls = |outcome: &Result<Response, Trouble>| match outcome {
