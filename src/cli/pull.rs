@@ -123,12 +123,14 @@ impl PullOptions {
         let platform = self.platform();
         context.heal()?;
         let display = Arc::new(Display::new(context));
+        let deadline = self.pull_timeout.map(|timeout| Instant::now() + timeout);
         let request = Request {
             name: &name,
             platform: &platform,
             policy: self.policy(&name, default),
             limits: &Limits::default().with(&self.limit),
-            registry: &|| self.registry(&display),
+            deadline,
+            registry: &|| self.registry(&display, deadline),
         };
         pull::pull(&context.store()?, &request, &*display)
     }
@@ -177,14 +179,14 @@ impl PullOptions {
         self.platform.clone().unwrap_or_else(Platform::host)
     }
 
-    fn registry(&self, display: &Arc<Display>) -> Result<Options> {
+    fn registry(&self, display: &Arc<Display>, deadline: Option<Instant>) -> Result<Options> {
         let display = Arc::clone(display);
         Ok(Options {
             plain_http: self.plain_http,
             tls_ca: self.tls_ca.clone(),
             tls_skip_verify: self.tls_skip_verify,
             mirrors: self.mirrors()?,
-            deadline: self.pull_timeout.map(|timeout| Instant::now() + timeout),
+            deadline,
             credentials: self.credentials()?,
             certs_d: vec![
                 "/etc/containers/certs.d".into(),

@@ -10,6 +10,8 @@ mod fetch;
 mod origin;
 mod progress;
 
+use std::time::Instant;
+
 use anyhow::{Context, Result};
 
 use crate::error::{Fault, Kind, kind};
@@ -54,6 +56,8 @@ pub struct Request<'a> {
     pub policy: Policy,
     /// What a layer may contain at most.
     pub limits: &'a Limits,
+    /// When to stop waiting: for another process that fetches the same, as for a registry.
+    pub deadline: Option<Instant>,
     /// How to talk to registries. Taken only when one is asked.
     pub registry: &'a dyn Fn() -> Result<registry::Options>,
 }
@@ -154,7 +158,8 @@ fn fetch_all(
     // From here on a prune waits for us, and so does whoever pulls the same image: it finds
     // everything here when we are done.
     let _shared = store.lock_shared()?;
-    let _right = fetch::image_right(store, &narrowed.manifest.config.digest, progress)?;
+    let config_digest = &narrowed.manifest.config.digest;
+    let _right = fetch::image_right(store, config_digest, request.deadline, progress)?;
     let config_raw = configuration(origin, store, &narrowed.manifest.config)?;
     let config = ImageConfig::parse(config_raw.bytes())?;
     check_platform(&config.platform, request.platform)?;
@@ -165,6 +170,7 @@ fn fetch_all(
         diff_ids: &config.diff_ids,
         chain: &layers,
         limits: request.limits,
+        deadline: request.deadline,
     };
     fetch::fetch(store, origin, &job, progress)?;
     for raw in narrowed

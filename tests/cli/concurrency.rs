@@ -119,6 +119,21 @@ fn stuck(ucr: &Ucr, server: &ScriptedRegistry, reference: &str, layout: &Layout)
     pull
 }
 
+/// Another ucr that is stuck does not hold up one that has a time limit.
+#[test]
+fn waiting_for_another_pull_ends_in_time() {
+    let layout = image(1, 4 * MIB);
+    let (server, reference, _) = pulled(&layout);
+    let ucr = Ucr::new();
+    let first = stuck(&ucr, &server, &reference, &layout);
+    let second = ucr.cmd(["pull", "--pull-timeout", "2", &reference]);
+    let second = second.limit(Duration::from_secs(20)).run();
+    second.refused(&["longer than allowed", "another ucr is fetching"]);
+    first.signal(Signal::SIGKILL);
+    assert_eq!(first.finish(LIMIT).code, -9);
+    ucr.run(["pull", "--pull-timeout", "60", &reference]).ok();
+}
+
 #[test]
 fn a_killed_pull_leaves_no_trace_after_the_next() {
     let layout = image(4, 12 * MIB);
