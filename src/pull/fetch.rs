@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Instant;
 
 use anyhow::{Context, Error, Result};
 
@@ -31,6 +32,7 @@ pub(super) struct Job<'a> {
     pub(super) chain: &'a [ChainId],
     pub(super) limits: &'a Limits,
     pub(super) durability: Durability,
+    pub(super) deadline: Option<Instant>,
 }
 
 /// A blob to fetch, and the places in the image where it is a layer.
@@ -106,7 +108,8 @@ fn rights(store: &Store, job: &Job, progress: &dyn Progress) -> Result<Vec<Fetch
     }
     let mut fetches = Vec::new();
     for (blob, mut places) in wanted {
-        let ingest = right(|patience| store.ingest(blob, patience), blob, progress)?;
+        let take = |patience| store.ingest(blob, patience);
+        let ingest = right(take, blob, job.deadline, progress)?;
         places.retain(|place| {
             let here = store.has_layer(&job.chain[*place]);
             if here {
@@ -126,19 +129,18 @@ fn rights(store: &Store, job: &Job, progress: &dyn Progress) -> Result<Vec<Fetch
 pub(super) fn image_right(
     store: &Store,
     config: &Digest,
+    deadline: Option<Instant>,
     progress: &dyn Progress,
 ) -> Result<Ingest> {
-    right(
-        |patience| store.ingest_image(config, patience),
-        config,
-        progress,
-    )
+    let take = |patience| store.ingest_image(config, patience);
+    right(take, config, deadline, progress)
 }
 
 /// Takes a right, and says so when that means waiting.
 fn right(
     take: impl Fn(Patience) -> Result<Option<Ingest>>,
     blob: &Digest,
+    deadline: Option<Instant>,
     progress: &dyn Progress,
 ) -> Result<Ingest> {
     if let Some(ingest) = take(Patience::Try)? {
@@ -148,7 +150,15 @@ fn right(
         "another ucr is fetching {}; waiting for it",
         blob.short()
     ));
-    take(Patience::Wait)?.context("a right that is waited for is had")
+    take(deadline.map_or(Patience::Wait, Patience::Until))?.ok_or_else(|| {
+        let message = format!(
+            "waiting for the ucr that fetches {} took longer than allowed",
+            blob.short()
+        );
+        Fault::new(Kind::Network, message)
+            .hint("allow more time with --pull-timeout")
+            .into()
+    })
 }
 
 /// What the workers of one pull share.

@@ -12,6 +12,8 @@ mod origin;
 mod progress;
 mod publish;
 
+use std::time::Instant;
+
 use anyhow::{Context, Result};
 
 use crate::error::{Fault, Kind, kind};
@@ -58,6 +60,8 @@ pub struct Request<'a> {
     pub limits: &'a Limits,
     /// Whether to wait until the layers are on the disk.
     pub durability: Durability,
+    /// When to stop waiting: for another process that fetches the same, as for a registry.
+    pub deadline: Option<Instant>,
     /// How to talk to registries. Taken only when one is asked.
     pub registry: &'a dyn Fn() -> Result<registry::Options>,
 }
@@ -158,7 +162,8 @@ fn fetch_all(
     // From here on a prune waits for us, and so does whoever pulls the same image: it finds
     // everything here when we are done.
     let _shared = store.lock_shared()?;
-    let _right = fetch::image_right(store, &narrowed.manifest.config.digest, progress)?;
+    let config_digest = &narrowed.manifest.config.digest;
+    let _right = fetch::image_right(store, config_digest, request.deadline, progress)?;
     let config_raw = configuration(origin, store, &narrowed.manifest.config)?;
     let config = ImageConfig::parse(config_raw.bytes())?;
     check_platform(&config.platform, request.platform)?;
@@ -170,6 +175,7 @@ fn fetch_all(
         chain: &layers,
         limits: request.limits,
         durability: request.durability,
+        deadline: request.deadline,
     };
     let (ready, _rights) = fetch::fetch(store, origin, &job, progress)?;
     let mut documents = Vec::new();

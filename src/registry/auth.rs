@@ -21,7 +21,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::challenge::{self, Bearer, Challenge};
 use super::fault;
-use super::policy;
+use super::policy::{self, Reach};
 use super::transport::{Request, Response};
 use super::wire::{MAX_DOCUMENT, Trouble, Wire};
 use super::{Event, retry};
@@ -244,6 +244,7 @@ impl Authorizer {
             url: realm.clone(),
             headers,
             body: writer.query().map(str::to_owned),
+            within: Reach::LinkLocal,
         }
     }
 
@@ -274,6 +275,7 @@ impl Authorizer {
             url,
             headers,
             body: None,
+            within: Reach::LinkLocal,
         }
     }
 

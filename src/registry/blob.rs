@@ -15,7 +15,7 @@ use reqwest::{Method, StatusCode, Url};
 use tokio::sync::mpsc;
 
 use super::endpoint::{Ask, Failure};
-use super::policy;
+use super::policy::{self, Reach};
 use super::transport::{Request, Response};
 use super::wire::Trouble;
 use super::{Event, Shared};
@@ -217,6 +217,7 @@ impl Transfer<'_> {
             url: url.clone(),
             headers: HeaderMap::new(),
             body: None,
+            within: Reach::Public,
         };
         let response = self
             .shared

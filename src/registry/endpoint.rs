@@ -11,6 +11,7 @@ use reqwest::{Method, StatusCode, Url};
 use tokio::sync::OnceCell;
 
 use super::auth::{Authorizer, Permit};
+use super::policy::Reach;
 use super::transport::{Broken, How, Request, Response};
 use super::wire::{Trouble, Wire};
 use super::{Event, fault, retry};
@@ -142,6 +143,7 @@ impl Endpoint {
             url,
             headers,
             body: None,
+            within: Reach::LinkLocal,
         }
     }
 
@@ -300,8 +302,9 @@ fn is_denial(status: StatusCode) -> bool {
     matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
-/// Whether a server speaks https or http. https is tried first and alone for a moment, so that a
-/// registry that offers it is never downgraded; only for loopback, where nobody listens in.
+/// Whether a server speaks https or http. https is tried first and alone for a moment; a server that
+/// is slower with it than that, and answers plain http meanwhile, is spoken to in the clear. Only
+/// for loopback, where nobody listens in.
 async fn probe<'a>(wire: &Wire, https: &'a Url, http: &'a Url) -> &'a Url {
     let ping = |base: &Url| {
         let mut url = base.clone();
@@ -311,6 +314,7 @@ async fn probe<'a>(wire: &Wire, https: &'a Url, http: &'a Url) -> &'a Url {
             url,
             headers: HeaderMap::new(),
             body: None,
+            within: Reach::LinkLocal,
         })
     };
     let speaks_tls = |outcome: &Result<Response, Trouble>| match outcome {

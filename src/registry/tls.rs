@@ -156,9 +156,10 @@ fn read_identity(cert: &Path) -> Result<Identity, Fault> {
     Ok((certs, key))
 }
 
-/// Chains as usual, and beside them the very certificates that the user named: `openssl req -x509`
-/// marks a self-signed server certificate as a CA, which webpki refuses as a server's
-/// (`CaUsedAsEndEntity`), yet it is what Docker's documentation tells people to make.
+/// Chains as usual, and beside them the very certificates that the user named, for their own names
+/// but whatever their dates say: `openssl req -x509` marks a self-signed server certificate as a CA,
+/// which webpki refuses as a server's (`CaUsedAsEndEntity`), yet it is what Docker's documentation
+/// tells people to make.
 #[derive(Debug)]
 struct Pinned {
     chains: Arc<WebPkiServerVerifier>,

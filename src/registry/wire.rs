@@ -105,6 +105,9 @@ impl Wire {
         mut request: Request,
     ) -> Result<Response, Trouble> {
         let mut moved_to = None;
+        if request.url.host_str() != registry.host_str() {
+            request.within = policy::moved(request.within);
+        }
         for _ in 0..=MAX_REDIRECTS {
             let mut response = self.send(request.clone()).await?;
             response.moved_to.clone_from(&moved_to);
@@ -125,6 +128,7 @@ impl Wire {
                 })?;
             if !policy::same_origin(&request.url, &to) {
                 request.headers.remove(AUTHORIZATION);
+                request.within = policy::moved(request.within);
                 moved_to = to.host_str().map(str::to_owned);
             }
             request.url = to;

@@ -136,15 +136,10 @@ fn nothing_under_this_name() {
 /// A registry of ours with an image, and the digests of its layers.
 pub fn scripted(image: &Image) -> (ScriptedRegistry, String, Vec<String>) {
     let layout = Layout::of(TAG, image);
-    let server = ScriptedRegistry::start();
-    for path in crate::support::ucr::children(&layout.path().join("blobs/sha256")) {
-        server.blob(&std::fs::read(path).unwrap());
-    }
-    let manifest = layout.resolve(TAG);
-    let bytes = std::fs::read(layout.blob_path(&manifest)).unwrap();
-    server.manifest("1", image.manifest_type(), &bytes);
-    let reference = format!("{}/demo/scripted:1", server.host());
-    (server, reference, layout.layer_digests(&manifest))
+    let server = layout.serve(TAG);
+    let reference = format!("{}/demo/scripted:{TAG}", server.host());
+    let layers = layout.layer_digests(&layout.resolve(TAG));
+    (server, reference, layers)
 }
 
 /// A registry that is bad for good: the pull gives up, and says what about.
@@ -216,7 +211,7 @@ fn a_manifest_of_5_mib() {
     refused();
     let padding = "x".repeat(5 << 20);
     let manifest = format!(r#"{{"schemaVersion":2,"annotations":{{"a":"{padding}"}}}}"#);
-    server.manifest("1", image().manifest_type(), manifest.as_bytes());
+    server.manifest(TAG, image().manifest_type(), manifest.as_bytes());
     refused();
 }
 
