@@ -17,7 +17,7 @@ use anyhow::{Context, Error, Result};
 use super::incoming::{self, Keep, Pipes, Trust};
 use super::publish::Ready;
 use super::{Origin, Progress};
-use crate::error::{self, Kind, kind};
+use crate::error::{self, Fault, Kind, kind};
 use crate::image::{ChainId, Descriptor, Digest};
 use crate::layer::{Buffers, Expect, Limits, Unpacked, settle, unpack};
 use crate::store::{Durability, Ingest, LayerRecord, Patience, Staging, Store};
