@@ -11,6 +11,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use crate::image::ChainId;
 use crate::store::{RootfsRecord, Store};
 use crate::sys::mount::{self, Overlay};
+use crate::sys::xattr;
 
 /// Where changes go.
 #[derive(Debug)]
@@ -79,18 +80,28 @@ pub(super) fn make(store: &Store, record: &RootfsRecord) -> Result<()> {
     mount_rootfs(store, record)
 }
 
-/// Gives a fresh upper directory, which the merged root looks like, the owner, mode and times of the
-/// topmost layer's root.
+/// Gives a fresh upper directory, which the merged root looks like, the owner, mode, times and
+/// extended attributes of the topmost layer's root.
 pub fn inherit_root(store: &Store, layers: &[ChainId], upper: &Path) -> Result<()> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
     let Some(top) = layers.last() else {
-        return Ok(());
+        // As a layer's root looks that nobody describes.
+        let times = fs::FileTimes::new().set_modified(std::time::UNIX_EPOCH);
+        return Ok(fs::File::open(upper)?.set_times(times)?);
     };
+    let root = store.open_layer(top)?;
     let metadata = fs::metadata(store.layer_fs(top))?;
+    xattr::disinherit(fs::File::open(upper)?)?;
     chown(upper, Some(metadata.uid()), Some(metadata.gid()))?;
     fs::set_permissions(upper, fs::Permissions::from_mode(metadata.mode() & 0o7777))?;
+    let upper = fs::File::open(upper)?;
+    for (name, value) in xattr::list(&root)? {
+        if !xattr::is_overlay(&name) {
+            xattr::set(&upper, &name, &value)?;
+        }
+    }
     let times = fs::FileTimes::new().set_modified(metadata.modified()?);
-    Ok(fs::File::open(upper)?.set_times(times)?)
+    Ok(upper.set_times(times)?)
 }
 
 /// Whether nobody but root may walk into a directory, which its user may have made otherwise.

@@ -7,8 +7,10 @@
 //! `kill -9` the next command sweeps what was staged.
 
 mod fetch;
+mod incoming;
 mod origin;
 mod progress;
+mod publish;
 
 use std::time::Instant;
 
@@ -22,7 +24,7 @@ use crate::image::{
 use crate::layer::Limits;
 use crate::registry;
 use crate::source::ImageName;
-use crate::store::{Image, ImageRecord, Store};
+use crate::store::{Durability, Image, ImageRecord, Store};
 use crate::sys;
 use crate::sys::mount::MAX_LAYERS;
 
@@ -58,6 +60,8 @@ pub struct Request<'a> {
     pub limits: &'a Limits,
     /// When to stop waiting: for another process that fetches the same, as for a registry.
     pub deadline: Option<Instant>,
+    /// Whether to wait until the layers are on the disk.
+    pub durability: Durability,
     /// How to talk to registries. Taken only when one is asked.
     pub registry: &'a dyn Fn() -> Result<registry::Options>,
 }
@@ -171,17 +175,20 @@ fn fetch_all(
         chain: &layers,
         limits: request.limits,
         deadline: request.deadline,
+        durability: request.durability,
     };
-    fetch::fetch(store, origin, &job, progress)?;
+    let (ready, _rights) = fetch::fetch(store, origin, &job, progress)?;
+    let mut documents = Vec::new();
     for raw in narrowed
         .index
         .iter()
         .chain([&config_raw, &narrowed.manifest_raw])
     {
-        store.put_blob(raw)?;
+        documents.extend(store.stage_blob(raw)?);
     }
     let record = record(request, origin, &narrowed, &config);
-    store.set_image(&record)?;
+    let image = store.stage_image(&record)?;
+    publish::publish(store, ready, documents, image)?;
     Ok(Image {
         record,
         config,

@@ -6,7 +6,9 @@
 //! ROOT/store.lock                 flock: shared by whoever uses layers, exclusive for pruning
 //! ROOT/blobs/sha256/HEX           manifests, indexes, configurations (and layers on request), 0444
 //! ROOT/refs/HEX.json              one image name; HEX is the SHA-256 of the name
-//! ROOT/layers/CHAIN/{fs,layer.json}   an unpacked layer in overlay form, by chain ID
+//! ROOT/layers/CHAIN/{fs,layer.json}   an unpacked layer in overlay form, by chain ID; with
+//!                                 layer-BOOT.json instead, it was not synced and is valid in that
+//!                                 boot only
 //! ROOT/ingest/HEX                 a layer being fetched: its lock, and its bytes if it is large
 //! ROOT/tmp/RANDOM                 staging; a flock on the directory says that its maker lives
 //! ROOT/trash/RANDOM               renamed here under the exclusive lock, deleted without it
@@ -29,6 +31,7 @@ mod layer;
 mod lock;
 mod refs;
 mod rootfs;
+mod writeback;
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
@@ -41,12 +44,14 @@ use crate::error::{Fault, Kind};
 use crate::sys;
 
 pub use container::ContainerDir;
+pub use file::StagedFile;
 pub use gc::Reclaimed;
-pub use ingest::{Ingest, SPOOL_FROM};
+pub use ingest::{Ingest, KEPT_ALIGNMENT};
 pub use layer::{LayerRecord, Staging};
 pub use lock::{Lock, Patience};
 pub use refs::{Image, ImageRecord};
 pub use rootfs::{Backend, PathRight, RootfsMaking, RootfsRecord};
+pub use writeback::{Durability, Writeback};
 
 const FORMAT: u32 = 1;
 const DIRECTORIES: [&str; 8] = [

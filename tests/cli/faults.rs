@@ -134,7 +134,7 @@ fn nothing_under_this_name() {
 }
 
 /// A registry of ours with an image, and the digests of its layers.
-fn scripted(image: &Image) -> (ScriptedRegistry, String, Vec<String>) {
+pub fn scripted(image: &Image) -> (ScriptedRegistry, String, Vec<String>) {
     let layout = Layout::of(TAG, image);
     let server = layout.serve(TAG);
     let reference = format!("{}/demo/scripted:{TAG}", server.host());
