@@ -29,7 +29,7 @@ use crate::sys;
 use crate::sys::mount::MAX_LAYERS;
 
 pub use origin::Origin;
-pub use progress::{Progress, Quiet};
+pub use progress::Progress;
 
 /// Deepest nesting of indexes that is followed.
 const MAX_INDEX_DEPTH: usize = 3;
@@ -227,8 +227,7 @@ fn record(
             .manifest
             .layers
             .iter()
-            .map(|layer| layer.size)
-            .sum(),
+            .fold(0, |sum, layer| sum.saturating_add(layer.size)),
         pulled_at: sys::now(),
     }
 }
