@@ -322,10 +322,8 @@ fn settle_all<'a>(
         };
         let record = LayerRecord {
             diff_id: job.diff_ids[place].clone(),
-            parent: place.checked_sub(1).map(|below| job.chain[below].clone()),
             blob: job.layers[place].digest.clone(),
             unpacked_size: unpacked.bytes,
-            entries: unpacked.entries,
         };
         let warnings = settle(unpacked, staging.root(), &parents)
             .with_context(|| format!("layer {}", record.blob))?;
