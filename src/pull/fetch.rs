@@ -31,8 +31,8 @@ pub(super) struct Job<'a> {
     pub(super) diff_ids: &'a [Digest],
     pub(super) chain: &'a [ChainId],
     pub(super) limits: &'a Limits,
-    pub(super) durability: Durability,
     pub(super) deadline: Option<Instant>,
+    pub(super) durability: Durability,
 }
 
 /// A blob to fetch, and the places in the image where it is a layer.
@@ -322,10 +322,8 @@ fn settle_all<'a>(
         };
         let record = LayerRecord {
             diff_id: job.diff_ids[place].clone(),
-            parent: place.checked_sub(1).map(|below| job.chain[below].clone()),
             blob: job.layers[place].digest.clone(),
             unpacked_size: unpacked.bytes,
-            entries: unpacked.entries,
         };
         let warnings = settle(unpacked, staging.root(), &parents)
             .with_context(|| format!("layer {}", record.blob))?;

@@ -29,7 +29,7 @@ use crate::sys;
 use crate::sys::mount::MAX_LAYERS;
 
 pub use origin::Origin;
-pub use progress::{Progress, Quiet};
+pub use progress::Progress;
 
 /// Deepest nesting of indexes that is followed.
 const MAX_INDEX_DEPTH: usize = 3;
@@ -58,10 +58,10 @@ pub struct Request<'a> {
     pub policy: Policy,
     /// What a layer may contain at most.
     pub limits: &'a Limits,
-    /// Whether to wait until the layers are on the disk.
-    pub durability: Durability,
     /// When to stop waiting: for another process that fetches the same, as for a registry.
     pub deadline: Option<Instant>,
+    /// Whether to wait until the layers are on the disk.
+    pub durability: Durability,
     /// How to talk to registries. Taken only when one is asked.
     pub registry: &'a dyn Fn() -> Result<registry::Options>,
 }
@@ -174,8 +174,8 @@ fn fetch_all(
         diff_ids: &config.diff_ids,
         chain: &layers,
         limits: request.limits,
-        durability: request.durability,
         deadline: request.deadline,
+        durability: request.durability,
     };
     let (ready, _rights) = fetch::fetch(store, origin, &job, progress)?;
     let mut documents = Vec::new();
@@ -227,8 +227,7 @@ fn record(
             .manifest
             .layers
             .iter()
-            .map(|layer| layer.size)
-            .sum(),
+            .fold(0, |sum, layer| sum.saturating_add(layer.size)),
         pulled_at: sys::now(),
     }
 }

@@ -161,12 +161,8 @@ impl Transfer<'_> {
                 self.first = index + 1;
             }
             let wait = wire.timing.backoff_after(failures);
-            wire.tell(Event::Waiting(format!(
-                "waiting {:.1} s, then on from byte {}: {fault}",
-                wait.as_secs_f32(),
-                self.at
-            )));
-            wire.pause(wait).await?;
+            let why = format!("{fault}; then on from byte {}", self.at);
+            wire.wait(wait, &why).await?;
         }
         Ok(())
     }

@@ -11,10 +11,10 @@ use reqwest::{Method, StatusCode, Url};
 use tokio::sync::OnceCell;
 
 use super::auth::{Authorizer, Permit};
+use super::fault;
 use super::policy::Reach;
 use super::transport::{Broken, How, Request, Response};
 use super::wire::{Trouble, Wire};
-use super::{Event, fault, retry};
 use crate::credentials::Found;
 use crate::error::{Fault, Kind};
 use crate::image::MANIFEST_TYPES;
@@ -104,10 +104,8 @@ impl Endpoint {
             failures += 1;
             match self.another_try(wire, &outcome, failures) {
                 Some((wait, why)) if failures < tries => {
-                    let seconds = wait.as_secs_f32();
-                    let text = format!("waiting {seconds:.1} s: registry {} {why}", self.name);
-                    wire.tell(Event::Waiting(text));
-                    wire.pause(wait).await.map_err(Failure::last)?;
+                    let why = format!("registry {} {why}", self.name);
+                    wire.wait(wait, &why).await.map_err(Failure::last)?;
                 }
                 _ => return Err(self.give_up(wire, ask, outcome).await),
             }
@@ -154,26 +152,24 @@ impl Endpoint {
         outcome: &Result<Response, Trouble>,
         failures: u32,
     ) -> Option<(Duration, String)> {
-        match outcome {
+        if let Ok(response) = outcome
+            && let Some(host) = &response.moved_to
+            && is_denial(response.status)
+        {
             // A signed download address that ran out; the registry gives a new one.
-            Ok(response) if response.moved_to.is_some() && is_denial(response.status) => {
-                let host = response.moved_to.as_deref().unwrap_or_default();
-                let why = format!("sent us to {host}: {}", response.status);
-                Some((wire.timing.backoff_after(failures), why))
-            }
-            Ok(response) if retry::is_passing(response.status.as_u16()) => {
-                let why = match response.status {
-                    StatusCode::TOO_MANY_REQUESTS => "asks us to slow down".to_owned(),
-                    status => format!("answers {status}"),
-                };
-                Some((fault::wait_for(&wire.timing, response, failures), why))
-            }
-            Err(Trouble::Broken(broken)) if fault::may_pass(broken, failures) => {
-                let why = format!("gives no answer: {}", broken.why);
-                Some((wire.timing.backoff_after(failures), why))
-            }
-            _ => None,
+            let why = format!("sent us to {host}: {}", response.status);
+            return Some((wire.timing.backoff_after(failures), why));
         }
+        let wait = fault::wait_after(&wire.timing, outcome, failures)?;
+        let why = match outcome {
+            Ok(response) if response.status == StatusCode::TOO_MANY_REQUESTS => {
+                "asks us to slow down".to_owned()
+            }
+            Ok(response) => format!("answers {}", response.status),
+            Err(Trouble::Broken(broken)) => format!("gives no answer: {}", broken.why),
+            Err(Trouble::Fault(fault)) => fault.to_string(),
+        };
+        Some((wait, why))
     }
 
     async fn give_up(&self, wire: &Wire, ask: &Ask, outcome: Result<Response, Trouble>) -> Failure {

@@ -284,7 +284,8 @@ impl Shared {
                 && failures < self.wire.timing.tries
             {
                 let wait = self.wire.timing.backoff_after(failures);
-                self.wire.pause(wait).await?;
+                let why = crate::error::render(&error);
+                self.wire.wait(wait, &why).await?;
             } else {
                 return Err(error);
             }

@@ -4,7 +4,7 @@
 //! scheme, host or port. Reads bodies up to a cap. Knows nothing of tokens, retries or digests.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, LOCATION};
@@ -83,12 +83,14 @@ impl Wire {
         }
     }
 
-    /// Sleeps, unless the deadline comes first.
-    pub(super) async fn pause(&self, wait: std::time::Duration) -> Result<(), Fault> {
+    /// Sleeps and says why, unless the deadline comes first.
+    pub(super) async fn wait(&self, wait: Duration, why: &str) -> Result<(), Fault> {
         let until = Instant::now() + wait;
         if self.deadline.is_some_and(|deadline| deadline < until) {
             return Err(too_late());
         }
+        let seconds = wait.as_secs_f32();
+        self.tell(Event::Waiting(format!("waiting {seconds:.1} s: {why}")));
         tokio::time::sleep_until(until.into()).await;
         Ok(())
     }

@@ -84,6 +84,25 @@ fn too_many_layers() {
     assert_nothing_kept(&ucr);
 }
 
+/// Nobody checks the size of a layer that is here already; sums of lies must not wrap around.
+#[test]
+fn sizes_without_end() {
+    let layout = Layout::of("x", &image());
+    let ucr = Ucr::new();
+    ucr.pull(&layout.reference("x"));
+    let mut manifest = layout.json(&layout.resolve("x"));
+    for layer in manifest["layers"].as_array_mut().unwrap() {
+        layer["size"] = u64::MAX.into();
+    }
+    let media_type = manifest["mediaType"].as_str().unwrap().to_owned();
+    let lying = layout.put(manifest.to_string().as_bytes(), &media_type);
+    layout.tag("huge", lying);
+    let huge = layout.reference("huge");
+    ucr.pull(&huge);
+    let listed = ucr.run(["inspect", &huge]).ok().json();
+    assert_eq!(listed["size"], u64::MAX);
+}
+
 #[test]
 fn a_wrong_diff_id() {
     let wrong = format!("sha256:{}", "5".repeat(64));
