@@ -169,6 +169,7 @@ fn fetch_all(
     check_platform(&config.platform, request.platform)?;
     check_layers(&narrowed.manifest, &config.diff_ids)?;
     let layers = chain_ids(&config.diff_ids);
+    sys::process::allow_many_descriptors();
     let job = fetch::Job {
         layers: &narrowed.manifest.layers,
         diff_ids: &config.diff_ids,
