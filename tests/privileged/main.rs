@@ -11,6 +11,7 @@ mod support;
 
 mod bundle;
 mod corpus;
+mod differential;
 mod escapes;
 mod exit_codes;
 mod images;
