@@ -19,6 +19,7 @@ mod lifetime;
 mod old_kernels;
 mod portable;
 mod process;
+mod property;
 mod provision;
 mod trees;
 mod world;
