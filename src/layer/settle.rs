@@ -37,6 +37,7 @@ pub(super) fn settle(pending: Pending, staging: &Root, parents: &[Root]) -> Resu
         removed: BTreeSet::new(),
         marked_for_root: BTreeSet::new(),
         groups: BTreeMap::new(),
+        copied: BTreeSet::new(),
     };
     settler.run(&pending)?;
     Ok(settler.applier.warnings.into_vec())
@@ -55,6 +56,8 @@ struct Settler<'a> {
     marked_for_root: BTreeSet<PathBuf>,
     /// The names of files with several that links lead to, by layer.
     groups: BTreeMap<(usize, Inode), Vec<PathBuf>>,
+    /// Files that links have brought up, and their other names.
+    copied: BTreeSet<PathBuf>,
 }
 
 impl Settler<'_> {
@@ -78,14 +81,11 @@ impl Settler<'_> {
         }
         self.find_groups(&pending.links, &pending.limits)?;
         for link in &pending.links {
-            self.link(link)
-                .with_context(|| shown("hard link", &link.path))?;
-        }
-        for link in &pending.replaced {
-            if !self.has(&link.target)? && self.below(&link.target)?.is_none() {
-                let missing = Err(missing_target(link));
-                return missing.with_context(|| shown("hard link", &link.path));
-            }
+            let linked = match link.is_replaced {
+                true => self.replaced_link(link),
+                false => self.link(link),
+            };
+            linked.with_context(|| shown("hard link", &link.path))?;
         }
         for (path, attributes) in std::mem::take(&mut self.final_attributes) {
             let dir = self.open(&path)?;
@@ -163,7 +163,12 @@ impl Settler<'_> {
                 self.final_attributes.insert(dir.path.clone(), attributes);
             }
             Some(Object::Directory(_)) => {}
-            Some(Object::Other { .. }) | None if dir.for_whiteouts => self.remove(&dir.path)?,
+            Some(Object::Other { .. }) | None if dir.for_whiteouts => {
+                self.remove(&dir.path)?;
+                if self.marked_for_root.contains(&dir.path) {
+                    whiteout::make(self.open(Path::new(""))?.as_fd(), dir.path.as_os_str())?;
+                }
+            }
             Some(Object::Other { stat, .. }) => self.shadow(dir, stat.st_mode)?,
             None if dir.opaque && !self.marked_for_root.contains(&dir.path) => {
                 let handle = self.open(&dir.path)?;
@@ -255,6 +260,30 @@ impl Settler<'_> {
         extract::describe_link(&mut self.applier, to.as_fd(), name, &link.attributes)
     }
 
+    /// The link is gone, but it has described its target; and an archive is no better for hiding a
+    /// bad one.
+    fn replaced_link(&mut self, link: &PendingLink) -> Result<()> {
+        let (Some(parent), Some(name)) = (link.target.parent(), link.target.file_name()) else {
+            return Err(missing_target(link).into());
+        };
+        if !self.copied.contains(&link.target) {
+            if self.has(&link.target)? {
+                // A later entry took the target's place, too.
+                return Ok(());
+            }
+            let Some(Object::Other { stat, .. }) = self.below(&link.target)? else {
+                return Err(missing_target(link).into());
+            };
+            let changes = extract::changes(&link.attributes, &stat);
+            if !changes || self.copy_up(&link.target)?.is_none() {
+                return Ok(());
+            }
+        }
+        let dir = self.open(parent)?;
+        self.applier.about(link.path.as_os_str().as_bytes());
+        extract::describe_link(&mut self.applier, dir.as_fd(), name, &link.attributes)
+    }
+
     /// Whether this layer has an object at a path; a whiteout is none, but it stays in the way.
     fn has(&self, path: &Path) -> Result<bool> {
         let found = ask(self.staging, path, 0)?;
@@ -303,6 +332,7 @@ impl Settler<'_> {
             copy::object(&mut settler.applier, from, to, &stat)
         })?;
         if copied.is_some() {
+            self.copied.insert(path.to_owned());
             let group = (layer, Inode::of(&stat));
             for other in self.groups.remove(&group).unwrap_or_default() {
                 self.link_up(&other, path, group)
@@ -323,10 +353,13 @@ impl Settler<'_> {
             return Ok(());
         };
         let from = self.open(parent)?;
-        self.place(path, |_, to| {
+        let linked = self.place(path, |_, to| {
             let linked = rustix::fs::linkat(&from, name, to.dir, to.name, AtFlags::empty());
             Ok(os(linked)?)
         })?;
+        if linked.is_some() {
+            self.copied.insert(path.to_owned());
+        }
         Ok(())
     }
 

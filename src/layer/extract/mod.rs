@@ -12,7 +12,7 @@ mod content;
 mod finish;
 mod link;
 
-pub(super) use link::describe_link;
+pub(super) use link::{changes, describe_link};
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsStr;
@@ -49,10 +49,8 @@ pub(super) struct Pending {
     pub(super) dirs: Vec<PendingDir>,
     /// Whiteouts on disk.
     pub(super) whiteouts: Vec<PathBuf>,
-    /// Hard links whose target this layer does not have.
+    /// Hard links whose target this layer does not have, in the order of the archive.
     pub(super) links: Vec<PendingLink>,
-    /// Such links that a later entry replaced; an archive is no better for hiding a bad one.
-    pub(super) replaced: Vec<PendingLink>,
     /// What the archive may ask for.
     pub(super) limits: Limits,
 }
@@ -75,6 +73,10 @@ pub(super) struct PendingLink {
     pub(super) path: PathBuf,
     pub(super) target: PathBuf,
     pub(super) attributes: Attributes,
+    /// Its place in the archive: of several links to one file the last describes it.
+    pub(super) number: u64,
+    /// A later entry took its place.
+    pub(super) is_replaced: bool,
 }
 
 /// What was done.
