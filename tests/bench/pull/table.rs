@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::report::{ImageResult, Machine, Report};
 use crate::tool::Tool;
 
-const FIRST: usize = 22;
+const FIRST: usize = 28;
 const COLUMN: usize = 17;
 
 /// The whole table.
@@ -95,17 +95,30 @@ fn ratio(ratio: Option<f64>, target: Option<f64>) -> String {
 }
 
 fn cost(text: &mut String, report: &Report) {
-    for tool in report.tools() {
-        row(text, &format!("MiB, {}", tool.title()), report, |image| {
-            let peak = image.of(tool).and_then(|result| result.peak_kib);
-            peak.map_or_else(String::new, |kib| format!("{:.1}", kib as f64 / 1024.0))
+    let without_daemon = |tool: &Tool| !matches!(tool, Tool::Containerd | Tool::Docker);
+    for tool in report.tools().into_iter().filter(without_daemon) {
+        row(text, &format!("CPU s, {}", tool.title()), report, |image| {
+            let median = image.of(tool).map(|result| result.median);
+            median.map_or_else(String::new, |m| format!("{:.2} + {:.2}", m.user, m.system))
         });
     }
-    text.push_str("(peak memory of tool and daemon, sampled every 10 ms in a run of its own)\n\n");
+    text.push_str("(user + system)\n\n");
     for tool in report.tools() {
         row(
             text,
-            &format!("registry, {}", tool.title()),
+            &format!("peak MiB, {}", tool.title()),
+            report,
+            |image| {
+                let peak = image.of(tool).and_then(|result| result.peak_kib);
+                peak.map_or_else(String::new, |kib| format!("{:.1}", kib as f64 / 1024.0))
+            },
+        );
+    }
+    text.push_str("(memory of tool and daemon, sampled every 10 ms in a run of its own)\n\n");
+    for tool in report.tools() {
+        row(
+            text,
+            &format!("registry s, {}", tool.title()),
             report,
             |image| {
                 let seconds = image.of(tool).map(|result| result.median.registry_cpu);
