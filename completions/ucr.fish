@@ -61,6 +61,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand pull" -s v -l verbose -d 'Say mo
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l password-stdin -d 'Read the password of --creds USER from stdin'
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l plain-http -d 'Speak http to the registry; without this only loopback addresses may'
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l tls-skip-verify -d 'Accept any certificate of the registry'
+complete -c ucr -n "__fish_ucr_using_subcommand pull" -l no-sync -d 'Do not wait until layers are on the disk; after the next boot they are fetched again'
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l backend -d 'How the root filesystem is made' -r -f -a "overlay\t'An overlay mount over the store\'s layers: instant, no space'
@@ -86,6 +87,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand provision" -s v -l verbose -d 'S
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l password-stdin -d 'Read the password of --creds USER from stdin'
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l plain-http -d 'Speak http to the registry; without this only loopback addresses may'
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l tls-skip-verify -d 'Accept any certificate of the registry'
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l no-sync -d 'Do not wait until layers are on the disk; after the next boot they are fetched again'
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l entrypoint -d 'Replace the image\'s entrypoint, and with it its command; \'\' removes both' -r
@@ -118,6 +120,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l rm -d 'Accepted for dock
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l password-stdin -d 'Read the password of --creds USER from stdin'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l plain-http -d 'Speak http to the registry; without this only loopback addresses may'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l tls-skip-verify -d 'Accept any certificate of the registry'
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l no-sync -d 'Do not wait until layers are on the disk; after the next boot they are fetched again'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand inspect" -l raw -d 'Print a document of the image exactly as it was fetched' -r -f -a "manifest\t'The image manifest'

@@ -21,7 +21,7 @@ use crate::layer::{Limits, Setting};
 use crate::pull::{self, Policy, Request};
 use crate::registry::{Event, Mirror, Options};
 use crate::source::ImageName;
-use crate::store::Image;
+use crate::store::{Durability, Image};
 use crate::sys::tty::{Hidden, is_terminal};
 
 /// Largest secret that is read from a file or stdin, in bytes.
@@ -93,6 +93,9 @@ pub(super) struct PullOptions {
     /// Change a limit of layers that guards against bombs, as in bytes=2T; repeatable
     #[arg(long, value_name = "NAME=VALUE", long_help = limits())]
     limit: Vec<Setting>,
+    /// Do not wait until layers are on the disk; after the next boot they are fetched again
+    #[arg(long)]
+    no_sync: bool,
 }
 
 /// The defaults are printed from what they are.
@@ -128,6 +131,10 @@ impl PullOptions {
             platform: &platform,
             policy: self.policy(&name, default),
             limits: &Limits::default().with(&self.limit),
+            durability: match self.no_sync {
+                false => Durability::Synced,
+                true => Durability::ThisBoot,
+            },
             registry: &|| self.registry(&display),
         };
         pull::pull(&context.store()?, &request, &*display)

@@ -48,6 +48,8 @@ impl Warnings {
 pub(super) struct Applier {
     uid: u32,
     gid: u32,
+    /// What warnings are about.
+    subject: Vec<u8>,
     pub(super) warnings: Warnings,
 }
 
@@ -63,8 +65,15 @@ impl Applier {
         Self {
             uid: rustix::process::geteuid().as_raw(),
             gid: rustix::process::getegid().as_raw(),
+            subject: Vec::new(),
             warnings: Warnings::default(),
         }
+    }
+
+    /// Names the object that is described next.
+    pub(super) fn about(&mut self, path: &[u8]) {
+        self.subject.clear();
+        self.subject.extend_from_slice(path);
     }
 
     /// Everything of a regular file or directory that was just made.
@@ -150,9 +159,7 @@ impl Applier {
                 continue;
             }
             if let Some(why) = unwanted(name) {
-                let shown = String::from_utf8_lossy(name);
-                self.warnings
-                    .push(|| format!("attribute {shown} left out: {why}"));
+                self.left_out(name, why);
                 continue;
             }
             if let Err(error) = set(OsStr::from_bytes(name), value) {
@@ -176,9 +183,14 @@ impl Applier {
         if !refused || name == b"security.capability" {
             return Err(error).with_context(|| format!("set attribute {shown}"));
         }
-        self.warnings
-            .push(|| format!("attribute {shown} left out: {error}"));
+        self.left_out(name, error);
         Ok(())
+    }
+
+    fn left_out(&mut self, name: &[u8], why: impl std::fmt::Display) {
+        let [name, subject] = [name, &self.subject].map(String::from_utf8_lossy);
+        self.warnings
+            .push(|| format!("attribute {name} of '{subject}' left out: {why}"));
     }
 }
 

@@ -5,7 +5,8 @@
 //! buffer, so that nobody waits for ever (CVE-2021-20291 class).
 
 use std::io::{self, BufRead, Read};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes of one buffer.
 pub(super) const BUFFER: usize = 256 << 10;
@@ -39,46 +40,67 @@ pub(super) fn is_echo(error: &anyhow::Error) -> bool {
     })
 }
 
+/// Buffers that are not in use, shared by all layers of a pull: a new one costs 64 page faults.
+#[derive(Debug, Default)]
+pub struct Buffers {
+    free: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Buffers {
+    /// A buffer to fill.
+    pub(super) fn take(&self) -> Vec<u8> {
+        let used = self.lock().pop();
+        match used {
+            Some(mut buffer) => {
+                buffer.resize(BUFFER, 0);
+                buffer
+            }
+            // Zeroed by the kernel, and only as far as it is used.
+            None => vec![0; BUFFER],
+        }
+    }
+
+    pub(super) fn give(&self, buffer: Vec<u8>) {
+        self.lock().push(buffer);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The writing end.
-pub(super) struct Writer {
+pub(super) struct Writer<'a> {
     data: SyncSender<Message>,
-    empty: Receiver<Vec<u8>>,
+    buffers: &'a Buffers,
 }
 
 /// The reading end.
-pub(super) struct Reader {
+pub(super) struct Reader<'a> {
     data: Receiver<Message>,
-    empty: Sender<Vec<u8>>,
+    buffers: &'a Buffers,
     current: Vec<u8>,
     used: usize,
     ended: bool,
 }
 
 /// A new pipe.
-pub(super) fn pipe() -> (Writer, Reader) {
+pub(super) fn pipe(buffers: &Buffers) -> (Writer<'_>, Reader<'_>) {
     let (data, receive) = sync_channel(DEPTH);
-    let (recycle, empty) = channel();
     let reader = Reader {
         data: receive,
-        empty: recycle,
+        buffers,
         current: Vec::new(),
         used: 0,
         ended: false,
     };
-    (Writer { data, empty }, reader)
+    (Writer { data, buffers }, reader)
 }
 
-impl Writer {
-    /// A buffer to fill: one that was read, or a new one.
+impl Writer<'_> {
+    /// A buffer to fill.
     pub(super) fn buffer(&self) -> Vec<u8> {
-        let mut buffer = self.take_empty().unwrap_or_default();
-        buffer.resize(BUFFER, 0);
-        buffer
-    }
-
-    /// A buffer that was read, if there is one.
-    pub(super) fn take_empty(&self) -> Option<Vec<u8>> {
-        self.empty.try_recv().ok()
+        self.buffers.take()
     }
 
     /// Passes bytes on.
@@ -92,7 +114,7 @@ impl Writer {
     }
 }
 
-impl Reader {
+impl Reader<'_> {
     /// The next whole buffer; `None` at the end.
     pub(super) fn receive(&mut self) -> Result<Option<Vec<u8>>, Gone> {
         if self.ended {
@@ -107,15 +129,9 @@ impl Reader {
             Err(_) => Err(Gone),
         }
     }
-
-    /// Gives a buffer back for the next data.
-    pub(super) fn recycle(&self, buffer: Vec<u8>) {
-        // The writer may be done already; then nobody needs it.
-        let _unwanted = self.empty.send(buffer);
-    }
 }
 
-impl BufRead for Reader {
+impl BufRead for Reader<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         while self.used == self.current.len() {
             let Some(next) = self.receive().map_err(io::Error::other)? else {
@@ -123,7 +139,10 @@ impl BufRead for Reader {
             };
             self.used = 0;
             let old = std::mem::replace(&mut self.current, next);
-            self.recycle(old);
+            // The very first is none.
+            if old.capacity() > 0 {
+                self.buffers.give(old);
+            }
         }
         Ok(&self.current[self.used..])
     }
@@ -133,7 +152,7 @@ impl BufRead for Reader {
     }
 }
 
-impl Read for Reader {
+impl Read for Reader<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let there = self.fill_buf()?;
         let length = there.len().min(into.len());

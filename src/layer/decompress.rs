@@ -10,20 +10,12 @@ use flate2::bufread::GzDecoder;
 
 use crate::error::{Fault, Kind};
 
-/// How a layer was compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
-    /// Not at all.
-    None,
-    /// gzip, RFC 1952.
-    Gzip,
-    /// Zstandard, RFC 8878.
-    Zstd,
-}
-
 /// The most memory that a zstd frame may ask for, as a power of two: 128 MiB, what `zstd -d`
 /// itself accepts.
 const WINDOW_LOG_MAX: u32 = 27;
+
+/// What libzstd says of a frame that asks for more; it gives no number to know it by.
+const WINDOW_TOO_LARGE: &str = "Frame requires too much memory for decoding";
 
 /// A reader of the tar stream.
 pub(super) enum Decoder<R: BufRead> {
@@ -49,11 +41,12 @@ impl<R: BufRead> Decoder<R> {
         }
     }
 
-    pub(super) fn compression(&self) -> Compression {
+    /// The format's name, for messages.
+    pub(super) fn name(&self) -> &'static str {
         match self {
-            Self::Plain(_) => Compression::None,
-            Self::Gzip(_) => Compression::Gzip,
-            Self::Zstd(_) => Compression::Zstd,
+            Self::Plain(_) => "plain",
+            Self::Gzip(_) => "gzip",
+            Self::Zstd(_) => "zstd",
         }
     }
 
@@ -70,6 +63,11 @@ impl<R: BufRead> Decoder<R> {
                 Ok(0) => break,
                 Ok(more) => length += more,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.to_string() == WINDOW_TOO_LARGE => {
+                    let most = (1 << WINDOW_LOG_MAX) >> 20;
+                    let message = format!("a frame needs a window of more than {most} MiB");
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -158,13 +156,13 @@ pub(super) mod tests {
         zstd::encode_all(bytes, 1).unwrap()
     }
 
-    fn decode(bytes: &[u8]) -> anyhow::Result<(Compression, Vec<u8>)> {
+    fn decode(bytes: &[u8]) -> anyhow::Result<(&'static str, Vec<u8>)> {
         let mut decoder = Decoder::new(bytes)?;
         let mut out = vec![0; 1 << 16];
         let length = decoder.fill(&mut out)?;
         out.truncate(length);
         assert_eq!(decoder.fill(&mut [0; 10])?, 0);
-        Ok((decoder.compression(), out))
+        Ok((decoder.name(), out))
     }
 
     #[test]
@@ -172,24 +170,21 @@ pub(super) mod tests {
         let skippable = [0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3];
         let tail = [0; 5000];
         for (bytes, compression) in [
-            (b"onetwo".to_vec(), Compression::None),
-            (gzip(b"onetwo"), Compression::Gzip),
-            ([gzip(b"one"), gzip(b"two")].concat(), Compression::Gzip),
-            (
-                [gzip(b"one"), gzip(b""), gzip(b"two")].concat(),
-                Compression::Gzip,
-            ),
-            ([&gzip(b"onetwo")[..], &tail].concat(), Compression::Gzip),
-            ([zstd(b"one"), zstd(b"two")].concat(), Compression::Zstd),
+            (b"onetwo".to_vec(), "plain"),
+            (gzip(b"onetwo"), "gzip"),
+            ([gzip(b"one"), gzip(b"two")].concat(), "gzip"),
+            ([gzip(b"one"), gzip(b""), gzip(b"two")].concat(), "gzip"),
+            ([&gzip(b"onetwo")[..], &tail].concat(), "gzip"),
+            ([zstd(b"one"), zstd(b"two")].concat(), "zstd"),
             (
                 [&skippable[..], &zstd(b"onetwo"), &skippable].concat(),
-                Compression::Zstd,
+                "zstd",
             ),
         ] {
             let expected = (compression, b"onetwo".to_vec());
             assert_eq!(decode(&bytes).unwrap(), expected);
         }
-        assert_eq!(decode(b"").unwrap(), (Compression::None, Vec::new()));
+        assert_eq!(decode(b"").unwrap(), ("plain", Vec::new()));
     }
 
     #[test]
@@ -214,5 +209,8 @@ pub(super) mod tests {
         assert!(decode(&[&gzip(b"one")[..], b"\0\0x"].concat()).is_err());
         assert!(decode(&[&gzip(b"one")[..], b"junk"].concat()).is_err());
         assert!(decode(b"BZh91AY").is_err());
+        let window_of_2_gib = [0x28, 0xb5, 0x2f, 0xfd, 0, 0xa8, 1, 0, 0];
+        let error = decode(&window_of_2_gib).unwrap_err().to_string();
+        assert!(error.contains("more than 128 MiB"), "{error}");
     }
 }

@@ -53,6 +53,15 @@ pub struct Attributes {
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
+impl Attributes {
+    /// Bytes of all names and values of extended attributes.
+    pub(super) fn xattr_bytes(&self) -> u64 {
+        let each = self.xattrs.iter();
+        each.map(|(name, value)| (name.len() + value.len()) as u64)
+            .sum()
+    }
+}
+
 /// One entry, as the archive has it: names are not cleaned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {

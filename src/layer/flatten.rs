@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -15,9 +16,11 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use super::attributes::Applier;
 use super::copy::{self, At};
 use super::dirs::open_directory;
+use super::extract;
 use super::lower::names_in;
 use super::{os, whiteout};
 use crate::sys::root::Root;
+use crate::sys::xattr;
 
 /// Merges settled layers, the bottom one first, into the empty directory `target`. Returns
 /// warnings.
@@ -28,6 +31,7 @@ pub fn flatten(layers: &[Root], target: &Root) -> Result<Vec<String>> {
         applier: Applier::new(),
         links: HashMap::new(),
     };
+    xattr::disinherit(target)?;
     let mut queue = vec![Merged {
         path: PathBuf::new(),
         layers: (0..layers.len()).rev().collect(),
@@ -121,6 +125,7 @@ impl Merge<'_> {
             dir: to.as_fd(),
             name: from.name,
         };
+        self.applier.about(path.as_os_str().as_bytes());
         copy::object(&mut self.applier, from, target, stat)
     }
 
@@ -140,10 +145,12 @@ impl Merge<'_> {
 
     /// Attributes of the topmost directory, as overlay shows them.
     fn describe(&mut self, dir: &Merged) -> Result<()> {
-        let Some(top) = dir.layers.first() else {
-            return Ok(());
+        let attributes = match dir.layers.first() {
+            Some(top) => copy::attributes_of(open(&self.layers[*top], &dir.path)?)?,
+            // The root of an image without layers.
+            None => extract::implied(),
         };
-        let attributes = copy::attributes_of(open(&self.layers[*top], &dir.path)?)?;
+        self.applier.about(dir.path.as_os_str().as_bytes());
         self.applier
             .existing(open(self.target, &dir.path)?, &attributes)
     }

@@ -27,11 +27,14 @@ pub(super) enum Object {
         dir: OwnedFd,
         name: OsString,
         stat: Stat,
+        /// Counted from the topmost one.
+        layer: usize,
     },
 }
 
 /// What one layer says about a path.
-enum Answer {
+pub(super) enum Answer {
+    /// This.
     Object(Object),
     /// Look further down.
     Nothing,
@@ -46,14 +49,19 @@ impl<'a> Lower<'a> {
 
     /// The object at a path without links; `None` if there is none.
     pub(super) fn find(&self, path: &Path) -> io::Result<Option<Object>> {
-        for layer in self.layers {
-            match ask(layer, path)? {
+        for (number, layer) in self.layers.iter().enumerate() {
+            match ask(layer, path, number)? {
                 Answer::Object(object) => return Ok(Some(object)),
                 Answer::Nothing => {}
                 Answer::Hidden => return Ok(None),
             }
         }
         Ok(None)
+    }
+
+    /// A layer by its number in [`Object::Other`].
+    pub(super) fn layer(&self, number: usize) -> Option<&'a Root> {
+        self.layers.get(number)
     }
 
     /// The names that the merged root shows.
@@ -89,7 +97,8 @@ pub(super) fn names_in(dir: impl std::os::fd::AsFd) -> io::Result<Vec<OsString>>
     Ok(names)
 }
 
-fn ask(layer: &Root, path: &Path) -> io::Result<Answer> {
+/// Asks one layer, which gets this number; no link is followed anywhere in the path.
+pub(super) fn ask(layer: &Root, path: &Path, number: usize) -> io::Result<Answer> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY;
     let mut here = layer.resolve(Path::new("."), flags, Mode::empty())?;
     let mut names = path.iter().peekable();
@@ -118,6 +127,7 @@ fn ask(layer: &Root, path: &Path) -> io::Result<Answer> {
             dir: here,
             name,
             stat,
+            layer: number,
         }));
     }
     Ok(Answer::Object(Object::Directory(here)))

@@ -26,6 +26,7 @@ mod extract;
 #[cfg(test)]
 mod fixture;
 mod flatten;
+mod groups;
 mod header;
 mod limits;
 mod lower;
@@ -41,7 +42,7 @@ use std::io::Read;
 
 use anyhow::Result;
 
-pub use decompress::Compression;
+pub use channel::Buffers;
 #[cfg(fuzzing)]
 pub use entry::{Entry, Reader, Type};
 pub use flatten::flatten;
@@ -61,27 +62,31 @@ pub struct Unpacked {
     pub bytes: u64,
     /// What was left out or looked odd; at most a few dozen lines.
     pub warnings: Vec<String>,
-    /// How the blob was compressed.
-    pub compression: Compression,
     pending: extract::Pending,
 }
 
 /// Reads one compressed layer and unpacks it into the empty directory `staging`, without its
 /// parents. The blob is read on the calling thread, to one byte beyond its size at most; its error
 /// is returned as it is and wins over what later stages make of the missing bytes. Digest, size and
-/// diff ID are right when this returns `Ok`; on an error, `staging` is to be thrown away.
+/// diff ID are right when this returns `Ok`; on an error, `staging` is to be thrown away. Layers
+/// that share `buffers` may be unpacked at the same time.
 pub fn unpack(
     blob: impl Read,
     expect: &Expect,
     staging: &Root,
     limits: &Limits,
+    buffers: &Buffers,
 ) -> Result<Unpacked> {
-    let (compression, done) = pipeline::run(blob, expect, staging, limits)?;
+    let target = pipeline::Target {
+        staging,
+        limits,
+        buffers,
+    };
+    let done = pipeline::run(blob, expect, target)?;
     Ok(Unpacked {
         entries: done.entries,
         bytes: done.bytes,
         warnings: done.warnings,
-        compression,
         pending: done.pending,
     })
 }

@@ -5,10 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::attributes::Applier;
@@ -16,7 +17,9 @@ use super::copy::{self, At};
 use super::dirs::open_directory;
 use super::entry::Attributes;
 use super::extract::{self, Pending, PendingDir, PendingLink};
-use super::lower::{Lower, Object};
+use super::groups::{self, Inode};
+use super::limits::Limits;
+use super::lower::{Answer, Lower, Object, ask};
 use super::{os, whiteout};
 use crate::error::{Fault, Kind};
 use crate::sys::root::{Root, remove_tree};
@@ -33,6 +36,7 @@ pub(super) fn settle(pending: Pending, staging: &Root, parents: &[Root]) -> Resu
         final_attributes: BTreeMap::new(),
         removed: BTreeSet::new(),
         marked_for_root: BTreeSet::new(),
+        groups: BTreeMap::new(),
     };
     settler.run(&pending)?;
     Ok(settler.applier.warnings.into_vec())
@@ -49,6 +53,8 @@ struct Settler<'a> {
     removed: BTreeSet<PathBuf>,
     /// Directories that are opaque because the root is.
     marked_for_root: BTreeSet<PathBuf>,
+    /// The names of files with several that links lead to, by layer.
+    groups: BTreeMap<(usize, Inode), Vec<PathBuf>>,
 }
 
 impl Settler<'_> {
@@ -70,6 +76,7 @@ impl Settler<'_> {
             self.remove_if_empty(&dir.path)
                 .with_context(|| shown("directory", &dir.path))?;
         }
+        self.find_groups(&pending.links, &pending.limits)?;
         for link in &pending.links {
             self.link(link)
                 .with_context(|| shown("hard link", &link.path))?;
@@ -82,6 +89,7 @@ impl Settler<'_> {
         }
         for (path, attributes) in std::mem::take(&mut self.final_attributes) {
             let dir = self.open(&path)?;
+            self.applier.about(path.as_os_str().as_bytes());
             self.applier
                 .existing(&dir, &attributes)
                 .with_context(|| shown("directory", &path))?;
@@ -111,10 +119,13 @@ impl Settler<'_> {
         path.ancestors().any(|above| self.removed.contains(above))
     }
 
-    /// Notes what a directory looks like before something in it changes.
+    /// Notes what a directory looks like before something in it changes, which then inherits
+    /// nothing from it.
     fn touch(&mut self, path: &Path) -> Result<()> {
         if !self.final_attributes.contains_key(path) {
-            let attributes = copy::attributes_of(self.open(path)?)?;
+            let directory = self.open(path)?;
+            let attributes = copy::attributes_of(&directory)?;
+            xattr::stop_inheritance(&directory)?;
             self.final_attributes.insert(path.to_owned(), attributes);
         }
         Ok(())
@@ -233,62 +244,112 @@ impl Settler<'_> {
             return Err(missing().into());
         };
         if !self.has(&link.target)? {
-            self.copy_up(parent, last, &link.target)?
-                .ok_or_else(missing)?;
+            self.copy_up(&link.target)?.ok_or_else(missing)?;
         }
         self.touch(dir)?;
         let (from, to) = (self.open(parent)?, self.open(dir)?);
         // What kept the place.
         os(rustix::fs::unlinkat(&to, name, AtFlags::empty()))?;
         os(rustix::fs::linkat(from, last, &to, name, AtFlags::empty()))?;
+        self.applier.about(link.path.as_os_str().as_bytes());
         extract::describe_link(&mut self.applier, to.as_fd(), name, &link.attributes)
     }
 
     /// Whether this layer has an object at a path; a whiteout is none, but it stays in the way.
     fn has(&self, path: &Path) -> Result<bool> {
-        match self
-            .staging
-            .resolve(path, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty())
-        {
-            Ok(handle) => {
-                let stat = os(rustix::fs::fstat(&handle))?;
-                let kind = FileType::from_raw_mode(stat.st_mode);
-                Ok(!whiteout::is_whiteout(&stat) && kind != FileType::Directory)
-            }
-            Err(error) if is_absent(&error) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+        let found = ask(self.staging, path, 0)?;
+        Ok(matches!(found, Answer::Object(Object::Other { .. })))
     }
 
-    /// Copies a file from below to the same place in this layer; `None` if there is none.
-    fn copy_up(&mut self, parent: &Path, name: &OsStr, path: &Path) -> Result<Option<()>> {
+    /// Reads the layers that have files of several names which links lead to.
+    fn find_groups(&mut self, links: &[PendingLink], limits: &Limits) -> Result<()> {
+        let mut wanted: BTreeMap<usize, BTreeSet<Inode>> = BTreeMap::new();
+        for link in links {
+            if let Some(Object::Other { stat, layer, .. }) = self.below(&link.target)?
+                && stat.st_nlink > 1
+            {
+                wanted.entry(layer).or_default().insert(Inode::of(&stat));
+            }
+        }
+        for (number, inodes) in wanted {
+            let Some(layer) = self.lower.layer(number) else {
+                continue;
+            };
+            let found = groups::names(layer, &inodes, limits)?;
+            let found = found.into_iter();
+            self.groups
+                .extend(found.map(|(inode, names)| ((number, inode), names)));
+        }
+        Ok(())
+    }
+
+    /// Copies a file from below to the same place in this layer, and its other names with it;
+    /// `None` if there is none.
+    fn copy_up(&mut self, path: &Path) -> Result<Option<()>> {
         let Some(Object::Other {
             dir,
-            name: lower_name,
+            name,
             stat,
+            layer,
         }) = self.below(path)?
         else {
             return Ok(None);
         };
-        if !self.imply(parent)? {
+        let from = At {
+            dir: dir.as_fd(),
+            name: &name,
+        };
+        let copied = self.place(path, |settler, to| {
+            copy::object(&mut settler.applier, from, to, &stat)
+        })?;
+        if copied.is_some() {
+            let group = (layer, Inode::of(&stat));
+            for other in self.groups.remove(&group).unwrap_or_default() {
+                self.link_up(&other, path, group)
+                    .with_context(|| shown("another name", &other))?;
+            }
+        }
+        Ok(copied)
+    }
+
+    /// Gives a copied file another name that it has below, if that is visible.
+    fn link_up(&mut self, path: &Path, copied: &Path, group: (usize, Inode)) -> Result<()> {
+        let below = self.below(path)?;
+        let same = |stat: &Stat, layer: usize| (layer, Inode::of(stat)) == group;
+        if !matches!(below, Some(Object::Other { stat, layer, .. }) if same(&stat, layer)) {
+            return Ok(());
+        }
+        let (Some(parent), Some(name)) = (copied.parent(), copied.file_name()) else {
+            return Ok(());
+        };
+        let from = self.open(parent)?;
+        self.place(path, |_, to| {
+            let linked = rustix::fs::linkat(&from, name, to.dir, to.name, AtFlags::empty());
+            Ok(os(linked)?)
+        })?;
+        Ok(())
+    }
+
+    /// Makes an object at a path that this layer says nothing about; `None` if it does.
+    fn place(
+        &mut self,
+        path: &Path,
+        make: impl FnOnce(&mut Self, At) -> Result<()>,
+    ) -> Result<Option<()>> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(None);
+        };
+        if !matches!(ask(self.staging, path, 0)?, Answer::Nothing) || !self.imply(parent)? {
             return Ok(None);
         }
         self.touch(parent)?;
-        let to = self.open(parent)?;
-        let from = At {
+        let dir = self.open(parent)?;
+        let at = At {
             dir: dir.as_fd(),
-            name: &lower_name,
-        };
-        let target = At {
-            dir: to.as_fd(),
             name,
         };
-        if rustix::fs::statat(&to, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
-            // Deleted by this very layer.
-            return Ok(None);
-        }
-        copy::object(&mut self.applier, from, target, &stat)?;
-        Ok(Some(()))
+        self.applier.about(path.as_os_str().as_bytes());
+        make(self, at).map(Some)
     }
 
     /// Makes directories that this layer lacks, looking like those below; `false` if this layer
@@ -296,12 +357,10 @@ impl Settler<'_> {
     fn imply(&mut self, path: &Path) -> Result<bool> {
         let mut missing: Vec<&Path> = Vec::new();
         for above in path.ancestors() {
-            let flags = OFlags::PATH | OFlags::NOFOLLOW;
-            match self.staging.resolve(above, flags, Mode::empty()) {
-                Ok(handle) if is_directory(&handle)? => break,
-                Ok(_) => return Ok(false),
-                Err(error) if is_absent(&error) => missing.push(above),
-                Err(error) => return Err(error.into()),
+            match ask(self.staging, above, 0)? {
+                Answer::Object(Object::Directory(_)) => break,
+                Answer::Nothing => missing.push(above),
+                Answer::Object(_) | Answer::Hidden => return Ok(false),
             }
         }
         for path in missing.into_iter().rev() {
@@ -323,16 +382,6 @@ impl Settler<'_> {
 fn missing_target(link: &PendingLink) -> Fault {
     let target = link.target.display();
     Fault::new(Kind::Layer, format!("its target '{target}' does not exist"))
-}
-
-fn is_absent(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind;
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
-}
-
-fn is_directory(handle: &OwnedFd) -> Result<bool> {
-    let stat = os(rustix::fs::fstat(handle))?;
-    Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }
 
 fn shown(what: &str, path: &Path) -> String {

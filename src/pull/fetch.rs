@@ -5,21 +5,20 @@
 //! has appeared meanwhile.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
+use std::io::Read;
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Context, Error, Result};
 
+use super::incoming::{self, Keep, Pipes, Trust};
 use super::{Origin, Progress};
-use crate::error::{self, Fault, Kind, kind};
+use crate::error::{self, Kind, kind};
 use crate::image::{ChainId, Descriptor, Digest};
-use crate::layer::{Expect, Limits, Unpacked, settle, unpack};
-use crate::registry::BlobReader;
-use crate::store::{Ingest, LayerRecord, Patience, SPOOL_FROM, Staging, Store};
+use crate::layer::{Buffers, Expect, Limits, Unpacked, settle, unpack};
+use crate::store::{Durability, Ingest, LayerRecord, Patience, Staging, Store, Writeback};
 
 /// Layers unpacked at once. Two cores inflate and write; a third hides the network's round trips.
 const PARALLEL: usize = 3;
@@ -30,21 +29,13 @@ pub(super) struct Job<'a> {
     pub(super) diff_ids: &'a [Digest],
     pub(super) chain: &'a [ChainId],
     pub(super) limits: &'a Limits,
+    pub(super) durability: Durability,
 }
 
 /// A blob to fetch, and the places in the image where it is a layer.
 struct Fetch {
     ingest: Ingest,
     places: Vec<usize>,
-}
-
-/// Whom to ask for a blob.
-#[derive(Clone, Copy)]
-enum Trust {
-    /// Mirrors first, if there are any.
-    Mirrors,
-    /// Only the place that the image's name says.
-    RegistryOnly,
 }
 
 /// A layer that is unpacked, but not yet on its parents.
@@ -62,26 +53,42 @@ pub(super) fn fetch(
 ) -> Result<()> {
     let fetches = rights(store, job, progress)?;
     let workers = PARALLEL.min(fetches.len());
+    let writeback = store.writeback(job.durability)?;
     let crew = Crew {
         store,
-        origin,
         job,
-        progress,
+        pipes: Pipes {
+            origin,
+            progress,
+            writeback: &writeback,
+            stop: &AtomicBool::new(false),
+        },
+        buffers: Buffers::default(),
         queue: Mutex::new(fetches.into()),
         staged: Mutex::new(job.layers.iter().map(|_| None).collect()),
         spent: Mutex::default(),
         failure: Mutex::new(None),
-        stop: AtomicBool::new(false),
     };
     thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| crew.work());
         }
     });
+    let mut spent = into_inner(crew.spent);
     if let Some(error) = into_inner(crew.failure) {
+        if is_passing(&error) {
+            let queued = into_inner(crew.queue).into_iter();
+            spent.extend(queued.map(|fetch| fetch.ingest));
+            spent.iter_mut().for_each(Ingest::keep_partial);
+        }
         return Err(error);
     }
-    commit(store, job, into_inner(crew.staged), progress)
+    for ingest in &spent {
+        // The sync below would write bytes that nobody needs any more.
+        ingest.truncate(0)?;
+    }
+    let staged = into_inner(crew.staged);
+    commit(store, job, staged, writeback, progress)
 }
 
 /// Takes the right to fetch each missing blob; waits for other processes where it must.
@@ -144,28 +151,27 @@ fn right(
 /// What the workers of one pull share.
 struct Crew<'a> {
     store: &'a Store,
-    origin: &'a dyn Origin,
     job: &'a Job<'a>,
-    progress: &'a dyn Progress,
+    pipes: Pipes<'a>,
+    buffers: Buffers,
     queue: Mutex<VecDeque<Fetch>>,
     /// By place in the image.
     staged: Mutex<Vec<Option<Staged>>>,
     /// Held until the layers have their names: whoever waits for a right finds them then.
     spent: Mutex<Vec<Ingest>>,
     failure: Mutex<Option<Error>>,
-    stop: AtomicBool,
 }
 
 impl Crew<'_> {
     fn work(&self) {
-        while !self.stop.load(Ordering::Relaxed) {
+        while !self.pipes.stop.load(Ordering::Relaxed) {
             let Some(fetch) = lock(&self.queue).pop_front() else {
                 return;
             };
             if let Err(error) = self.layer(fetch) {
                 // The first failure is the cause; those after it are mostly "stopped".
                 lock(&self.failure).get_or_insert(error);
-                self.stop.store(true, Ordering::Relaxed);
+                self.pipes.stop.store(true, Ordering::Relaxed);
             }
         }
     }
@@ -175,17 +181,21 @@ impl Crew<'_> {
             return Ok(());
         };
         let layer = &self.job.layers[*first];
-        self.progress.started(layer);
-        let spool = layer.size >= SPOOL_FROM || !others.is_empty();
+        self.pipes.progress.started(layer);
+        // A blob that is two layers is fetched once and unpacked twice.
+        let keep = match others {
+            [] => Keep::Late,
+            _ => Keep::All,
+        };
         let staged = self
-            .bring(*first, &mut fetch.ingest, spool)
+            .bring(*first, &mut fetch.ingest, keep)
             .with_context(|| format!("layer {}", layer.digest))?;
         let mut done = vec![(*first, staged)];
         for place in others {
-            let staged = self.unpack(*place, fetch.ingest.partial()?)?;
+            let staged = self.unpack(*place, fetch.ingest.read(0..layer.size)?)?;
             done.push((*place, staged));
         }
-        self.progress.finished(layer);
+        self.pipes.progress.finished(layer);
         let mut staged = lock(&self.staged);
         for (place, layer) in done {
             staged[place] = Some(layer);
@@ -196,69 +206,41 @@ impl Crew<'_> {
 
     /// Unpacks a layer from its origin. What an earlier try left may be wrong, and so may a mirror:
     /// a digest that does not match is tried once more, from the start and from the real registry.
-    fn bring(&self, place: usize, ingest: &mut Ingest, spool: bool) -> Result<Staged> {
+    fn bring(&self, place: usize, ingest: &mut Ingest, keep: Keep) -> Result<Staged> {
         let layer = &self.job.layers[place];
-        let here = if spool { ingest.resumable()? } else { 0 };
-        let here = if here <= layer.size { here } else { 0 };
-        let result = match self.attempt(place, ingest, spool.then_some(here), Trust::Mirrors) {
+        let kept = ingest.kept()?;
+        let kept = if kept.end <= layer.size { kept } else { 0..0 };
+        // Who was cut once may be cut again.
+        let keep = if kept.is_empty() { keep } else { Keep::All };
+        let had = !kept.is_empty();
+        let result = match self.attempt(place, ingest, (kept, keep), Trust::Mirrors) {
             Err(error)
-                if kind(&error) == Kind::Integrity && (here > 0 || self.origin.has_mirrors()) =>
+                if kind(&error) == Kind::Integrity && (had || self.pipes.origin.has_mirrors()) =>
             {
                 let what = error::render(&error);
-                self.progress
+                self.pipes
+                    .progress
                     .note(&format!("{what}; fetching it again from the start"));
-                self.attempt(place, ingest, spool.then_some(0), Trust::RegistryOnly)
+                self.attempt(place, ingest, (0..0, keep), Trust::RegistryOnly)
             }
             result => result,
         };
-        if let Err(error) = &result
-            && layer.size >= SPOOL_FROM
-            && matches!(
-                kind(error),
-                Kind::Network | Kind::Interrupted | Kind::NoSpace
-            )
-        {
+        if result.as_ref().is_err_and(is_passing) {
             ingest.keep_partial();
         }
         result
     }
 
-    /// Reads the first bytes from what is kept and the others from the origin; keeps those too if
-    /// `kept` says how many there are.
     fn attempt(
         &self,
         place: usize,
         ingest: &Ingest,
-        kept: Option<u64>,
+        kept: (Range<u64>, Keep),
         trust: Trust,
     ) -> Result<Staged> {
         let layer = &self.job.layers[place];
-        let here = kept.unwrap_or(0);
-        let file = ingest.partial()?;
-        file.set_len(here)?;
-        self.progress.advanced(layer, here);
-        let rest: Box<dyn Read> = match trust {
-            _ if here > 0 && here == layer.size => Box::new(io::empty()),
-            Trust::Mirrors => self.origin.blob(layer, here)?,
-            Trust::RegistryOnly => self.origin.blob_past_mirrors(layer)?,
-        };
-        let spool = kept
-            .map(|position| file.try_clone().map(|file| (file, position)))
-            .transpose()?;
-        let watched = Watched {
-            rest,
-            spool,
-            layer,
-            crew: self,
-        };
-        self.unpack(place, file.take(here).chain(watched))
-            .map_err(|error| {
-                // A fault of the network crosses `Read` inside an I/O error.
-                match error.downcast::<io::Error>() {
-                    Ok(io) => BlobReader::recover(io),
-                    Err(error) => error,
-                }
-            })
+        let blob = incoming::open(self.pipes, layer, ingest, kept, trust)?;
+        self.unpack(place, blob)
     }
 
     fn unpack(&self, place: usize, blob: impl Read) -> Result<Staged> {
@@ -269,9 +251,16 @@ impl Crew<'_> {
             size: layer.size,
             diff_id: &self.job.diff_ids[place],
         };
-        let unpacked = unpack(blob, &expect, staging.root(), self.job.limits)?;
+        let unpacked = unpack(
+            blob,
+            &expect,
+            staging.root(),
+            self.job.limits,
+            &self.buffers,
+        )?;
         for warning in &unpacked.warnings {
-            self.progress
+            self.pipes
+                .progress
                 .note(&format!("layer {}: {warning}", layer.digest.short()));
         }
         Ok(Staged { staging, unpacked })
@@ -291,31 +280,12 @@ fn into_inner<T>(mutex: Mutex<T>) -> T {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Bytes on their way from the origin: counted, kept if the layer is large, stopped when another
-/// layer has failed.
-struct Watched<'a> {
-    rest: Box<dyn Read + 'a>,
-    /// Where the bytes are kept, and how many are there.
-    spool: Option<(File, u64)>,
-    layer: &'a Descriptor,
-    crew: &'a Crew<'a>,
-}
-
-impl Read for Watched<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.crew.stop.load(Ordering::Relaxed) {
-            let why = "stopped, because another layer failed";
-            return Err(io::Error::other(Fault::new(Kind::Interrupted, why)));
-        }
-        let read = self.rest.read(buffer)?;
-        if let Some((spool, position)) = &mut self.spool {
-            // By position: reading the kept part moves the file's own.
-            spool.write_all_at(&buffer[..read], *position)?;
-            *position += read as u64;
-        }
-        self.crew.progress.advanced(self.layer, read as u64);
-        Ok(read)
-    }
+/// Whether what was fetched so far is worth keeping: neither the bytes nor the image are to blame.
+fn is_passing(error: &Error) -> bool {
+    matches!(
+        kind(error),
+        Kind::Network | Kind::Interrupted | Kind::NoSpace
+    )
 }
 
 /// Puts the staged layers on their parents, makes everything durable at once, and names them.
@@ -323,6 +293,7 @@ fn commit(
     store: &Store,
     job: &Job,
     staged: Vec<Option<Staged>>,
+    writeback: Writeback,
     progress: &dyn Progress,
 ) -> Result<()> {
     if staged.iter().all(Option::is_none) {
@@ -348,11 +319,11 @@ fn commit(
         for warning in warnings {
             progress.note(&format!("layer {}: {warning}", record.blob.short()));
         }
-        staging.describe(&record)?;
+        staging.describe(&record, writeback.durability())?;
         parents.insert(0, staging.reopen()?);
         ready.push((chain, staging));
     }
-    store.sync()?;
+    writeback.finish()?;
     for (chain, staging) in ready {
         store.commit_layer(staging, chain)?;
     }

@@ -7,6 +7,7 @@
 //! `kill -9` the next command sweeps what was staged.
 
 mod fetch;
+mod incoming;
 mod origin;
 mod progress;
 
@@ -20,8 +21,9 @@ use crate::image::{
 use crate::layer::Limits;
 use crate::registry;
 use crate::source::ImageName;
-use crate::store::{Image, ImageRecord, Store};
+use crate::store::{Durability, Image, ImageRecord, Store};
 use crate::sys;
+use crate::sys::mount::MAX_LAYERS;
 
 pub use origin::Origin;
 pub use progress::{Progress, Quiet};
@@ -53,6 +55,8 @@ pub struct Request<'a> {
     pub policy: Policy,
     /// What a layer may contain at most.
     pub limits: &'a Limits,
+    /// Whether to wait until the layers are on the disk.
+    pub durability: Durability,
     /// How to talk to registries. Taken only when one is asked.
     pub registry: &'a dyn Fn() -> Result<registry::Options>,
 }
@@ -164,6 +168,7 @@ fn fetch_all(
         diff_ids: &config.diff_ids,
         chain: &layers,
         limits: request.limits,
+        durability: request.durability,
     };
     fetch::fetch(store, origin, &job, progress)?;
     for raw in narrowed
@@ -245,11 +250,12 @@ fn narrow(origin: &dyn Origin, top: Raw, platform: &Platform) -> Result<Narrowed
 }
 
 fn configuration(origin: &dyn Origin, store: &Store, config: &Descriptor) -> Result<Raw> {
-    let raw = if store.has_blob(&config.digest) {
-        store.blob(&config.digest)?
-    } else {
-        let bytes = origin.small_blob(config).context("image configuration")?;
-        Raw::verified(bytes, None, &config.digest).context("image configuration")?
+    let raw = match store.sound_blob(&config.digest)? {
+        Some(raw) => raw,
+        None => {
+            let bytes = origin.small_blob(config).context("image configuration")?;
+            Raw::verified(bytes, None, &config.digest).context("image configuration")?
+        }
     };
     // Files of this machine are read without regard to the size that a descriptor says.
     let (size, found) = (config.size, raw.bytes().len());
@@ -279,9 +285,17 @@ fn is_for(found: &Platform, wanted: &Platform) -> bool {
 }
 
 fn check_layers(manifest: &Manifest, diff_ids: &[Digest]) -> Result<()> {
-    if manifest.layers.len() != diff_ids.len() {
-        let (layers, ids) = (manifest.layers.len(), diff_ids.len());
-        let message = format!("the manifest has {layers} layers, the configuration {ids} diff IDs");
+    let count = manifest.layers.len();
+    if count > MAX_LAYERS {
+        let message =
+            format!("the image has {count} layers; the kernel's overlay stacks {MAX_LAYERS}");
+        return Err(Fault::new(Kind::Limit, message)
+            .hint("build it again with fewer layers, or squash them")
+            .into());
+    }
+    if count != diff_ids.len() {
+        let ids = diff_ids.len();
+        let message = format!("the manifest has {count} layers, the configuration {ids} diff IDs");
         return Err(Fault::new(Kind::Integrity, message).into());
     }
     match manifest

@@ -27,6 +27,10 @@ const DEPTH: usize = 16;
 /// New bytes that make up for the failures before them.
 const PROGRESS: u64 = 1 << 20;
 
+/// Foreign URLs of one layer that are tried: a manifest must not make us knock on thousands of
+/// doors. Those that are found name one or two.
+const MAX_FOREIGN: usize = 4;
+
 /// A piece, the end, or why there is no end.
 type Piece = Result<Option<Bytes>, Fault>;
 
@@ -188,7 +192,8 @@ impl Transfer<'_> {
             return Err(failure);
         }
         let registry = self.shared.endpoints.len() - 1;
-        for text in &self.descriptor.urls {
+        for text in self.descriptor.urls.iter().take(MAX_FOREIGN) {
+            self.shared.wire.in_time().map_err(Failure::last)?;
             match self.foreign(text).await {
                 Ok(response) => return Ok((registry, response)),
                 Err(why) => self.shared.wire.tell(Event::Warning(format!(

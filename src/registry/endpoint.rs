@@ -207,7 +207,7 @@ impl Endpoint {
         match status.as_u16() {
             401 | 403 => self.auth.denial(what, reason).await,
             404 => {
-                let who = self.auth.identity();
+                let who = self.auth.identity().await;
                 let message = format!(
                     "{what}: registry {name}: not found, or not allowed (asked {who}): {reason}"
                 );
@@ -215,10 +215,10 @@ impl Endpoint {
                     .hint("check the name; a private image needs --creds USER or --auth-file FILE")
             }
             429 => {
-                let who = self.auth.identity();
+                let who = self.auth.identity().await;
                 let message =
                     format!("{what}: registry {name}: too many requests (asked {who}): {reason}");
-                Fault::new(Kind::Registry, message)
+                Fault::new(Kind::Network, message)
                     .hint("try later, or with a credential: registries allow known users more")
             }
             500.. => Fault::new(Kind::Network, format!("{what}: registry {name}: {reason}")),
@@ -287,7 +287,7 @@ impl Failure {
     }
 
     /// Time is up: nobody else need be asked.
-    fn last(fault: Fault) -> Self {
+    pub(super) fn last(fault: Fault) -> Self {
         Self {
             fault,
             status: None,

@@ -232,6 +232,7 @@ impl Shared {
                 Ok(response) => return Ok((index, response)),
                 Err(failure) if failure.is_final => return Err(failure),
                 Err(failure) => {
+                    self.wire.in_time().map_err(Failure::last)?;
                     let text = format!("mirror passed over: {}", failure.fault);
                     self.wire.tell(Event::Warning(text));
                 }
@@ -259,12 +260,21 @@ impl Shared {
         loop {
             let (index, response) = self.ask(&ask, first).await.map_err(|f| f.fault)?;
             let place = &self.endpoints[index].name;
-            let error = match self.read_manifest(&ask, locator, (place, response)).await {
+            let is_mirror = index + 1 < self.endpoints.len();
+            let read = self.read_manifest(&ask, locator, (place, response)).await;
+            let error = match read {
+                // A mirror may answer 200 with its own page; the registry's word is judged by the
+                // caller, who can say more about it.
+                Ok(raw) if is_mirror => match raw.parse() {
+                    Ok(_) => return Ok(raw),
+                    Err(error) => error,
+                },
                 Ok(raw) => return Ok(raw),
                 Err(error) => error,
             };
             failures += 1;
-            if index + 1 < self.endpoints.len() {
+            self.wire.in_time()?;
+            if is_mirror {
                 let why = crate::error::render(&error);
                 let text = format!("mirror {place} passed over: {why}");
                 self.wire.tell(Event::Warning(text));

@@ -223,6 +223,48 @@ fn foreign_layers_come_from_https_without_a_credential() {
 }
 
 #[test]
+fn a_layer_has_four_foreign_urls_at_most() {
+    let blob = Digest::of(b"content");
+    let transport = fake(&[("https://five.io/l", &[(200, vec![], "content")])]);
+    let urls = [
+        "https://one.io/l",
+        "https://two.io/l",
+        "https://three.io/l",
+        "https://four.io/l",
+        "https://five.io/l",
+    ];
+    let registry = connect("r.io/x", &transport);
+    let small_blob = |urls: &[&str]| registry.small_blob(&descriptor(&blob, 7, urls), 7);
+    small_blob(&urls).unwrap_err();
+    let asked = transport.asked.lock().unwrap().len();
+    assert_eq!(asked, 1 + 4, "the registry, and four others");
+    assert_eq!(small_blob(&urls[1..]).unwrap(), b"content");
+}
+
+#[test]
+fn after_the_deadline_nobody_is_asked() {
+    let blob = Digest::of(b"content");
+    let transport = fake(&[("https://one.io/l", &[(200, vec![], "content")])]);
+    let options = Options {
+        deadline: Some(std::time::Instant::now()),
+        mirrors: vec!["r.io=https://mirror.io".parse().unwrap()],
+        ..Options::default()
+    };
+    let reference = "r.io/x".parse().unwrap();
+    let registry = Registry::with_transport(&reference, options, transport.clone()).unwrap();
+    let wanted = descriptor(&blob, 7, &["https://one.io/l"]);
+    let errors = [
+        registry.manifest("1").unwrap_err(),
+        registry.head("1").unwrap_err(),
+        registry.small_blob(&wanted, 7).unwrap_err(),
+    ];
+    for error in errors {
+        assert!(render(&error).contains("longer than allowed"), "{error:#}");
+    }
+    assert_eq!(transport.asked.lock().unwrap().len(), 0);
+}
+
+#[test]
 fn plain_http_off_loopback_needs_the_flag() {
     let transport = fake(&[("http://r.io/v2/x/manifests/1", &[(200, vec![], "{}")])]);
     let error = connect("r.io/x", &transport).manifest("1").unwrap_err();

@@ -1,6 +1,6 @@
 //! Small files of the store: written durably, read whole, listed without surprises.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -72,7 +72,7 @@ fn write_and_rename(temporary: &Path, path: &Path, bytes: &[u8], mode: u32) -> s
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(temporary, path)?;
-    sync_directory(path.parent().unwrap_or(Path::new("/")))
+    sys::sync_directory(path.parent().unwrap_or(Path::new("/")))
 }
 
 /// A JSON document as the store writes it.
@@ -80,11 +80,6 @@ pub(super) fn json<T: Serialize>(document: &T) -> Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec_pretty(document)?;
     bytes.push(b'\n');
     Ok(bytes)
-}
-
-/// Makes renames inside a directory durable.
-pub(super) fn sync_directory(path: &Path) -> std::io::Result<()> {
-    File::open(path)?.sync_all()
 }
 
 /// The entries of a directory, by name; empty if there is no such directory.

@@ -1,20 +1,24 @@
 //! Layers being fetched: who fetches which, and how far a large one got.
 //!
 //! `ingest/HEX` is a lock first: of several processes that want one blob, one fetches it and the
-//! others find the layer when they get the lock. From [`SPOOL_FROM`] up the file also receives the
-//! bytes, so that a pull that was cut goes on where it stopped.
+//! others find the layer when they get the lock. The file also receives bytes of a blob that takes
+//! long to fetch, so that a pull that was cut goes on where it stopped. What had come before it
+//! was known to take long is a hole at the start of the file.
 
 use std::fs::{self, File};
-use std::io::{Seek, SeekFrom};
+use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use rustix::fs::SeekFrom;
+use rustix::io::Errno;
 
 use super::{Lock, Patience, Store, file};
 use crate::image::Digest;
 
-/// Smallest blob whose bytes are kept for resuming, in bytes.
-pub const SPOOL_FROM: u64 = 32 << 20;
+/// Kept bytes begin at a multiple of this: file systems know their holes by blocks.
+pub const KEPT_ALIGNMENT: u64 = 64 << 10;
 
 /// The right to fetch a blob.
 #[derive(Debug)]
@@ -25,16 +29,34 @@ pub struct Ingest {
 }
 
 impl Ingest {
-    /// Bytes of the blob already here from an earlier try.
-    pub fn resumable(&self) -> Result<u64> {
-        Ok(self.lock.file().metadata()?.len())
+    /// Which bytes of the blob are here from an earlier try; perhaps wrong ones.
+    pub fn kept(&self) -> io::Result<Range<u64>> {
+        let file = self.lock.file();
+        let end = file.metadata()?.len();
+        match rustix::fs::seek(file, SeekFrom::Data(0)) {
+            Ok(start) => Ok(start..end),
+            // Nothing but a hole, or nothing.
+            Err(Errno::NXIO) => Ok(0..0),
+            // A file system that does not know its holes: what is none fails by its digest.
+            Err(_) => Ok(0..end),
+        }
     }
 
-    /// The partial file, at its start.
-    pub fn partial(&self) -> Result<File> {
-        let mut file = self.lock.file().try_clone()?;
-        file.seek(SeekFrom::Start(0))?;
-        Ok(file)
+    /// Forgets all bytes but the first ones.
+    pub fn truncate(&self, length: u64) -> io::Result<()> {
+        self.lock.file().set_len(length)
+    }
+
+    /// Some of the bytes, as a stream. Only one stream at a time may be read.
+    pub fn read(&self, bytes: Range<u64>) -> io::Result<impl io::Read + Send + use<>> {
+        let file = self.lock.file().try_clone()?;
+        rustix::fs::seek(&file, SeekFrom::Start(bytes.start))?;
+        Ok(io::Read::take(file, bytes.end.saturating_sub(bytes.start)))
+    }
+
+    /// A handle for writing by position.
+    pub fn file(&self) -> io::Result<File> {
+        self.lock.file().try_clone()
     }
 
     /// Keeps the bytes so far for the next try, instead of removing them when dropped.
@@ -45,7 +67,13 @@ impl Ingest {
 
 impl Drop for Ingest {
     fn drop(&mut self) {
-        if !self.is_partial {
+        let is_empty = || {
+            self.lock
+                .file()
+                .metadata()
+                .is_ok_and(|file| file.len() == 0)
+        };
+        if !self.is_partial || is_empty() {
             // Before the lock goes: whoever waits for it sees that the file lost its name.
             let _ = fs::remove_file(&self.path);
         }

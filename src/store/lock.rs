@@ -66,9 +66,13 @@ impl Lock {
 
     /// Takes the exclusive lock on a directory or file that is there; `None` if somebody has it.
     pub(super) fn existing(path: &Path) -> Result<Option<Self>> {
-        let file = File::open(path)?;
+        Self::opened(File::open(path)?, path)
+    }
+
+    /// Takes the exclusive lock on what was opened; `None` too if the path is another's meanwhile.
+    fn opened(file: File, path: &Path) -> Result<Option<Self>> {
         match file.try_lock() {
-            Ok(()) => Ok(Some(Self { file })),
+            Ok(()) => Ok(still_named(&file, path).then_some(Self { file })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error.into()),
         }
@@ -80,9 +84,7 @@ impl Lock {
         for _ in 0..MAX_TRIES {
             let made = DirBuilder::new().mode(0o700).create(path);
             made.with_context(|| format!("make {}", path.display()))?;
-            if let Ok(Some(lock)) = Self::existing(path)
-                && still_named(&lock.file, path)
-            {
+            if let Ok(Some(lock)) = Self::existing(path) {
                 return Ok(lock);
             }
             let start = Instant::now();
@@ -130,6 +132,19 @@ mod tests {
         drop(lock);
         assert!(Lock::existing(&path).unwrap().is_some());
         assert!(Lock::new_directory(&path).is_err(), "it is there already");
+    }
+
+    /// A sweeper that opened a dead one's file must not remove the live one of that name.
+    #[test]
+    fn a_lock_on_what_lost_its_name_is_none() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("lock");
+        let first = Lock::exclusive(&path, Patience::Try).unwrap().unwrap();
+        let opened = File::open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        drop(first);
+        let _second = Lock::exclusive(&path, Patience::Try).unwrap().unwrap();
+        assert!(Lock::opened(opened, &path).unwrap().is_none());
     }
 
     #[test]

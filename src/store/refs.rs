@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Store, file};
 use crate::image::{ChainId, Digest, ImageConfig, Platform, chain_ids};
+use crate::sys;
 
 /// What a name stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,12 +42,17 @@ pub struct Image {
 }
 
 impl Store {
-    /// Completes a record to an image; `None` if something of it is missing.
+    /// Completes a record to an image; `None` if something of it is missing or damaged.
     pub fn open_image(&self, record: ImageRecord) -> Result<Option<Image>> {
-        if !self.has_blob(&record.config_digest) || !self.has_blob(&record.manifest_digest) {
-            return Ok(None);
+        for digest in record.index_digest.iter().chain([&record.manifest_digest]) {
+            if self.sound_blob(digest)?.is_none() {
+                return Ok(None);
+            }
         }
-        let config = ImageConfig::parse(self.blob(&record.config_digest)?.bytes())?;
+        let Some(config) = self.sound_blob(&record.config_digest)? else {
+            return Ok(None);
+        };
+        let config = ImageConfig::parse(config.bytes())?;
         let layers = chain_ids(&config.diff_ids);
         let complete = layers.iter().all(|chain| self.has_layer(chain));
         Ok(complete.then_some(Image {
@@ -86,6 +92,6 @@ impl Store {
     pub fn remove_image(&self, name: &str) -> Result<()> {
         let path = self.ref_path(name);
         file::remove_file(&path)?;
-        Ok(file::sync_directory(&self.path("refs"))?)
+        Ok(sys::sync_directory(&self.path("refs"))?)
     }
 }

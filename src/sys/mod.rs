@@ -12,7 +12,10 @@ pub mod signal;
 pub mod tty;
 pub mod xattr;
 
+use std::fs::{DirBuilder, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -42,8 +45,30 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// Makes a directory that only its owner may enter, below parents that are as open as the umask
+/// leaves them. One that is there stays as it is.
+pub fn make_private(path: &Path) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made,
+    }
+}
+
+/// Makes all that was written to the filesystem of a directory durable.
+pub fn sync_filesystem(directory: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(File::open(directory)?)?)
+}
+
+/// Makes the names in a directory durable.
+pub fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
 /// Removes a file or a whole tree; a missing one is fine.
-pub fn remove_path(path: &std::path::Path) -> io::Result<()> {
+pub fn remove_path(path: &Path) -> io::Result<()> {
     use std::os::fd::AsFd;
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));

@@ -40,6 +40,24 @@ pub fn remove(file: impl AsFd, name: &OsStr) -> io::Result<()> {
     }
 }
 
+/// Takes the default ACL of a directory away, which everything made in it would inherit.
+pub fn stop_inheritance(directory: impl AsFd) -> io::Result<()> {
+    match remove(directory, OsStr::new("system.posix_acl_default")) {
+        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(()),
+        other => other,
+    }
+}
+
+/// Takes away what a directory that was just made has inherited itself. Its mode is to be set after.
+pub fn disinherit(directory: impl AsFd) -> io::Result<()> {
+    let directory = directory.as_fd();
+    stop_inheritance(directory)?;
+    match remove(directory, OsStr::new("system.posix_acl_access")) {
+        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(()),
+        other => other,
+    }
+}
+
 /// The value of one attribute of an open file or directory; `None` if it has none.
 pub fn get(file: impl AsFd, name: &OsStr) -> io::Result<Option<Vec<u8>>> {
     let file = file.as_fd();

@@ -38,7 +38,7 @@ fn image(layers: usize, size: usize) -> Layout {
 }
 
 /// Bytes without a pattern that a compressor could use (xorshift64).
-fn noise(length: usize, seed: u64) -> Vec<u8> {
+pub fn noise(length: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut bytes = Vec::with_capacity(length + 8);
     while bytes.len() < length {
@@ -145,7 +145,7 @@ fn an_interrupted_pull_is_mended_by_the_next() {
 
 /// Names, kinds, modes, owners, sizes, links, xattrs of a store. Times differ; so do the contents
 /// of the JSON records, which carry a time of the same length.
-fn listing(root: &Path) -> Tree {
+pub fn listing(root: &Path) -> Tree {
     let mut tree = Tree::read(root).timeless();
     for (path, node) in &mut tree.0 {
         if path

@@ -73,6 +73,17 @@ fn damage_in_a_layout() {
     }
 }
 
+/// Overlay takes 500; what could never be mounted is not fetched either.
+#[test]
+fn too_many_layers() {
+    let layer = Layer::new().file("a", "a");
+    let image = (0..501).fold(Image::new(), |image, _| image.layer(layer.clone()));
+    let ucr = Ucr::new();
+    let done = ucr.run(["pull", &Layout::of("x", &image).reference("x")]);
+    done.refused(&["501 layers", "stacks 500"]);
+    assert_nothing_kept(&ucr);
+}
+
 #[test]
 fn a_wrong_diff_id() {
     let wrong = format!("sha256:{}", "5".repeat(64));
@@ -84,6 +95,28 @@ fn a_wrong_diff_id() {
         let ucr = Ucr::new();
         ucr.run(["pull", &reference]).refused(&[&wrong]);
         assert_nothing_kept(&ucr);
+    }
+}
+
+/// A disk that forgets: the next pull replaces what is wrong, and until then it is said what is.
+#[test]
+fn damage_in_the_store() {
+    let layout = Layout::new();
+    layout.add_index("x", &[image()]);
+    let ucr = Ucr::new();
+    let reference = layout.reference("x");
+    ucr.pull(&reference);
+    let documents = ucr.entries(&["blobs/sha256"]);
+    assert_eq!(documents.len(), 3, "index, manifest, configuration");
+    for (number, file) in documents.iter().enumerate() {
+        let right = std::fs::read(file).unwrap();
+        [damage, cut][number % 2](file);
+        let digest = file.file_name().unwrap().to_str().unwrap();
+        let never = ["pull", "--policy", "never", &reference];
+        ucr.run(never).refused(&["not in the store"]);
+        ucr.pull(&reference);
+        assert_eq!(std::fs::read(file).unwrap(), right, "{digest}");
+        ucr.run(never).ok();
     }
 }
 
@@ -101,7 +134,7 @@ fn nothing_under_this_name() {
 }
 
 /// A registry of ours with an image, and the digests of its layers.
-fn scripted(image: &Image) -> (ScriptedRegistry, String, Vec<String>) {
+pub fn scripted(image: &Image) -> (ScriptedRegistry, String, Vec<String>) {
     let layout = Layout::of(TAG, image);
     let server = ScriptedRegistry::start();
     for path in crate::support::ucr::children(&layout.path().join("blobs/sha256")) {
@@ -118,7 +151,8 @@ fn scripted(image: &Image) -> (ScriptedRegistry, String, Vec<String>) {
 #[test]
 fn a_registry_that_never_gets_it_right() {
     let unavailable = Answer::error(503, "UNAVAILABLE", "come back later");
-    let rows: [(&str, Misbehaviour); 6] = [
+    let rows: [(&str, Misbehaviour); 7] = [
+        ("endless", Misbehaviour::Endless),
         ("cut", Misbehaviour::CutAfter(100)),
         ("flipped", Misbehaviour::FlipByte(50)),
         ("longer", Misbehaviour::Append(b"more".to_vec())),
@@ -167,17 +201,23 @@ fn a_registry_with_a_bad_minute() {
     }
 }
 
-/// Manifests are capped before they are parsed, whatever length is announced.
+/// Manifests are capped before they are parsed, whatever length is announced, or none.
 #[test]
 fn a_manifest_of_5_mib() {
     let (server, reference, _) = scripted(&image());
+    let ucr = Ucr::new();
+    let refused = || {
+        let pull = ucr.cmd(["pull", &reference]);
+        let done = pull.limit(Duration::from_secs(20)).run();
+        done.refused(&["manifest", "4 MiB"]);
+        assert_nothing_kept(&ucr);
+    };
+    server.script("/manifests/", 1, Misbehaviour::Endless);
+    refused();
     let padding = "x".repeat(5 << 20);
     let manifest = format!(r#"{{"schemaVersion":2,"annotations":{{"a":"{padding}"}}}}"#);
     server.manifest("1", image().manifest_type(), manifest.as_bytes());
-    let ucr = Ucr::new();
-    ucr.run(["pull", &reference])
-        .refused(&["manifest", "4 MiB"]);
-    assert_nothing_kept(&ucr);
+    refused();
 }
 
 /// A manifest asked for by digest must have that digest.

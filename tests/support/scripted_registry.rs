@@ -13,7 +13,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ucr::image::Digest;
 
@@ -87,6 +87,8 @@ pub enum Misbehaviour {
     Slow(usize, Duration),
     /// Bytes after the real ones.
     Append(Vec<u8>),
+    /// No `Content-Length`, and after the real bytes others without end.
+    Endless,
     /// A header more.
     Header(String, String),
 }
@@ -384,7 +386,10 @@ fn send(
     for (name, value) in &answer.headers {
         head += &format!("{name}: {value}\r\n");
     }
-    head += &format!("Content-Length: {}\r\n\r\n", answer.body.len());
+    head += &match script {
+        Some(Misbehaviour::Endless) => "Connection: close\r\n\r\n".to_owned(),
+        _ => format!("Content-Length: {}\r\n\r\n", answer.body.len()),
+    };
     stream.write_all(head.as_bytes())?;
     if request.method == "HEAD" {
         return Ok(true);
@@ -400,6 +405,15 @@ fn send(
             let content = state.content.lock().unwrap();
             let over = |_: &mut Content| !state.over.load(Ordering::SeqCst);
             let _ = state.ended.wait_timeout_while(content, PATIENCE, over);
+            return Ok(false);
+        }
+        Some(Misbehaviour::Endless) => {
+            stream.write_all(body)?;
+            let begin = Instant::now();
+            // Ends when the client hangs up, which is what is to be seen.
+            while !state.over.load(Ordering::SeqCst) && begin.elapsed() < PATIENCE {
+                stream.write_all(&[b' '; 1 << 16])?;
+            }
             return Ok(false);
         }
         Some(Misbehaviour::Slow(length, pause)) => {

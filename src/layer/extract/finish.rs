@@ -8,14 +8,17 @@ use std::os::unix::ffi::OsStrExt;
 
 use anyhow::{Context, Result};
 
-use super::{Extracted, Extractor, Pending, PendingDir, Place, implied, shown};
+use super::{Extracted, Extractor, Pending, PendingDir, Place, Walked, implied, shown};
 use crate::layer::dirs::{Id, Origin, ROOT};
 use crate::layer::whiteout::{self, Mark};
 use crate::sys::xattr;
 
 impl Extractor {
     pub(super) fn finish(mut self) -> Result<Extracted> {
-        let mut pending = Pending::default();
+        let mut pending = Pending {
+            limits: self.limits.clone(),
+            ..Pending::default()
+        };
         for (directory, mark) in std::mem::take(&mut self.marks.by_directory) {
             self.mark(&directory, &mark, &mut pending)
                 .with_context(|| shown("whiteouts in", &directory))?;
@@ -72,21 +75,24 @@ impl Extractor {
         let handle = self.dirs.handle(dir)?;
         let os_name = OsStr::from_bytes(name);
         if whiteout::make(handle.as_fd(), os_name)? {
-            pending.whiteouts.push(self.dirs.path(dir).join(os_name));
+            let path = self.dirs.path(dir).join(os_name);
+            self.remember(path.as_os_str().len() as u64)?;
+            pending.whiteouts.push(path);
         }
         Ok(())
     }
 
     /// `None` if the directory is a file in this layer, or deleted by it.
     fn enter_for_whiteouts(&mut self, parts: &[&[u8]]) -> Result<Option<Id>> {
-        let mut place = self.locate(ROOT, parts)?;
+        let mut walked = Walked::default();
+        let mut place = self.locate(ROOT, parts, &mut walked)?;
         loop {
             place = match place {
                 Place::Directory(id) => return Ok(Some(id)),
                 Place::InTheWay(..) => return Ok(None),
                 Place::Missing(at, name, rest) => {
                     let made = self.make_directory(at, &name, Origin::ForWhiteouts)?;
-                    self.walk(made, rest)?
+                    self.walk(made, rest, &mut walked)?
                 }
             }
         }
@@ -94,6 +100,12 @@ impl Extractor {
 
     fn finish_directory(&mut self, id: Id) -> Result<()> {
         let handle = self.dirs.handle(id)?;
+        if let Origin::Listed(attributes) = &self.dirs.node(id).origin
+            && !attributes.xattrs.is_empty()
+        {
+            self.applier
+                .about(self.dirs.path(id).as_os_str().as_bytes());
+        }
         let node = self.dirs.node(id);
         if (node.opaque || node.cut) && id != ROOT {
             xattr::set(&handle, OsStr::new(whiteout::OPAQUE), b"y").context("mark as opaque")?;

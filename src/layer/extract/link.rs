@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::{Extractor, PendingLink, Place, bad, is_errno};
+use super::{Extractor, PendingLink, Place, Walked, bad, is_errno};
 use crate::layer::attributes::{self, Applier};
 use crate::layer::dirs::{Id, ROOT};
 use crate::layer::entry::{Attributes, Entry};
@@ -25,7 +25,10 @@ impl Extractor {
             return Err(bad("a hard link to the root"));
         };
         let to = || format!("hard link to '{}'", String::from_utf8_lossy(&entry.link));
-        let target = match self.locate(ROOT, parents).with_context(to)? {
+        let target = match self
+            .locate(ROOT, parents, &mut Walked::default())
+            .with_context(to)?
+        {
             Place::Directory(id) => id,
             Place::Missing(at, missing, rest) => {
                 let rest = rest.iter().map(|part| OsStr::from_bytes(part));
@@ -72,13 +75,14 @@ impl Extractor {
     /// [`super::settle`] and [`Extractor::check_links`] to find. An empty file keeps the place, so
     /// that whatever else the layer does with the name finds something there.
     fn link_later(&mut self, dir: Id, name: &[u8], target: PathBuf, entry: &Entry) -> Result<()> {
-        let cost = entry.path.len() + target.as_os_str().len() + 256;
-        self.remember(cost as u64)?;
+        let path = self.dirs.path(dir).join(OsStr::from_bytes(name));
+        let cost = path.as_os_str().len() + target.as_os_str().len() + 256;
+        self.remember(cost as u64 + entry.attributes.xattr_bytes())?;
         self.make(dir, name, |dir, name| {
             rustix::fs::mknodat(dir, name, FileType::RegularFile, Mode::empty(), 0)
         })?;
         let link = PendingLink {
-            path: self.dirs.path(dir).join(OsStr::from_bytes(name)),
+            path,
             target,
             attributes: entry.attributes.clone(),
         };
@@ -121,7 +125,8 @@ pub(in crate::layer) fn describe_link(
 ) -> Result<()> {
     let stat = os(rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW))?;
     // Never through a symbolic link (CVE-2021-32760), and never by opening a device.
-    if !attributes::is_file(&stat) || attributes::are_those_of(attributes, &stat) {
+    let has_all = attributes.xattrs.is_empty() && attributes::are_those_of(attributes, &stat);
+    if has_all || !attributes::is_file(&stat) {
         return Ok(());
     }
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;

@@ -33,9 +33,14 @@ use super::os;
 use super::whiteout::{self, Marks, Name};
 use crate::error::{Fault, Kind};
 use crate::sys::root::{Root, remove_tree};
+use crate::sys::xattr;
 
 /// As many links as the kernel follows in one path.
 const MAX_LINKS: u32 = 40;
+
+/// Names that one path may have when its links are followed: twice what fits into `PATH_MAX`.
+/// Links of 2000 names each would make 80,000 steps of every short entry.
+const MAX_STEPS: u32 = 4096;
 
 /// What only the lower layers can decide; paths are real ones below the staging directory.
 #[derive(Debug, Default)]
@@ -48,6 +53,8 @@ pub(super) struct Pending {
     pub(super) links: Vec<PendingLink>,
     /// Such links that a later entry replaced; an archive is no better for hiding a bad one.
     pub(super) replaced: Vec<PendingLink>,
+    /// What the archive may ask for.
+    pub(super) limits: Limits,
 }
 
 /// A directory that is not simply what the archive lists.
@@ -116,6 +123,13 @@ enum Place {
     InTheWay(Id, Vec<u8>, VecDeque<Vec<u8>>),
 }
 
+/// What following links has taken for one path so far.
+#[derive(Default)]
+struct Walked {
+    links: u32,
+    steps: u32,
+}
+
 fn bad(why: impl Into<String>) -> anyhow::Error {
     Fault::new(Kind::Layer, why.into()).into()
 }
@@ -124,7 +138,9 @@ impl Extractor {
     fn new(staging: &Root, limits: &Limits) -> Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let root = staging.resolve(Path::new("."), flags, Mode::empty())?;
-        // Private until complete, and no setgid bit that new entries would inherit a group by.
+        // Private until complete, and nothing that new entries would inherit: no ACL of the host's,
+        // no group by a setgid bit.
+        xattr::disinherit(&root)?;
         os(rustix::fs::fchmod(&root, Mode::RWXU))?;
         Ok(Self {
             dirs: Dirs::new(root),
@@ -144,6 +160,7 @@ impl Extractor {
         self.entries += 1;
         self.limits.check(limits::Name::Entries, self.entries)?;
         attributes::check_xattrs(&entry.attributes)?;
+        self.applier.about(&entry.path);
         match whiteout::classify(&entry.path, &self.limits)? {
             Name::Aufs => {
                 self.applier
@@ -274,11 +291,7 @@ impl Extractor {
             Some(id) => id,
             None => self.make_directory(dir, name, Origin::Implied)?,
         };
-        let xattrs = attributes
-            .xattrs
-            .iter()
-            .map(|(name, value)| name.len() + value.len());
-        self.remember(xattrs.sum::<usize>() as u64)?;
+        self.remember(attributes.xattr_bytes())?;
         self.dirs.node_mut(id).origin = Origin::Listed(attributes.clone());
         Ok(())
     }
@@ -287,7 +300,9 @@ impl Extractor {
     /// deleted the lower directory.
     fn make_directory(&mut self, parent: Id, name: &[u8], origin: Origin) -> Result<Id> {
         self.check_place(parent, name)?;
-        self.remember(name.len() as u64 + 256)?;
+        // Its whole path, which settling may need: through links it is longer than in the archive.
+        let path_bytes = self.dirs.node(parent).path_bytes + name.len() as u64;
+        self.remember(path_bytes + 256)?;
         let handle = self.dirs.handle(parent)?;
         let os_name = OsStr::from_bytes(name);
         let replaces = match rustix::fs::mkdirat(&handle, os_name, Mode::RWXU) {
@@ -382,7 +397,8 @@ impl Extractor {
 
     /// The directory of a path; what is missing is made, what is in the way is replaced.
     fn enter(&mut self, parts: &[&[u8]]) -> Result<Id> {
-        let mut place = self.locate(ROOT, parts)?;
+        let mut walked = Walked::default();
+        let mut place = self.locate(ROOT, parts, &mut walked)?;
         loop {
             let (at, name, rest) = match place {
                 Place::Directory(id) => return Ok(id),
@@ -395,18 +411,18 @@ impl Extractor {
                 return Err(bad("a link to the name of a whiteout"));
             }
             let made = self.make_directory(at, &name, Origin::Implied)?;
-            place = self.walk(made, rest)?;
+            place = self.walk(made, rest, &mut walked)?;
         }
     }
 
-    fn locate(&mut self, from: Id, parts: &[&[u8]]) -> Result<Place> {
+    fn locate(&mut self, from: Id, parts: &[&[u8]], walked: &mut Walked) -> Result<Place> {
         let mut at = from;
         for (depth, part) in parts.iter().enumerate() {
             match self.dirs.child(at, part) {
                 Some(child) => at = child,
                 None => {
                     let rest = parts[depth..].iter().map(|part| part.to_vec()).collect();
-                    return self.walk(at, rest);
+                    return self.walk(at, rest, walked);
                 }
             }
         }
@@ -414,9 +430,18 @@ impl Extractor {
     }
 
     /// Follows links that this layer made, inside the layer.
-    fn walk(&mut self, from: Id, mut queue: VecDeque<Vec<u8>>) -> Result<Place> {
-        let (mut at, mut links) = (from, 0);
+    fn walk(
+        &mut self,
+        from: Id,
+        mut queue: VecDeque<Vec<u8>>,
+        walked: &mut Walked,
+    ) -> Result<Place> {
+        let mut at = from;
         while let Some(name) = queue.pop_front() {
+            walked.steps += 1;
+            if walked.steps > MAX_STEPS {
+                return Err(bad("a path that is too long when its links are followed"));
+            }
             if name == b".." {
                 at = self.dirs.node(at).parent;
                 continue;
@@ -433,8 +458,8 @@ impl Extractor {
                 Err(Errno::INVAL) => return Ok(Place::InTheWay(at, name, queue)),
                 Err(errno) => return os(Err(errno)).context("read a link"),
             };
-            links += 1;
-            if links > MAX_LINKS {
+            walked.links += 1;
+            if walked.links > MAX_LINKS {
                 return Err(bad("too many symbolic links in the path"));
             }
             if target.starts_with(b"/") {

@@ -320,3 +320,64 @@ fn limits_are_named() {
         );
     }
 }
+
+#[test]
+fn what_is_remembered_is_counted_whole() {
+    // 36: of what the archive says in few bytes, which links make long
+    let long = "d".repeat(240);
+    let chain = (0..15).map(|step| match step {
+        0 => symlink("s0", "").pax("linkpath", &long),
+        _ => symlink(format!("s{step}"), "").pax("linkpath", format!("s{}/{long}", step - 1)),
+    });
+    let chain: Vec<Member> = chain.collect();
+    let through = |member: fn(String) -> Member| -> Vec<Member> {
+        let members = (0..100).map(|number| member(format!("s14/{number}")));
+        chain.iter().cloned().chain(members).collect()
+    };
+    let xattr = |number: u32| {
+        let link = hardlink(format!("{number}"), "none");
+        link.pax("SCHILY.xattr.user.x", vec![b'v'; 4000])
+    };
+    for members in [
+        through(|path| file(path.replace("s14/", "s14/.wh."), "")),
+        through(|path| file(path + "/f", "")),
+        through(|path| hardlink(path, "none")),
+        (0..100).map(xattr).collect(),
+    ] {
+        let mut bench = Bench::new();
+        bench.limits.index_bytes = 200_000;
+        let error = bench.apply(&[members]).unwrap_err();
+        assert_eq!(error::kind(&error), error::Kind::Limit, "{error:#}");
+    }
+}
+
+#[test]
+fn paths_through_links_end() {
+    // 13, 15
+    let back = "a/../".repeat(800) + "a";
+    let many_steps = (0..6).map(|number| {
+        let next = format!("{back}/../l{}", number + 1);
+        symlink(format!("l{number}"), "").pax("linkpath", next)
+    });
+    // Each needs a directory of its own, which is no new beginning.
+    let many_links = (0..60).map(|number| {
+        let next = format!("d{number}/../l{}", number + 1);
+        symlink(format!("l{number}"), next)
+    });
+    for (links, named) in [
+        (many_steps.collect::<Vec<_>>(), "too long when its links"),
+        (many_links.collect(), "too many symbolic links"),
+    ] {
+        for last in [
+            file("l0/f", ""),
+            file("l0/.wh.f", ""),
+            hardlink("h", "l0/f"),
+        ] {
+            let members = [vec![dir("a")], links.clone(), vec![last]].concat();
+            let text = error::render(&refused(&[members]));
+            // A hard link's target is looked for, nothing is made for it.
+            let missing = text.contains("does not exist");
+            assert!(text.contains(named) || missing, "{text}");
+        }
+    }
+}

@@ -20,7 +20,7 @@ use super::lower::names_in;
 use super::*;
 use crate::error;
 use crate::image::Digest;
-use crate::sys::xattr;
+use crate::sys::{self, xattr};
 
 /// Type and mode, owner, mtime, device, link target or content, attributes, and the first name of
 /// the same inode.
@@ -92,6 +92,50 @@ fn dump(root: &Path) -> Tree {
     tree
 }
 
+/// Unpacks into an empty directory with threads and then without; both must come to the same.
+fn both_ways(
+    blob: &[u8],
+    expect: &Expect,
+    (staging, path): (&Root, &Path),
+    limits: &Limits,
+) -> Result<Unpacked> {
+    let buffers = Buffers::default();
+    let target = pipeline::Target {
+        staging,
+        limits,
+        buffers: &buffers,
+    };
+    let threads = pipeline::run_with_threads(blob, expect, target);
+    let with_threads = dump(path);
+    for name in names_in(staging).unwrap() {
+        sys::root::remove_tree(staging.as_fd(), &name).unwrap();
+    }
+    let result = unpack(blob, expect, staging, limits, &buffers);
+    match (&threads, &result) {
+        (Ok(threads), Ok(alone)) => {
+            // Whiteouts, and what keeps the place of a link, have the time of now.
+            let content = |tree: &Tree| -> Vec<_> {
+                let seen =
+                    |(name, seen): (&PathBuf, &Seen)| (name.clone(), seen.mode, seen.data.clone());
+                tree.iter().map(seen).collect()
+            };
+            assert_eq!(content(&with_threads), content(&dump(path)));
+            assert_eq!(threads.warnings, alone.warnings);
+        }
+        (Err(threads), Err(alone)) => {
+            // An archive that is neither sound nor the right one is either, for whoever sees it
+            // first.
+            let kind = |error| match error::kind(error) {
+                error::Kind::Layer => error::Kind::Integrity,
+                kind => kind,
+            };
+            assert_eq!(kind(threads), kind(alone), "{threads:#}; {alone:#}");
+        }
+        (threads, alone) => panic!("threads: {threads:?}, alone: {alone:?}"),
+    }
+    result
+}
+
 struct Bench {
     dir: tempfile::TempDir,
     limits: Limits,
@@ -127,7 +171,8 @@ impl Bench {
             size: blob.len() as u64,
             diff_id: &diff_id,
         };
-        unpack(&blob[..], &expect, &self.fresh(name), &self.limits)
+        let staging = (&self.fresh(name), &*self.path(name));
+        both_ways(&blob, &expect, staging, &self.limits)
     }
 
     /// Applies layers, the bottom one first; the canary must be as before.

@@ -19,8 +19,13 @@ fn bounded(blob: Vec<u8>, size: u64, digest: Digest, diff_id: Digest) -> Result<
             size,
             diff_id: &diff_id,
         };
-        done.send(unpack(&blob[..], &expect, &root, &Limits::default()))
-            .unwrap();
+        done.send(both_ways(
+            &blob,
+            &expect,
+            (&root, dir.path()),
+            &Limits::default(),
+        ))
+        .unwrap();
     });
     wait.recv_timeout(Duration::from_secs(60))
         .expect("unpacking hangs")
@@ -41,20 +46,14 @@ fn sample() -> Vec<u8> {
 #[test]
 fn compressions() {
     let tar = sample();
-    for (blob, compression) in [
-        (tar.clone(), Compression::None),
-        (gzip(&tar), Compression::Gzip),
-        (zstd(&tar), Compression::Zstd),
-        (
-            [gzip(&tar[..5000]), gzip(&tar[5000..]), vec![0; 700]].concat(),
-            Compression::Gzip,
-        ),
+    for blob in [
+        tar.clone(),
+        gzip(&tar),
+        zstd(&tar),
+        [gzip(&tar[..5000]), gzip(&tar[5000..]), vec![0; 700]].concat(),
     ] {
         let unpacked = honest(&blob, Digest::of(&tar)).unwrap();
-        assert_eq!(
-            (unpacked.compression, unpacked.entries, unpacked.bytes),
-            (compression, 3, 800_003)
-        );
+        assert_eq!((unpacked.entries, unpacked.bytes), (3, 800_003));
     }
 }
 
@@ -92,7 +91,7 @@ fn wrong_blobs_are_integrity_faults() {
     for case in cases {
         let (kind, text) = kind(&case, size, &digest, &diff_id);
         assert!(
-            kind == Kind::Integrity && text.starts_with(&format!("blob {digest}: ")),
+            kind == Kind::Integrity && text.starts_with("the blob "),
             "{text}"
         );
     }
@@ -124,7 +123,6 @@ fn damaged_layers_with_honest_digests_are_layer_faults() {
         let error = honest(&blob, Digest::of(tar)).unwrap_err();
         let text = error::render(&error);
         assert_eq!(error::kind(&error), Kind::Layer, "{text}");
-        assert!(text.starts_with("blob sha256:"), "{text}");
     }
 }
 
@@ -182,7 +180,9 @@ fn the_error_of_the_blob_is_passed_through() {
             diff_id: &digest,
         };
         let root = Root::open(dir.path()).unwrap();
-        let error = unpack(Failing(good), &expect, &root, &Limits::default()).unwrap_err();
+        let buffers = Buffers::default();
+        let limits = Limits::default();
+        let error = unpack(Failing(good), &expect, &root, &limits, &buffers).unwrap_err();
         assert_eq!(
             (error::kind(&error), error::render(&error)),
             (Kind::Network, "connection reset".into())
@@ -209,7 +209,9 @@ fn reading_stops_one_byte_after_the_size() {
     };
     let mut endless = Endless(0);
     let root = Root::open(dir.path()).unwrap();
-    let error = unpack(&mut endless, &expect, &root, &Limits::default()).unwrap_err();
+    let buffers = Buffers::default();
+    let limits = Limits::default();
+    let error = unpack(&mut endless, &expect, &root, &limits, &buffers).unwrap_err();
     assert_eq!(error::kind(&error), Kind::Integrity);
     assert_eq!(endless.0, 11);
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use ucr::error::{self, Kind};
 use ucr::image::Digest;
-use ucr::layer::{Expect, Limits, Unpacked, unpack};
+use ucr::layer::{Buffers, Expect, Limits, Unpacked, unpack};
 use ucr::sys::root::Root;
 
 /// What there is to see of an object. `changed` is its change time, which no call can set.
@@ -118,7 +118,7 @@ pub fn apply(sandbox: &mut Sandbox, name: &str, stream: &[u8]) -> anyhow::Result
             size: stream.len() as u64,
             diff_id: &diff_id,
         };
-        match unpack(stream, &expect, &staging, &limits()) {
+        match unpack(stream, &expect, &staging, &limits(), &Buffers::default()) {
             Ok(unpacked) => return Ok((staging, unpacked)),
             Err(error) => diff_id = refused(error)?,
         }

@@ -6,7 +6,7 @@ use crate::support::raw_tar::{RawTar, record};
 /// 28, 31, 53 (CVE-2025-62518, CVE-2026-33055, CVE-2026-59874): one archive, one content.
 #[test]
 fn sizes_that_disagree() {
-    let range = Range::new();
+    let range = Range::new("sizes that disagree");
     let inner = RawTar::new().file("smuggled", "").bytes();
     let length = inner.len();
     let outer = || RawTar::new().file("outer", &inner);
@@ -64,13 +64,13 @@ fn sizes_that_disagree() {
         "0x10",
         "",
     ] {
-        let attack = one(
+        let case = one(
             format!("PAX size {size}"),
             RawTar::new().file("x", "").pax("size", size),
         );
         range.run(match size {
-            "" => attack.becomes(["x="]),
-            _ => attack.refused(&[]),
+            "" => case.becomes(["x="]),
+            _ => case.refused(&[]),
         });
     }
 }
@@ -78,7 +78,7 @@ fn sizes_that_disagree() {
 /// 29, 30, 53 (tar-rs #428, CVE-2026-59875, CVE-2026-32766).
 #[test]
 fn pax_records() {
-    let range = Range::new();
+    let range = Range::new("PAX records");
     let evil = format!("a\n22 linkpath={}\nb", range.canary);
     let shown = evil.replace('\n', "\\n");
     range.run(
@@ -128,7 +128,7 @@ fn pax_records() {
 /// 33, 37 (CVE-2022-2879, GHSA-g3rx-2m58-rr63).
 #[test]
 fn too_much() {
-    let range = Range::new();
+    let range = Range::new("too much of a header");
     let file = || RawTar::new().file("f", "");
     let many = (0..20).fold(RawTar::new(), |tar, _| {
         tar.header(b'g', "g", record("a", "b"))
@@ -179,7 +179,7 @@ fn too_much() {
 /// 39 (CVE-2024-40635 class).
 #[test]
 fn owners() {
-    let range = Range::new();
+    let range = Range::new("impossible owners");
     for id in ["4294967295", "4294967296", "-1", "18446744073709551616"] {
         for key in ["uid", "gid"] {
             let tar = RawTar::new().file("f", "").pax(key, id);
@@ -201,7 +201,7 @@ fn owners() {
 /// 34 (CVE-2025-58183, CVE-2026-32288).
 #[test]
 fn sparse_maps() {
-    let range = Range::new();
+    let range = Range::new("impossible maps of sparse files");
     let map = |regions: u64| -> String {
         let pairs = (0..regions).map(|number| format!("{},0", number * 512));
         pairs.collect::<Vec<_>>().join(",")

@@ -1,22 +1,22 @@
 //! Links as parents, as targets, and in place of what was checked before.
 
-use super::{Attack, Range, attack, one};
+use super::{Case, Range, case, one};
 use crate::support::raw_tar::RawTar;
 
 /// 1, 2, 3, 14 (CVE-2014-6407, CVE-2020-27833, CVE-2026-26960): followed inside the root.
 #[test]
 fn as_parents_in_one_layer() {
-    let range = Range::new();
+    let range = Range::new("links as parents, in one layer");
     let canary = range.canary.as_str();
     let up = format!("{}{canary}", "../".repeat(12));
     let inside = canary.strip_prefix('/').unwrap();
     let parents = inside
         .match_indices('/')
-        .map(|(at, _)| format!("{}/", &inside[..at]));
+        .map(|(at, _)| format!("{}/ @0", &inside[..at]));
     let followed = |first: &[&str], target: &str| -> Vec<String> {
         let mut lines: Vec<String> = first.iter().map(|line| (*line).to_owned()).collect();
         lines.extend(parents.clone());
-        lines.extend([format!("{inside}/"), format!("{inside}/passwd=in")]);
+        lines.extend([format!("{inside}/ @0"), format!("{inside}/passwd=in")]);
         lines.push(format!("x->{target}"));
         lines.sort_by(|a, b| path_of(a).cmp(path_of(b)));
         lines
@@ -26,7 +26,7 @@ fn as_parents_in_one_layer() {
             "absolute",
             RawTar::new().symlink("x", "/etc").file("x/passwd", "in"),
         )
-        .becomes(["etc/", "etc/passwd=in", "x->/etc"]),
+        .becomes(["etc/ @0", "etc/passwd=in", "x->/etc"]),
         one(
             "absolute, to the canary",
             RawTar::new().symlink("x", canary).file("x/passwd", "in"),
@@ -43,7 +43,7 @@ fn as_parents_in_one_layer() {
                 .symlink("e/x", "../../../tmp")
                 .file("e/x/f", "in"),
         )
-        .becomes(["e/", "e/x->../../../tmp", "tmp/", "tmp/f=in"]),
+        .becomes(["e/ @0", "e/x->../../../tmp", "tmp/ @0", "tmp/f=in"]),
         one(
             "magic",
             RawTar::new()
@@ -52,16 +52,16 @@ fn as_parents_in_one_layer() {
         )
         .becomes([
             "p->/proc/self/root",
-            "proc/",
-            "proc/self/",
-            "proc/self/root/",
-            "proc/self/root/tmp/",
+            "proc/ @0",
+            "proc/self/ @0",
+            "proc/self/root/ @0",
+            "proc/self/root/tmp/ @0",
             "proc/self/root/tmp/x=in",
         ]),
         one("two steps", two_steps().hardlink("z", "a/esc/etc/shadow")).refused(&["'z'"]),
         one("two steps, a file", two_steps().file("a/esc/f", "in")).becomes([
-            "a/",
-            "a/b/",
+            "a/ @0",
+            "a/b/ @0",
             "a/b/up->../..",
             "a/esc->b/up/../..",
             "f=in",
@@ -85,16 +85,19 @@ fn two_steps() -> RawTar {
 /// 4, 18 (CVE-2014-9356, CVE-2026-17106): a link of a lower layer is never followed.
 #[test]
 fn planted_in_a_lower_layer() {
-    let range = Range::new();
+    let range = Range::new("links of a lower layer");
     let canary = range.canary.as_str();
     let up = format!("{}{canary}", "../".repeat(12));
     for target in [canary, &up] {
         let plant = RawTar::new().symlink("l", target);
-        let over = |name: &str, tar: RawTar| attack(name, [plant.layer(), tar.layer()]);
+        let over = |name: &str, tar: RawTar| {
+            case(format!("{name}, {target}"), [plant.layer(), tar.layer()])
+        };
         let stays = format!("l->{target}");
         range.run_all([
             over("a file through it", RawTar::new().file("l/passwd", "in"))
-                .becomes(["l/", "l/passwd=in"]),
+                .becomes(["l/ @0", "l/passwd=in"])
+                .warns(&["hides the symbolic link"]),
             over("a directory over it", RawTar::new().dir("l").mode(0o700)).becomes(["l/ 0700"]),
             over("a file over it", RawTar::new().file("l", "in")).becomes(["l=in"]),
             over(
@@ -114,7 +117,7 @@ fn planted_in_a_lower_layer() {
             .becomes(["k="]),
         ]);
         for marker in ["l/.wh.passwd", "l/.wh..wh..opq"] {
-            let name = format!("one layer, {marker}");
+            let name = format!("one layer, {marker}, {target}");
             range.run(one(name, plant.clone().file(marker, "")).becomes([stays.clone()]));
         }
     }
@@ -123,7 +126,7 @@ fn planted_in_a_lower_layer() {
 /// 6 (CVE-2025-47290, CVE-2021-37712).
 #[test]
 fn a_poisoned_directory_cache() {
-    let range = Range::new();
+    let range = Range::new("a poisoned cache of directories");
     let tar = |target: &str| {
         let tar = RawTar::new().dir("foo").dir("foo/t").file("foo/t/f", "1");
         tar.symlink("foo", target)
@@ -131,7 +134,7 @@ fn a_poisoned_directory_cache() {
             .dir("foo")
             .file("foo/t/f", "3")
     };
-    let inside = ["foo/", "foo/t/", "foo/t/f=3", "t/", "t/f=2"];
+    let inside = ["foo/", "foo/t/ @0", "foo/t/f=3", "t/ @0", "t/f=2"];
     range.run_all([
         one("the root", tar("/")).becomes(inside),
         one("above it", tar("../../..")).becomes(inside),
@@ -141,7 +144,7 @@ fn a_poisoned_directory_cache() {
 /// 7, 8 (CVE-2021-32760, CVE-2026-33056): mode, owner and times never go through a link.
 #[test]
 fn metadata_through_links() {
-    let range = Range::new();
+    let range = Range::new("metadata through links");
     let canary = range.canary.clone();
     let file = format!("{canary}/passwd");
     let to_file = format!("s->{file} 7:7");
@@ -174,7 +177,7 @@ fn metadata_through_links() {
 /// 9, 10, 11 (CVE-2018-20990, CVE-2026-50163, CVE-2026-11940, CVE-2026-108119).
 #[test]
 fn hard_links() {
-    let range = Range::new();
+    let range = Range::new("hard links that lead out");
     let canary = format!("{}/passwd", range.canary);
     let up = format!("{}{canary}", "../".repeat(12));
     for target in [
@@ -192,7 +195,7 @@ fn hard_links() {
                 link.clone().file("x", "w"),
             )
             .refused(&["'x'"]),
-            attack(
+            case(
                 format!("to {target}, from an upper layer"),
                 [RawTar::new().dir("etc").layer(), link.layer()],
             )
@@ -211,7 +214,7 @@ fn hard_links() {
             "a link moved to another depth",
             link_at_depth.file("x", "1"),
         )
-        .becomes(["a/", "a/b/", "a/b/s->../../x", "s2==a/b/s", "x=1"]),
+        .becomes(["a/ @0", "a/b/ @0", "a/b/s->../../x", "s2==a/b/s", "x=1"]),
         one(
             "written after it was linked",
             RawTar::new()
@@ -225,7 +228,7 @@ fn hard_links() {
             RawTar::new().hardlink("h", "f").file("f", "1"),
         )
         .refused(&["'h'"]),
-        attack(
+        case(
             "its target's directory swapped",
             [low.layer(), swapped.layer()],
         )
@@ -238,7 +241,7 @@ fn hard_links() {
 /// 13, 15 (CVE-2025-4517): no path is expanded by us, and no loop is followed for ever.
 #[test]
 fn loops_and_long_expansions() {
-    let range = Range::new();
+    let range = Range::new("loops and long expansions");
     let long = "d".repeat(240);
     let chain = |steps: u32| {
         let first = RawTar::new().symlink("s0", &long);
@@ -251,7 +254,7 @@ fn loops_and_long_expansions() {
         let below = format!("l{}", step - 1);
         tar.symlink(&format!("l{step}"), &format!("{below}/../../{below}"))
     });
-    let rows: [Attack; 4] = [
+    let rows: [Case; 4] = [
         one(
             "a loop",
             RawTar::new()

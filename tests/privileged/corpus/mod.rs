@@ -1,31 +1,41 @@
-//! The attack corpus: each row is a hostile image, made byte by byte, pulled and unpacked by the
-//! real program beside a tree of canaries. Numbers in comments are those of the corpus's classes.
+//! The cases of layers: each row is an image, made byte by byte, pulled and unpacked by the real
+//! program beside a tree of canaries. What it came to stands in the row, in full, and in short in
+//! the table `tests/data/layer-cases.md`, whose parts say which of the known cases they show.
 //!
-//! Classes that concern neither layers nor digests: 32's endless blob is in tests/registry/faults.rs;
-//! 48 and 49 (mount targets, accounts and working directories that are links) in escapes.rs; 47
-//! (others at work in the same store) partly in tests/cli/concurrency.rs. Nothing can be run for 46
-//! and 50, as ucr calls no helper of the image and keeps no state in its tree, and 51 needs a file
-//! system that folds case: names that only such a one confuses are in names.rs.
+//! Classes of attack that concern neither layers nor digests are in the table's last part, with
+//! the tests that show them.
 
+mod deletions;
+mod entries;
+mod hard_links;
 mod headers;
 mod images;
 mod links;
+mod metadata;
 mod names;
 mod overlay;
+mod parents;
+mod places;
+mod seen;
 mod sizes;
+mod streams;
+mod table;
 
-use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::support::image::Image;
 use crate::support::layer::Layer;
 use crate::support::layout::Layout;
+use crate::support::process::Finished;
 use crate::support::raw_tar::RawTar;
 use crate::support::samples::TAG;
 use crate::support::tree::Tree;
 use crate::support::ucr::Ucr;
+
+use self::seen::{assert_same, listing, marks, refusal, warnings};
+use self::table::{Part, in_short, shortened};
 
 /// All that a pull may leave in a store.
 const STORE: [&str; 8] = [
@@ -41,7 +51,7 @@ const STORE: [&str; 8] = [
 
 const BACKENDS: [&str; 2] = ["overlay", "copy"];
 
-/// What must become of an attack.
+/// What must become of a case.
 enum Expected {
     /// Exit code 125 with these words, and nothing in the store.
     Refused(Vec<String>),
@@ -49,29 +59,40 @@ enum Expected {
     Tree(Vec<String>),
 }
 
-/// One hostile image.
-struct Attack {
+/// One image.
+struct Case {
     name: String,
+    /// What it shows, if not what its part of the table says.
+    numbers: Option<&'static str>,
     layers: Vec<Layer>,
     flags: Vec<&'static str>,
     expected: Expected,
+    /// A word of each warning, in order.
+    warnings: Vec<String>,
 }
 
-fn attack(name: impl Into<String>, layers: impl IntoIterator<Item = Layer>) -> Attack {
-    Attack {
+fn case(name: impl Into<String>, layers: impl IntoIterator<Item = Layer>) -> Case {
+    Case {
         name: name.into(),
+        numbers: None,
         layers: layers.into_iter().collect(),
         flags: Vec::new(),
         expected: Expected::Tree(Vec::new()),
+        warnings: Vec::new(),
     }
 }
 
-/// An attack of one layer.
-fn one(name: impl Into<String>, tar: RawTar) -> Attack {
-    attack(name, [tar.layer()])
+/// An image of one layer.
+fn one(name: impl Into<String>, tar: RawTar) -> Case {
+    case(name, [tar.layer()])
 }
 
-impl Attack {
+impl Case {
+    fn shows(mut self, numbers: &'static str) -> Self {
+        self.numbers = Some(numbers);
+        self
+    }
+
     fn refused(mut self, words: &[&str]) -> Self {
         self.expected = Expected::Refused(words.iter().map(|word| (*word).into()).collect());
         self
@@ -82,21 +103,27 @@ impl Attack {
         self
     }
 
+    fn warns(mut self, words: &[&str]) -> Self {
+        self.warnings = words.iter().map(|word| (*word).into()).collect();
+        self
+    }
+
     fn limit(mut self, setting: &'static str) -> Self {
         self.flags.extend(["--limit", setting]);
         self
     }
 }
 
-/// A ucr with a tree of canaries beside its store.
+/// A ucr with a tree of canaries beside its store, and the part of the table that it fills.
 struct Range {
     ucr: Ucr,
     canary: String,
     before: Vec<String>,
+    part: Part,
 }
 
 impl Range {
-    fn new() -> Self {
+    fn new(title: &str) -> Self {
         let ucr = Ucr::new();
         let canary = ucr.scratch().dir("canary");
         fs::create_dir(canary.join("dir")).unwrap();
@@ -109,6 +136,7 @@ impl Range {
             ucr,
             canary,
             before: Vec::new(),
+            part: Part::new(title),
         };
         range.before = range.canaries();
         range
@@ -130,47 +158,116 @@ impl Range {
         found
     }
 
-    /// Pulls one attack, looks at what it came to, and cleans up.
-    fn run(&self, attack: Attack) {
-        let name = &attack.name;
-        let image = attack.layers.into_iter().fold(Image::new(), Image::layer);
-        let layout = Layout::of(TAG, &image);
+    /// Pulls one image, looks at what it came to, and cleans up.
+    fn run(&self, case: Case) {
+        let image = case.layers.iter().cloned();
+        let layout = Layout::of(TAG, &image.fold(Image::new(), Image::layer));
         let reference = layout.reference(TAG);
-        let line = [&["pull"], attack.flags.as_slice(), &[&reference]].concat();
+        let line = [&["pull"], case.flags.as_slice(), &[&reference]].concat();
         let done = self.ucr.run(line);
-        let stderr = &done.stderr;
-        match attack.expected {
+        let result = match &case.expected {
             Expected::Refused(words) => {
-                assert_eq!(done.code, 125, "{name}:\n{}{stderr}", done.stdout);
-                assert!(stderr.starts_with("ucr: "), "{name}:\n{stderr}");
                 let digests = layout.layer_digests(&layout.resolve(TAG));
-                let layer = digests.last().expect("a layer");
-                for word in words.iter().chain([&format!("layer {layer}")]) {
-                    assert!(stderr.contains(word), "{name}: no {word:?} in\n{stderr}");
-                }
-                self.assert_empty(name);
+                let layer = format!("layer {}", digests.last().expect("a layer"));
+                let words = words.iter().map(String::as_str).chain([layer.as_str()]);
+                self.refused(&case.name, &done, words)
             }
             Expected::Tree(lines) => {
-                assert_eq!(done.code, 0, "{name}:\n{stderr}");
-                for backend in BACKENDS {
-                    let found = self.listing(&reference, backend);
-                    assert_same(&format!("{name}: {backend}"), &found, &lines);
-                }
+                assert_eq!(done.code, 0, "{}:\n{}", case.name, done.stderr);
+                let result = self.unpacked(&case, &layout, lines, &done);
                 self.ucr.run(["rm", &reference]).ok();
                 self.ucr.run(["prune"]).ok();
-                self.assert_empty(name);
+                result
             }
-        }
-        assert_eq!(self.canaries(), self.before, "{name}: a canary changed");
+        };
+        self.assert_untouched(&case.name);
+        self.row(case.numbers, &case.name, &result);
     }
 
-    fn run_all(&self, attacks: impl IntoIterator<Item = Attack>) {
+    /// The refusal in short.
+    fn refused<'a>(
+        &self,
+        name: &str,
+        done: &Finished,
+        words: impl IntoIterator<Item = &'a str>,
+    ) -> String {
+        let stderr = &done.stderr;
+        assert_eq!(done.code, 125, "{name}:\n{}{stderr}", done.stdout);
+        let is_fault = stderr.lines().any(|line| line.starts_with("ucr: "));
+        assert!(is_fault, "{name}:\n{stderr}");
+        for word in words {
+            assert!(stderr.contains(word), "{name}: no {word:?} in\n{stderr}");
+        }
+        format!("refused: {}", refusal(stderr))
+    }
+
+    /// The tree in short, with the warnings and the marks on disk.
+    fn unpacked(&self, case: &Case, layout: &Layout, lines: &[String], done: &Finished) -> String {
+        let name = &case.name;
+        for backend in BACKENDS {
+            let found = self.listing(&layout.reference(TAG), backend);
+            assert_same(&format!("{name}: {backend}"), &found, lines);
+        }
+        let warned = warnings(&done.stderr);
+        let wanted = warned.len() == case.warnings.len();
+        let wanted = wanted
+            && warned
+                .iter()
+                .zip(&case.warnings)
+                .all(|(found, word)| found.contains(word));
+        assert!(
+            wanted,
+            "{name}: warned {warned:#?}, not {:#?}",
+            case.warnings
+        );
+        let marks = marks(&self.ucr.root(), layout);
+        let at_bottom = marks.iter().any(|mark| mark.starts_with("1: "));
+        assert!(!at_bottom, "{name}: marks in the lowest layer: {marks:?}");
+        let tree = match lines {
+            [] => "nothing".to_owned(),
+            _ => format!("`{}`", in_short(&self.without_canary(lines))),
+        };
+        let more = |what: &str, things: &[String]| match things {
+            [] => String::new(),
+            _ => format!("; {what}: {}", in_short(things)),
+        };
+        format!(
+            "{tree}{}{}",
+            more("*on disk*", &marks),
+            more("*warning*", &warned)
+        )
+    }
+
+    fn run_all(&self, cases: impl IntoIterator<Item = Case>) {
         let mut count = 0;
-        for attack in attacks {
-            self.run(attack);
+        for case in cases {
+            self.run(case);
             count += 1;
         }
         assert!(count > 0, "a table without rows");
+    }
+
+    /// A row of the table, without what is this machine's.
+    fn row(&self, numbers: Option<&str>, name: &str, result: &str) {
+        let (name, result) = (self.placeless(name), self.placeless(result));
+        self.part.row(numbers, &shortened(&name), &result);
+    }
+
+    /// The canary's path as a word, also as it is below another root.
+    fn placeless(&self, text: &str) -> String {
+        let outside = text.replace(&self.canary, "CANARY");
+        outside.replace(&self.canary[1..], "CANARY")
+    }
+
+    /// A tree without the directories above the canary's path in it: how many there are differs.
+    fn without_canary(&self, lines: &[String]) -> Vec<String> {
+        let inside = &self.canary[1..];
+        let is_above = |line: &str| {
+            let path = line.strip_suffix(" @0").unwrap_or_default();
+            path.ends_with('/') && inside.starts_with(path)
+        };
+        let lines = lines.iter().filter(|line| !is_above(line));
+        lines.map(|line| self.placeless(line)).collect()
     }
 
     fn listing(&self, image: &str, backend: &str) -> Vec<String> {
@@ -183,69 +280,18 @@ impl Range {
         lines
     }
 
-    /// Nothing came into the store, or nothing stayed.
-    fn assert_empty(&self, name: &str) {
+    /// Nothing came into the store, or nothing stayed; and no canary changed.
+    fn assert_untouched(&self, name: &str) {
         let kept = self.ucr.entries(&STORE);
         assert!(kept.is_empty(), "{name}: left in the store: {kept:#?}");
+        assert_eq!(self.canaries(), self.before, "{name}: a canary changed");
     }
 }
 
-/// Panics with the first line in which the two differ: some trees are large.
-#[track_caller]
-fn assert_same(name: &str, found: &[String], expected: &[String]) {
-    let at = (0..found.len().max(expected.len())).find(|at| found.get(*at) != expected.get(*at));
-    let around = |lines: &[String], at: usize| -> Vec<String> {
-        let near = lines.iter().skip(at.saturating_sub(5)).take(20);
-        near.cloned().collect()
-    };
-    if let Some(at) = at {
-        let (found, expected) = (around(found, at), around(expected, at));
-        panic!("{name}, line {at}:\nfound {found:#?}\nexpected {expected:#?}");
+impl Drop for Range {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.part.compare();
+        }
     }
-}
-
-/// A tree in short lines, without its root: `dir/`, `file=content`, `link->target`,
-/// `device c1:3`, `name==first name` for further names of a file; then ` mode` where it is not the
-/// usual one, ` uid:gid` where it is not root, and ` [xattr=value]`.
-fn listing(root: &Path) -> Vec<String> {
-    let tree = Tree::read(root);
-    let rest = tree.0.iter().filter(|(path, _)| **path != PathBuf::new());
-    let line = |(path, node): (&PathBuf, &crate::support::tree::Node)| {
-        let mut line = path.to_string_lossy().into_owned();
-        if let Some(first) = node.same_as.as_ref().filter(|first| *first != path) {
-            write!(line, "=={}", first.display()).unwrap();
-            return line;
-        }
-        let usual = match node.kind {
-            "dir" => {
-                line.push('/');
-                0o755
-            }
-            "symlink" => {
-                write!(line, "->{}", node.target.as_ref().unwrap().display()).unwrap();
-                0o777
-            }
-            "file" => {
-                let content = fs::read(root.join(path)).unwrap();
-                write!(line, "={}", content.escape_ascii()).unwrap();
-                0o644
-            }
-            kind => {
-                let (major, minor) = node.rdev.unwrap_or_default();
-                write!(line, " {}{major}:{minor}", &kind[..1]).unwrap();
-                0o644
-            }
-        };
-        if node.mode != usual {
-            write!(line, " {:04o}", node.mode).unwrap();
-        }
-        if (node.uid, node.gid) != (0, 0) {
-            write!(line, " {}:{}", node.uid, node.gid).unwrap();
-        }
-        for (name, value) in &node.xattrs {
-            write!(line, " [{name}={}]", value.escape_ascii()).unwrap();
-        }
-        line
-    };
-    rest.map(line).collect()
 }
