@@ -60,8 +60,8 @@ fn draw_image(svg: &mut String, result: &ImageResult, x: f64, y: f64) {
     let about = format!(
         "{} files, {} MB, {} MB compressed",
         grouped(image.files()),
-        image.unpacked() / 1_000_000,
-        image.size() / 1_000_000
+        grouped(image.unpacked() / 1_000_000),
+        grouped(image.size() / 1_000_000)
     );
     text(svg, left, y + 34.0, "small", &about);
     let times = result.tools.iter().map(|tool| tool.median.seconds);

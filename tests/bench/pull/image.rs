@@ -5,13 +5,13 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-/// Their names, what they stand for, and what issue 3 demands: the most that ucr may take, measured
+/// Their names, what they stand for, and the goals: the most that ucr may take, measured
 /// in the time of the best peer, and in the floor's.
 const KNOWN: [(&str, &str, f64, Option<f64>); 5] = [
     ("debian", "Debian minbase", 0.5, Some(0.75)),
     ("npm", "Debian + npm packages", 0.4, Some(0.75)),
     ("pypi", "Debian + SciPy stack", 0.45, Some(0.75)),
-    ("big", "the same + 1 GiB layer", 0.7, None),
+    ("big", "Debian + SciPy stack + 1 GiB layer", 0.7, None),
     ("layers", "41 layers of 50 files", 0.7, None),
 ];
 

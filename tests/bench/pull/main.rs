@@ -35,6 +35,9 @@ use registry::Registry;
 use report::{Machine, Report};
 use tool::Tool;
 
+/// What may run beside the benchmark, in cores.
+const QUIET: f64 = 0.1;
+
 /// Measures cold pull and unpack
 #[derive(Debug, Parser)]
 struct Options {
@@ -84,8 +87,8 @@ fn measure(options: &Options) -> Report {
     let images = Image::all(&options.cache, &options.only);
     let tools = Tool::some(&options.tools);
     let machine = Machine::look(&options.cache, &options.ucr, &tools);
-    if machine.load > 0.5 {
-        eprintln!("the machine is not quiet: its load is {}", machine.load);
+    if machine.busy > QUIET {
+        eprintln!("not quiet: others keep {:.1} cores busy", machine.busy);
     }
     warm(&options.cache);
     let registry = Registry::start(&options.cache);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -33,8 +34,8 @@ pub struct Machine {
     pub cpu: String,
     /// How many of them.
     pub cores: usize,
-    /// Load average of the minute before; more than 0.5 is not quiet.
-    pub load: f64,
+    /// Cores that others kept busy, or a hypervisor kept, in the second before the first pull.
+    pub busy: f64,
     /// Of ucr and of the Debian packages of the peers.
     pub versions: BTreeMap<String, String>,
 }
@@ -206,17 +207,33 @@ impl Machine {
         let model = models
             .filter_map(|line| line.split_once(": "))
             .map(|(_, model)| model);
-        let load = fs::read_to_string("/proc/loadavg").expect("/proc/loadavg");
-        let load = load.split(' ').next().and_then(|load| load.parse().ok());
         Self {
             date: line(Command::new("date").args(["-u", "+%Y-%m-%d %H:%M"])),
             kernel: line(Command::new("uname").arg("-r")),
             cpu: model.clone().next().unwrap_or("unknown").into(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
-            load: load.expect("a load average"),
+            busy: busy(Duration::from_secs(1)),
             versions: versions(cache, ucr, tools),
         }
     }
+}
+
+/// How many cores are busy for this long, on average.
+fn busy(time: Duration) -> f64 {
+    let (all, idle) = ticks();
+    std::thread::sleep(time);
+    let (all_then, idle_then) = ticks();
+    let all = all_then - all;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+    cores * (all - (idle_then - idle)) / all
+}
+
+/// proc(5): all ticks since boot, and those in which nothing ran. What guests took is in `user`.
+fn ticks() -> (f64, f64) {
+    let stat = fs::read_to_string("/proc/stat").expect("/proc/stat");
+    let words = stat.split_whitespace().skip(1).take(8);
+    let fields: Vec<f64> = words.map(|word| word.parse().expect("a number")).collect();
+    (fields.iter().sum(), fields[3] + fields[4])
 }
 
 fn versions(cache: &Path, ucr: &Path, tools: &[Tool]) -> BTreeMap<String, String> {

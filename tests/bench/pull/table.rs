@@ -58,12 +58,12 @@ fn machine(machine: &Machine) -> String {
         .map(|(name, version)| format!("{name} {version}"));
     let versions: Vec<_> = versions.collect();
     format!(
-        "{}, Linux {}, {} × {}, load before {}\n{}\n\n",
+        "{}, Linux {}, {} × {}, {:.1} cores busy before\n{}\n\n",
         machine.date,
         machine.kernel,
         machine.cores,
         machine.cpu,
-        machine.load,
+        machine.busy,
         versions.join(", ")
     )
 }
