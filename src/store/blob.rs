@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use super::Store;
+use super::{StagedFile, Store};
 use crate::error::{Fault, Kind, kind};
 use crate::image::{Digest, Raw};
 
@@ -25,16 +25,17 @@ impl Store {
         }
     }
 
-    /// Keeps verified bytes. Idempotent, and replaces a damaged blob.
-    pub fn put_blob(&self, raw: &Raw) -> Result<()> {
+    /// Writes verified bytes, to be kept once they are committed; `None` if they are here. Replaces
+    /// a damaged blob.
+    pub fn stage_blob(&self, raw: &Raw) -> Result<Option<StagedFile>> {
         if self.sound_blob(raw.digest())?.is_some() {
-            return Ok(());
+            return Ok(None);
         }
         let path = self.blob_path(raw.digest());
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory)?;
         }
-        self.publish(&path, raw.bytes(), 0o444)
+        self.stage_file(&path, raw.bytes(), 0o444).map(Some)
     }
 
     /// Reads a blob and checks its digest again, since disks fail too. Fails with

@@ -23,14 +23,10 @@ const RECORD: &str = "layer.json";
 pub struct LayerRecord {
     /// The digest of its uncompressed tar.
     pub diff_id: Digest,
-    /// The layer below.
-    pub parent: Option<ChainId>,
     /// The compressed blob it came from.
     pub blob: Digest,
     /// Bytes of file content on disk.
     pub unpacked_size: u64,
-    /// Number of entries in the tar.
-    pub entries: u64,
 }
 
 /// A private directory for one layer; removed when dropped before it is committed.
@@ -149,9 +145,19 @@ impl Store {
         Ok(())
     }
 
-    /// Makes the names of committed layers durable.
-    pub fn sync_layers(&self) -> Result<()> {
-        sys::sync_directory(&self.path("layers")).context("sync the store's layers")
+    /// Makes the names of committed layers and blobs durable.
+    pub fn sync_content(&self) -> Result<()> {
+        let mut directories = file::list(&self.path("blobs"))?;
+        directories.extend(["blobs", "layers"].map(|name| self.path(name)));
+        for directory in directories {
+            sys::sync_directory(&directory).context("sync the store's directories")?;
+        }
+        Ok(())
+    }
+
+    /// Makes the names of committed images durable.
+    pub fn sync_images(&self) -> Result<()> {
+        sys::sync_directory(&self.path("refs")).context("sync the store's images")
     }
 
     pub(super) fn sweep_staging(&self) {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::{Store, file};
+use super::{StagedFile, Store, file};
 use crate::image::{ChainId, Digest, ImageConfig, Platform, chain_ids};
 use crate::sys;
 
@@ -20,7 +20,7 @@ pub struct ImageRecord {
     pub manifest_digest: Digest,
     /// The image configuration.
     pub config_digest: Digest,
-    /// The platform it was chosen for.
+    /// The platform that its configuration says.
     pub platform: Platform,
     /// Where it came from: a registry, a directory, an archive.
     pub source: String,
@@ -72,9 +72,10 @@ impl Store {
         file::read_json(&self.ref_path(name))
     }
 
-    /// Gives a name to an image whose blobs and layers are all in place.
-    pub fn set_image(&self, record: &ImageRecord) -> Result<()> {
-        self.write_json(&self.ref_path(&record.name), record)
+    /// Writes the record of an image, to be committed when its blobs and layers are in place.
+    pub fn stage_image(&self, record: &ImageRecord) -> Result<StagedFile> {
+        let path = self.ref_path(&record.name);
+        self.stage_file(&path, &file::json(record)?, 0o644)
     }
 
     /// Every named image, by name.

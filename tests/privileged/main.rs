@@ -19,4 +19,5 @@ mod old_kernels;
 mod portable;
 mod process;
 mod provision;
+mod trees;
 mod world;

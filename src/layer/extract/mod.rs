@@ -274,7 +274,7 @@ impl Extractor {
         self.limits.check(limits::Name::Bytes, self.logical_bytes)?;
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = Mode::RUSR | Mode::WUSR;
+        let mode = Applier::mode_of_new(&entry.attributes);
         let file = self.make(dir, name, |dir, name| {
             rustix::fs::openat(dir, name, flags, mode)
         })?;
@@ -283,7 +283,7 @@ impl Extractor {
             Some(sparse) => content::write_sparse(&file, sparse, reader)?,
         }
         self.bytes += entry.size;
-        self.applier.fresh(&file, &entry.attributes)
+        self.applier.new_file(&file, &entry.attributes)
     }
 
     fn directory(&mut self, dir: Id, name: &[u8], attributes: &Attributes) -> Result<()> {
