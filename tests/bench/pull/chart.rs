@@ -111,8 +111,16 @@ fn draw_notes(svg: &mut String, report: &Report, x: f64, y: f64) {
     };
     let runs = report.images.iter().flat_map(|image| &image.tools);
     let runs = runs.map(|tool| tool.samples.len()).max().unwrap_or(0);
+    let noise = if machine.is_quiet() {
+        ""
+    } else {
+        "; NOT QUIET"
+    };
     let lines = [
-        format!("wall time, median of {runs}, in turn; {}", machine.date),
+        format!(
+            "wall time, median of {runs}, in turn; {}{noise}",
+            machine.date
+        ),
         "registry on loopback; each pull on a new ext4 in memory".into(),
         "curl | pigz | tar checks and keeps nothing".into(),
         format!("{} × {}", machine.cores, machine.cpu),

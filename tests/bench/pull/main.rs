@@ -35,9 +35,6 @@ use registry::Registry;
 use report::{Machine, Report};
 use tool::Tool;
 
-/// What may run beside the benchmark, in cores.
-const QUIET: f64 = 0.1;
-
 /// Measures cold pull and unpack
 #[derive(Debug, Parser)]
 struct Options {
@@ -84,15 +81,19 @@ fn main() {
 
 fn measure(options: &Options) -> Report {
     support::need::root();
-    let images = Image::all(&options.cache, &options.only);
+    let path = |path: &Path| {
+        fs::canonicalize(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    };
+    let (cache, ucr) = (&path(&options.cache), &path(&options.ucr));
+    let images = Image::all(cache, &options.only);
     let tools = Tool::some(&options.tools);
-    let machine = Machine::look(&options.cache, &options.ucr, &tools);
-    if machine.busy > QUIET {
+    let machine = Machine::look(cache, ucr, &tools);
+    if !machine.is_quiet() {
         eprintln!("not quiet: others keep {:.1} cores busy", machine.busy);
     }
-    warm(&options.cache);
-    let registry = Registry::start(&options.cache);
-    let cell = Cell::new(&options.cache, &options.ucr, &registry);
+    warm(cache);
+    let registry = Registry::start(cache);
+    let cell = Cell::new(cache, ucr, &registry);
     let mut report = Report::new(machine, images, &tools);
     take_turns(options.runs, &cell, &mut report);
     measure_apart(&cell, &mut report);

@@ -14,6 +14,9 @@ use crate::support::process::tool as run;
 use crate::tool::Tool;
 use crate::trace::Calls;
 
+/// What may run beside the benchmark, in cores.
+const QUIET: f64 = 0.1;
+
 /// A run.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Report {
@@ -34,7 +37,7 @@ pub struct Machine {
     pub cpu: String,
     /// How many of them.
     pub cores: usize,
-    /// Cores that others kept busy, or a hypervisor kept, in the second before the first pull.
+    /// Cores that others, or other machines on the same host, kept busy just before.
     pub busy: f64,
     /// Of ucr and of the Debian packages of the peers.
     pub versions: BTreeMap<String, String>,
@@ -198,6 +201,11 @@ fn median(samples: &[Sample]) -> Sample {
 }
 
 impl Machine {
+    /// Whether the figures may be believed.
+    pub fn is_quiet(&self) -> bool {
+        self.busy <= QUIET
+    }
+
     /// This machine now, with these tools.
     pub fn look(cache: &Path, ucr: &Path, tools: &[Tool]) -> Self {
         let cpuinfo = fs::read_to_string("/proc/cpuinfo").expect("/proc/cpuinfo");
