@@ -18,6 +18,7 @@ mod help;
 mod house;
 mod hygiene;
 mod inspect_schema;
+mod kills;
 mod memory;
 mod output;
 mod platforms;
