@@ -16,6 +16,7 @@ die() {
 
 started=()
 scratch=()
+policy=
 
 # start LOG COMMAND…: in the background, in a process group of its own; its pid is in $!
 start() {
@@ -33,8 +34,10 @@ scratch_dir() {
     scratch+=("$REPLY")
 }
 
+# Whatever fails here must not stop the rest.
 clean_up() {
     local pid directory mount
+    [[ -z $policy ]] || rm -f "$policy"
     for pid in "${started[@]}"; do
         # Ended ones are gone from the job table; a pid that is not our child is left alone.
         if jobs -p | grep -qx "$pid"; then
@@ -44,9 +47,10 @@ clean_up() {
     done
     for directory in "${scratch[@]}"; do
         while read -r mount; do
-            umount --lazy "$mount"
+            umount --lazy "$mount" || true
         done < <(awk -v top="$directory/" 'index($5, top) == 1 {print $5}' /proc/self/mountinfo | sort -r)
-        rm -rf "$directory"
+        # What is still mounted is not ours to delete.
+        rm -rf --one-file-system "$directory" || true
     done
 }
 trap clean_up EXIT
@@ -73,16 +77,15 @@ need_packages() {
     [[ -n $apt_updated ]] || apt-get -qq update
     apt_updated=yes
     # Debian starts the services that it installs; the tests start their own registry.
-    local policy=/usr/sbin/policy-rc.d
-    if [[ ! -e $policy ]]; then
+    if [[ ! -e /usr/sbin/policy-rc.d ]]; then
+        policy=/usr/sbin/policy-rc.d
         printf '#!/bin/sh\nexit 101\n' >"$policy"
         chmod 755 "$policy"
-    else
-        policy=
     fi
     local status=0
     DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends "${missing[@]}" >/dev/null || status=$?
     [[ -z $policy ]] || rm "$policy"
+    policy=
     [[ $status -eq 0 ]] || die "apt-get install ${missing[*]} failed"
 }
 

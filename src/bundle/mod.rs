@@ -2,6 +2,7 @@
 //! runsc what to do with it (runtime-spec, bundle.md).
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -13,6 +14,7 @@ use oci_spec::runtime::{
 
 use crate::spec::defaults::{CAPABILITIES, FILESYSTEMS, Filesystem, MASKED_PATHS, READ_ONLY_PATHS};
 use crate::spec::{Account, Process, resolve_user, with_home};
+use crate::sys;
 use crate::sys::root::Root;
 
 /// The version of the runtime specification that is written: the oldest with all we use, so that
@@ -33,12 +35,23 @@ pub fn config_of(bundle: &Path) -> PathBuf {
 }
 
 /// Writes `config.json` beside a root filesystem that is in place; the user is looked up in it.
+/// The file is there whole or not at all: one that is there is taken for the user's own.
 pub fn write(bundle: &Path, process: &Process) -> Result<()> {
     let rootfs = Root::open(&rootfs_of(bundle))?;
     let account = account(&rootfs, process.user.as_deref())?;
     let text = serde_json::to_string_pretty(&runtime_spec(process, &account)?)?;
     let path = config_of(bundle);
-    fs::write(&path, text + "\n").with_context(|| format!("write {}", path.display()))
+    let temporary = bundle.join(format!(".config.json.{}", sys::random_name()?));
+    write_and_rename(&temporary, &path, &(text + "\n"))
+        .inspect_err(|_| drop(fs::remove_file(&temporary)))
+        .with_context(|| format!("write {}", path.display()))
+}
+
+fn write_and_rename(temporary: &Path, path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = fs::File::create_new(temporary)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(temporary, path)
 }
 
 /// Looks a user up in an image's own files, whatever links they are.

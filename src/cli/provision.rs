@@ -11,11 +11,11 @@ use super::{Format, Verbosity, document, output};
 use crate::bundle;
 use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
-use crate::provision::{self, Request};
+use crate::provision::{self, Provisioned, Request};
 use crate::pull::Policy;
 use crate::runtime::native::HostFacts;
 use crate::spec::{ContainerSpec, process};
-use crate::store::{Backend, Image};
+use crate::store::{Backend, Image, RootfsRecord};
 
 /// Make a root filesystem, or an OCI bundle, from an image
 ///
@@ -76,14 +76,19 @@ impl Provision {
             Some(_) => Some(process(&spec, &image.config, &HostFacts::read()?.name)?),
             None => None,
         };
-        let (record, image) = self.rootfs(context, image, bundle.as_deref())?;
+        let Provisioned { record, is_new } = self.rootfs(context, &image, bundle.as_deref())?;
         let mut path = record.path.clone();
         if let (Some(bundle), Some(process)) = (bundle, process) {
             // One that is there belongs to a bundle made before, and may have been edited.
             if !bundle::config_of(&bundle).exists() {
                 bundle::write(&bundle, &process)
                     .with_context(|| format!("bundle {}", bundle.display()))
-                    .inspect_err(|_| drop(undo(context, &record)))?;
+                    .inspect_err(|_| {
+                        // One that was there before holds what somebody wrote to it.
+                        if is_new {
+                            drop(undo(context, &record));
+                        }
+                    })?;
             }
             path = bundle;
         }
@@ -99,16 +104,16 @@ impl Provision {
     fn rootfs(
         &self,
         context: &Context,
-        image: Image,
+        image: &Image,
         bundle: Option<&Path>,
-    ) -> Result<(crate::store::RootfsRecord, Image)> {
+    ) -> Result<Provisioned> {
         let directory = match (bundle, &self.directory) {
             (Some(bundle), _) => Some(bundle::rootfs_of(bundle)),
             (None, Some(directory)) => Some(context.absolute(directory.clone())?),
             (None, None) => None,
         };
         let request = Request {
-            image: &image,
+            image,
             directory: directory.as_deref(),
             backend: match self.backend {
                 BackendName::Overlay => Backend::Overlay,
@@ -117,12 +122,11 @@ impl Provision {
             bundle,
             note: &|warning| output::remark("warning", warning),
         };
-        let record = provision::provision(&context.store()?, &request)?;
-        Ok((record, image))
+        provision::provision(&context.store()?, &request)
     }
 }
 
-fn undo(context: &Context, record: &crate::store::RootfsRecord) -> Result<()> {
+fn undo(context: &Context, record: &RootfsRecord) -> Result<()> {
     provision::remove(&context.store()?, record)
 }
 

@@ -21,7 +21,7 @@ use crate::layer::{Limits, Setting};
 use crate::pull::{self, Policy, Request};
 use crate::registry::{Event, Mirror, Options};
 use crate::source::ImageName;
-use crate::store::Image;
+use crate::store::{Durability, Image};
 use crate::sys::tty::{Hidden, is_terminal};
 
 /// Largest secret that is read from a file or stdin, in bytes.
@@ -81,7 +81,7 @@ pub(super) struct PullOptions {
     /// PEM file of certificates to trust beside the system's; repeatable
     #[arg(long, value_name = "FILE")]
     tls_ca: Vec<PathBuf>,
-    /// Accept any certificate of the registry
+    /// Accept any certificate: of the registry, its mirrors, and whomever they send ucr to
     #[arg(long)]
     tls_skip_verify: bool,
     /// Give up pulling after this time, as in 90s, 10m, 1h
@@ -93,6 +93,9 @@ pub(super) struct PullOptions {
     /// Change a limit of layers that guards against bombs, as in bytes=2T; repeatable
     #[arg(long, value_name = "NAME=VALUE", long_help = limits())]
     limit: Vec<Setting>,
+    /// Do not wait until layers are on the disk; after the next boot they are fetched again
+    #[arg(long)]
+    no_sync: bool,
 }
 
 /// The defaults are printed from what they are.
@@ -123,12 +126,18 @@ impl PullOptions {
         let platform = self.platform();
         context.heal()?;
         let display = Arc::new(Display::new(context));
+        let deadline = self.pull_timeout.map(|timeout| Instant::now() + timeout);
         let request = Request {
             name: &name,
             platform: &platform,
             policy: self.policy(&name, default),
             limits: &Limits::default().with(&self.limit),
-            registry: &|| self.registry(&display),
+            durability: match self.no_sync {
+                false => Durability::Synced,
+                true => Durability::ThisBoot,
+            },
+            deadline,
+            registry: &|| self.registry(&display, deadline),
         };
         pull::pull(&context.store()?, &request, &*display)
     }
@@ -177,14 +186,14 @@ impl PullOptions {
         self.platform.clone().unwrap_or_else(Platform::host)
     }
 
-    fn registry(&self, display: &Arc<Display>) -> Result<Options> {
+    fn registry(&self, display: &Arc<Display>, deadline: Option<Instant>) -> Result<Options> {
         let display = Arc::clone(display);
         Ok(Options {
             plain_http: self.plain_http,
             tls_ca: self.tls_ca.clone(),
             tls_skip_verify: self.tls_skip_verify,
             mirrors: self.mirrors()?,
-            deadline: self.pull_timeout.map(|timeout| Instant::now() + timeout),
+            deadline,
             credentials: self.credentials()?,
             certs_d: vec![
                 "/etc/containers/certs.d".into(),

@@ -110,6 +110,12 @@ fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
+/// What a helper says on stdout when it fails, unless that is an answer, which holds the secret.
+fn complaint(text: &str) -> Option<String> {
+    let line = text.lines().next()?;
+    (!line.contains('{')).then(|| line.chars().take(200).collect())
+}
+
 fn understand(output: &[u8], status: ExitStatus) -> Result<Option<Secret>, String> {
     if output.len() as u64 > MAX_ANSWER {
         return Err("its answer is larger than 1 MiB".into());
@@ -119,14 +125,10 @@ fn understand(output: &[u8], status: ExitStatus) -> Result<Option<Secret>, Strin
         if text.contains("credentials not found") {
             return Ok(None);
         }
-        let line: String = text
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .chars()
-            .take(200)
-            .collect();
-        return Err(format!("{status}: {line}"));
+        return Err(match complaint(&text) {
+            Some(line) => format!("{status}: {line}"),
+            None => status.to_string(),
+        });
     }
     let Ok(answer) = serde_json::from_slice::<Answer>(output) else {
         return Err("its answer is not what a credential helper says".into());

@@ -24,6 +24,8 @@ struct Place {
     text: Text,
     /// Whether the user named it: then it must exist and be valid.
     named: bool,
+    /// Whether it may name a program to run.
+    helpers: bool,
 }
 
 enum Text {
@@ -65,19 +67,21 @@ pub fn find(sources: &Sources, registry: &str, repository: &str) -> Result<Found
 
 fn places(sources: &Sources) -> Vec<Place> {
     let environment = &sources.environment;
-    let given = |name: &str, text: &[u8], named| Place {
-        name: name.to_owned(),
-        text: Text::Given(text.to_vec()),
-        named,
-    };
     let named_file = |flag: &str, path: &PathBuf| Place {
         name: format!("{flag} {}", path.display()),
         text: Text::File(path.clone()),
         named: true,
+        helpers: true,
     };
     let mut places = Vec::new();
     if let Some(text) = &sources.pull_secret {
-        places.push(given("--pull-secret", text, true));
+        places.push(Place {
+            name: "--pull-secret".to_owned(),
+            text: Text::Given(text.clone()),
+            named: true,
+            // Whoever may store a secret in a cluster may not thereby run programs on its nodes.
+            helpers: false,
+        });
     }
     if let Some(path) = &sources.auth_file {
         places.push(named_file("--auth-file", path));
@@ -86,12 +90,18 @@ fn places(sources: &Sources) -> Vec<Place> {
         places.push(named_file("$REGISTRY_AUTH_FILE", path));
     }
     if let Some(text) = &environment.docker_auth_config {
-        places.push(given("$DOCKER_AUTH_CONFIG", text.as_bytes(), false));
+        places.push(Place {
+            name: "$DOCKER_AUTH_CONFIG".to_owned(),
+            text: Text::Given(text.clone().into_bytes()),
+            named: false,
+            helpers: true,
+        });
     }
     places.extend(default_files(environment).into_iter().map(|path| Place {
         name: path.display().to_string(),
         text: Text::File(path),
         named: false,
+        helpers: true,
     }));
     places
 }
@@ -186,7 +196,12 @@ fn search(
         let asked = key::helper_key(registry);
         let path = sources.environment.path.as_deref();
         let timeout = sources.helper_timeout.unwrap_or(HELPER_TIMEOUT);
-        match helper::ask(name, &asked, path, timeout) {
+        let answer = if place.helpers {
+            helper::ask(name, &asked, path, timeout)
+        } else {
+            Err("it is not run, because a pull secret starts no program".to_owned())
+        };
+        match answer {
             Ok(Some(secret)) => return Ok(Some((asked, from_helper(secret, name, place)))),
             Ok(None) => {}
             Err(why) => found.warnings.push(format!(

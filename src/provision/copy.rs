@@ -8,10 +8,11 @@ use anyhow::{Context, Result};
 
 use crate::layer::flatten;
 use crate::store::{RootfsMaking, RootfsRecord, Store};
+use crate::sys;
 use crate::sys::root::Root;
 
-/// Copies beside the final place and renames: nobody sees half a tree, and what a crash leaves is
-/// noted in the store and removed by the next command.
+/// Copies beside the final place and renames: nobody sees half a tree, also after a power cut, and
+/// what a crash leaves is noted in the store and removed by the next command.
 pub(super) fn make(
     store: &Store,
     record: &RootfsRecord,
@@ -19,14 +20,14 @@ pub(super) fn make(
     note: &dyn Fn(&str),
 ) -> Result<()> {
     let temporary = beside(&record.path, &record.id)?;
-    if let Some(parent) = record.path.parent() {
-        fs::create_dir_all(parent).with_context(|| format!("make {}", parent.display()))?;
-    }
+    let parent = record.path.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(parent).with_context(|| format!("make {}", parent.display()))?;
     making.note_temporary(&temporary)?;
     DirBuilder::new()
         .mode(0o755)
         .create(&temporary)
         .with_context(|| format!("make {}", temporary.display()))?;
+    sys::process::allow_many_descriptors();
     let layers: Vec<Root> = record
         .layers
         .iter()
@@ -35,10 +36,12 @@ pub(super) fn make(
     flatten(&layers, &Root::open(&temporary)?)?
         .iter()
         .for_each(|warning| note(warning));
+    sys::sync_filesystem(&temporary).with_context(|| format!("sync {}", temporary.display()))?;
     // First the record: a tree that is in its place is always known.
     store.save_rootfs(record)?;
     fs::rename(&temporary, &record.path)
-        .with_context(|| format!("rename {} to its place", temporary.display()))
+        .with_context(|| format!("rename {} to its place", temporary.display()))?;
+    sys::sync_directory(parent).with_context(|| format!("sync {}", parent.display()))
 }
 
 /// A name in the same directory, so that the rename stays on one filesystem.

@@ -8,9 +8,8 @@
 mod copy;
 mod overlay;
 
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -37,8 +36,17 @@ pub struct Request<'a> {
     pub note: &'a dyn Fn(&str),
 }
 
+/// A root filesystem that is in its place.
+#[derive(Debug)]
+pub struct Provisioned {
+    /// What the store knows of it.
+    pub record: RootfsRecord,
+    /// Whether this request made it. If not, it may hold what somebody wrote to it.
+    pub is_new: bool,
+}
+
 /// Makes a root filesystem, or mounts again the one that the same request made before.
-pub fn provision(store: &Store, request: &Request) -> Result<RootfsRecord> {
+pub fn provision(store: &Store, request: &Request) -> Result<Provisioned> {
     // Held to the end: who waits for it finds what we made.
     let _right = request
         .directory
@@ -61,20 +69,11 @@ fn find_path(store: &Store, path: &Path) -> Result<Option<RootfsRecord>> {
         .find(|record| record.path == path))
 }
 
-fn again(store: &Store, request: &Request, record: RootfsRecord) -> Result<RootfsRecord> {
-    if record.manifest != request.image.record.manifest_digest || record.backend != request.backend
-    {
-        let message = format!(
-            "{} holds rootfs {} of another image",
-            record.path.display(),
-            record.id
-        );
-        return Err(Fault::new(Kind::Usage, message)
-            .hint(format!("remove it first: ucr rm {}", record.id))
-            .into());
-    }
+fn again(store: &Store, request: &Request, record: RootfsRecord) -> Result<Provisioned> {
+    refuse_other(request, &record)?;
     if is_ready(&record)? {
-        return Ok(record);
+        let is_new = false;
+        return Ok(Provisioned { record, is_new });
     }
     if record.backend == Backend::Copy {
         // The tree is gone, or its maker died before it was in place.
@@ -83,12 +82,32 @@ fn again(store: &Store, request: &Request, record: RootfsRecord) -> Result<Rootf
     }
     let _shared = store.lock_layers(&record.layers)?;
     overlay::mount_rootfs(store, &record)?;
-    let record = RootfsRecord {
-        boot_id: sys::boot_id()?,
-        ..record
+    let is_new = false;
+    Ok(Provisioned { record, is_new })
+}
+
+/// What is there already must be what is asked for.
+fn refuse_other(request: &Request, record: &RootfsRecord) -> Result<()> {
+    let other = if record.manifest != request.image.record.manifest_digest {
+        "of another image".to_owned()
+    } else if record.backend != request.backend {
+        "that was made by the other backend".to_owned()
+    } else if record.bundle.as_deref() != request.bundle {
+        match &record.bundle {
+            Some(bundle) => format!("of the bundle {}", bundle.display()),
+            None => "that is not part of a bundle".to_owned(),
+        }
+    } else {
+        return Ok(());
     };
-    store.save_rootfs(&record)?;
-    Ok(record)
+    let message = format!(
+        "{} holds rootfs {} {other}",
+        record.path.display(),
+        record.id
+    );
+    Err(Fault::new(Kind::Usage, message)
+        .hint(format!("remove it first: ucr rm {}", record.id))
+        .into())
 }
 
 /// Whether the root filesystem can be used as it is.
@@ -99,7 +118,7 @@ pub fn is_ready(record: &RootfsRecord) -> Result<bool> {
     }
 }
 
-fn anew(store: &Store, request: &Request) -> Result<RootfsRecord> {
+fn anew(store: &Store, request: &Request) -> Result<Provisioned> {
     if !sys::is_root() {
         return Err(Fault::new(Kind::Unsupported, "provisioning needs root")
             .hint("run ucr as root")
@@ -115,8 +134,7 @@ fn anew(store: &Store, request: &Request) -> Result<RootfsRecord> {
     refuse_occupied(&path)?;
     if let Some(bundle) = request.bundle {
         // Users of the host must not reach set-user-ID programs in it (CVE-2021-41091).
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(bundle);
-        made.with_context(|| format!("make {}", bundle.display()))?;
+        sys::make_private(bundle).with_context(|| format!("make {}", bundle.display()))?;
     }
     let record = RootfsRecord {
         id,
@@ -128,7 +146,6 @@ fn anew(store: &Store, request: &Request) -> Result<RootfsRecord> {
         path,
         bundle: request.bundle.map(Path::to_owned),
         created_at: sys::now(),
-        boot_id: sys::boot_id()?,
     };
     let made = match record.backend {
         Backend::Overlay => overlay::make(store, &record),
@@ -137,7 +154,9 @@ fn anew(store: &Store, request: &Request) -> Result<RootfsRecord> {
     match made {
         Ok(()) => {
             making.keep();
-            Ok(record)
+            note_open_bundle(request, &record)?;
+            let is_new = true;
+            Ok(Provisioned { record, is_new })
         }
         Err(error) => {
             // What is at the path now is not ours, except a directory that we made and left empty.
@@ -149,6 +168,19 @@ fn anew(store: &Store, request: &Request) -> Result<RootfsRecord> {
             Err(error.context(format!("provision {}", record.path.display())))
         }
     }
+}
+
+fn note_open_bundle(request: &Request, record: &RootfsRecord) -> Result<()> {
+    if let (Backend::Overlay, Some(bundle)) = (record.backend, &record.bundle)
+        && !overlay::is_closed(bundle)?
+    {
+        (request.note)(&format!(
+            "bundle {}: other users may enter it, so set-user-ID bits, file capabilities and \
+             device nodes have no effect in it",
+            bundle.display()
+        ));
+    }
+    Ok(())
 }
 
 fn refuse_occupied(path: &Path) -> Result<()> {
@@ -169,6 +201,10 @@ fn refuse_occupied(path: &Path) -> Result<()> {
 /// Ends a lease: unmounts or deletes the root filesystem, then forgets it.
 pub fn remove(store: &Store, record: &RootfsRecord) -> Result<()> {
     let _right = store.lock_path(&record.path)?;
+    // While we waited another may have removed it, and put something of its own there.
+    let Some(record) = &store.rootfs(&record.id)? else {
+        return Ok(());
+    };
     refuse_busy(record)?;
     remove_tree_of(record).with_context(|| format!("remove {}", record.path.display()))?;
     if let Some(bundle) = &record.bundle {
@@ -234,4 +270,41 @@ fn remove_bundle(bundle: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::Digest;
+
+    fn record(id: &str, path: &Path) -> RootfsRecord {
+        RootfsRecord {
+            id: id.to_owned(),
+            image: "x".to_owned(),
+            manifest: Digest::of(b"x"),
+            layers: Vec::new(),
+            backend: Backend::Copy,
+            path: path.to_owned(),
+            owns_path: true,
+            bundle: None,
+            created_at: 0,
+        }
+    }
+
+    #[test]
+    fn what_another_put_there_meanwhile_stays() {
+        let scratch = tempfile::tempdir().unwrap();
+        let store = Store::open(&scratch.path().join("store")).unwrap();
+        let path = scratch.path().join("rootfs");
+        let (removed, present) = (record("a", &path), record("b", &path));
+        let making = store.create_rootfs_dir(&present.id).unwrap();
+        store.save_rootfs(&present).unwrap();
+        making.keep();
+        fs::create_dir(&path).unwrap();
+        remove(&store, &removed).unwrap();
+        assert!(path.is_dir());
+        remove(&store, &present).unwrap();
+        assert!(!path.exists());
+        assert_eq!(store.rootfs_records().unwrap(), []);
+    }
 }

@@ -8,14 +8,10 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
-use crate::error::{Fault, Kind};
 use crate::image::ChainId;
 use crate::store::{RootfsRecord, Store};
 use crate::sys::mount::{self, Overlay};
 use crate::sys::xattr;
-
-/// Most layers that the kernel stacks (OVL_MAX_STACK).
-const MAX_LAYERS: usize = 500;
 
 /// Where changes go.
 #[derive(Debug)]
@@ -28,19 +24,14 @@ pub struct Writable<'a> {
     pub no_suid: bool,
 }
 
-/// Mounts layers, bottom first, on a directory. Fails with [`Kind::Limit`] beyond 500 layers.
+/// Mounts layers, bottom first, on a directory. There are no more than overlay takes: no image with
+/// more of them gets into the store.
 pub fn mount_layers(
     store: &Store,
     layers: &[ChainId],
     writable: &Writable,
     target: BorrowedFd,
 ) -> Result<()> {
-    if layers.len() > MAX_LAYERS {
-        let message = format!("{} layers; the kernel stacks {MAX_LAYERS}", layers.len());
-        return Err(Fault::new(Kind::Limit, message)
-            .hint("use --backend copy")
-            .into());
-    }
     let upper = directory(&writable.directory.join("upper"))?;
     let work = directory(&writable.directory.join("work"))?;
     let mut lower = Vec::with_capacity(layers.len());
@@ -113,12 +104,23 @@ pub fn inherit_root(store: &Store, layers: &[ChainId], upper: &Path) -> Result<(
     Ok(upper.set_times(times)?)
 }
 
+/// Whether nobody but root may walk into a directory, which its user may have made otherwise.
+pub(super) fn is_closed(directory: &Path) -> Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata =
+        fs::metadata(directory).with_context(|| format!("bundle {}", directory.display()))?;
+    Ok(metadata.uid() == 0 && metadata.mode() & 0o077 == 0)
+}
+
 /// Mounts what a record says where it says.
 pub(super) fn mount_rootfs(store: &Store, record: &RootfsRecord) -> Result<()> {
     let private = store.rootfs_dir(&record.id);
     // Where users of the host may walk in, programs of the image must not give them its rights
-    // (CVE-2021-41091). A bundle's directory is closed instead, so that it keeps them.
-    let no_suid = record.bundle.is_none();
+    // (CVE-2021-41091). A bundle's directory is made closed instead, so that it keeps them.
+    let no_suid = match &record.bundle {
+        Some(bundle) => !is_closed(bundle)?,
+        None => true,
+    };
     let writable = Writable {
         directory: &private,
         volatile: false,

@@ -1,4 +1,4 @@
-//! The layers of one pull: fetched and unpacked several at once, committed in order.
+//! The layers of one pull: fetched and unpacked several at once, put on their parents in order.
 //!
 //! Of two processes that want the same blob one fetches it: the right to the image is taken first,
 //! those to blobs in the order of their digests, so nobody waits in a circle, and whoever gets a right looks first whether the layer
@@ -10,15 +10,17 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Instant;
 
 use anyhow::{Context, Error, Result};
 
 use super::incoming::{self, Keep, Pipes, Trust};
+use super::publish::Ready;
 use super::{Origin, Progress};
-use crate::error::{self, Kind, kind};
+use crate::error::{self, Fault, Kind, kind};
 use crate::image::{ChainId, Descriptor, Digest};
 use crate::layer::{Buffers, Expect, Limits, Unpacked, settle, unpack};
-use crate::store::{Ingest, LayerRecord, Patience, Staging, Store, Writeback};
+use crate::store::{Durability, Ingest, LayerRecord, Patience, Staging, Store};
 
 /// Layers unpacked at once. Two cores inflate and write; a third hides the network's round trips.
 const PARALLEL: usize = 3;
@@ -29,6 +31,8 @@ pub(super) struct Job<'a> {
     pub(super) diff_ids: &'a [Digest],
     pub(super) chain: &'a [ChainId],
     pub(super) limits: &'a Limits,
+    pub(super) deadline: Option<Instant>,
+    pub(super) durability: Durability,
 }
 
 /// A blob to fetch, and the places in the image where it is a layer.
@@ -43,16 +47,17 @@ struct Staged {
     unpacked: Unpacked,
 }
 
-/// Brings every missing layer into the store.
-pub(super) fn fetch(
+/// Fetches, unpacks and settles every missing layer. The rights to them are to be held until the
+/// layers have their names: whoever waits for one looks for its layer then.
+pub(super) fn fetch<'a>(
     store: &Store,
     origin: &dyn Origin,
-    job: &Job,
+    job: &Job<'a>,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<(Ready<'a>, Vec<Ingest>)> {
     let fetches = rights(store, job, progress)?;
     let workers = PARALLEL.min(fetches.len());
-    let writeback = store.writeback()?;
+    let writeback = store.writeback(job.durability)?;
     let crew = Crew {
         store,
         job,
@@ -87,7 +92,8 @@ pub(super) fn fetch(
         ingest.truncate(0)?;
     }
     let staged = into_inner(crew.staged);
-    commit(store, job, staged, writeback, progress)
+    let layers = settle_all(store, job, staged, writeback.durability(), progress)?;
+    Ok((Ready { layers, writeback }, spent))
 }
 
 /// Takes the right to fetch each missing blob; waits for other processes where it must.
@@ -102,7 +108,8 @@ fn rights(store: &Store, job: &Job, progress: &dyn Progress) -> Result<Vec<Fetch
     }
     let mut fetches = Vec::new();
     for (blob, mut places) in wanted {
-        let ingest = right(|patience| store.ingest(blob, patience), blob, progress)?;
+        let take = |patience| store.ingest(blob, patience);
+        let ingest = right(take, blob, job.deadline, progress)?;
         places.retain(|place| {
             let here = store.has_layer(&job.chain[*place]);
             if here {
@@ -122,19 +129,18 @@ fn rights(store: &Store, job: &Job, progress: &dyn Progress) -> Result<Vec<Fetch
 pub(super) fn image_right(
     store: &Store,
     config: &Digest,
+    deadline: Option<Instant>,
     progress: &dyn Progress,
 ) -> Result<Ingest> {
-    right(
-        |patience| store.ingest_image(config, patience),
-        config,
-        progress,
-    )
+    let take = |patience| store.ingest_image(config, patience);
+    right(take, config, deadline, progress)
 }
 
 /// Takes a right, and says so when that means waiting.
 fn right(
     take: impl Fn(Patience) -> Result<Option<Ingest>>,
     blob: &Digest,
+    deadline: Option<Instant>,
     progress: &dyn Progress,
 ) -> Result<Ingest> {
     if let Some(ingest) = take(Patience::Try)? {
@@ -144,7 +150,15 @@ fn right(
         "another ucr is fetching {}; waiting for it",
         blob.short()
     ));
-    take(Patience::Wait)?.context("a right that is waited for is had")
+    take(deadline.map_or(Patience::Wait, Patience::Until))?.ok_or_else(|| {
+        let message = format!(
+            "waiting for the ucr that fetches {} took longer than allowed",
+            blob.short()
+        );
+        Fault::new(Kind::Network, message)
+            .hint("allow more time with --pull-timeout")
+            .into()
+    })
 }
 
 /// What the workers of one pull share.
@@ -287,19 +301,19 @@ fn is_passing(error: &Error) -> bool {
     )
 }
 
-/// Puts the staged layers on their parents, makes everything durable at once, and names them.
-fn commit(
+/// Puts the staged layers on their parents.
+fn settle_all<'a>(
     store: &Store,
-    job: &Job,
+    job: &Job<'a>,
     staged: Vec<Option<Staged>>,
-    writeback: Writeback,
+    durability: Durability,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<Vec<(&'a ChainId, Staging)>> {
+    let mut ready = Vec::new();
     if staged.iter().all(Option::is_none) {
-        return Ok(());
+        return Ok(ready);
     }
     let mut parents = Vec::new();
-    let mut ready = Vec::new();
     for (place, staged) in staged.into_iter().enumerate() {
         let chain = &job.chain[place];
         let Some(Staged { staging, unpacked }) = staged else {
@@ -308,23 +322,17 @@ fn commit(
         };
         let record = LayerRecord {
             diff_id: job.diff_ids[place].clone(),
-            parent: place.checked_sub(1).map(|below| job.chain[below].clone()),
             blob: job.layers[place].digest.clone(),
             unpacked_size: unpacked.bytes,
-            entries: unpacked.entries,
         };
         let warnings = settle(unpacked, staging.root(), &parents)
             .with_context(|| format!("layer {}", record.blob))?;
         for warning in warnings {
             progress.note(&format!("layer {}: {warning}", record.blob.short()));
         }
-        staging.describe(&record)?;
+        staging.describe(&record, durability)?;
         parents.insert(0, staging.reopen()?);
         ready.push((chain, staging));
     }
-    writeback.finish()?;
-    for (chain, staging) in ready {
-        store.commit_layer(staging, chain)?;
-    }
-    store.sync_layers()
+    Ok(ready)
 }

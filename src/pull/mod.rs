@@ -10,6 +10,9 @@ mod fetch;
 mod incoming;
 mod origin;
 mod progress;
+mod publish;
+
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 
@@ -21,11 +24,12 @@ use crate::image::{
 use crate::layer::Limits;
 use crate::registry;
 use crate::source::ImageName;
-use crate::store::{Image, ImageRecord, Store};
+use crate::store::{Durability, Image, ImageRecord, Store};
 use crate::sys;
+use crate::sys::mount::MAX_LAYERS;
 
 pub use origin::Origin;
-pub use progress::{Progress, Quiet};
+pub use progress::Progress;
 
 /// Deepest nesting of indexes that is followed.
 const MAX_INDEX_DEPTH: usize = 3;
@@ -54,6 +58,10 @@ pub struct Request<'a> {
     pub policy: Policy,
     /// What a layer may contain at most.
     pub limits: &'a Limits,
+    /// When to stop waiting: for another process that fetches the same, as for a registry.
+    pub deadline: Option<Instant>,
+    /// Whether to wait until the layers are on the disk.
+    pub durability: Durability,
     /// How to talk to registries. Taken only when one is asked.
     pub registry: &'a dyn Fn() -> Result<registry::Options>,
 }
@@ -154,28 +162,34 @@ fn fetch_all(
     // From here on a prune waits for us, and so does whoever pulls the same image: it finds
     // everything here when we are done.
     let _shared = store.lock_shared()?;
-    let _right = fetch::image_right(store, &narrowed.manifest.config.digest, progress)?;
+    let config_digest = &narrowed.manifest.config.digest;
+    let _right = fetch::image_right(store, config_digest, request.deadline, progress)?;
     let config_raw = configuration(origin, store, &narrowed.manifest.config)?;
     let config = ImageConfig::parse(config_raw.bytes())?;
     check_platform(&config.platform, request.platform)?;
     check_layers(&narrowed.manifest, &config.diff_ids)?;
     let layers = chain_ids(&config.diff_ids);
+    sys::process::allow_many_descriptors();
     let job = fetch::Job {
         layers: &narrowed.manifest.layers,
         diff_ids: &config.diff_ids,
         chain: &layers,
         limits: request.limits,
+        deadline: request.deadline,
+        durability: request.durability,
     };
-    fetch::fetch(store, origin, &job, progress)?;
+    let (ready, _rights) = fetch::fetch(store, origin, &job, progress)?;
+    let mut documents = Vec::new();
     for raw in narrowed
         .index
         .iter()
         .chain([&config_raw, &narrowed.manifest_raw])
     {
-        store.put_blob(raw)?;
+        documents.extend(store.stage_blob(raw)?);
     }
     let record = record(request, origin, &narrowed, &config);
-    store.set_image(&record)?;
+    let image = store.stage_image(&record)?;
+    publish::publish(store, ready, documents, image)?;
     Ok(Image {
         record,
         config,
@@ -214,8 +228,7 @@ fn record(
             .manifest
             .layers
             .iter()
-            .map(|layer| layer.size)
-            .sum(),
+            .fold(0, |sum, layer| sum.saturating_add(layer.size)),
         pulled_at: sys::now(),
     }
 }
@@ -246,11 +259,12 @@ fn narrow(origin: &dyn Origin, top: Raw, platform: &Platform) -> Result<Narrowed
 }
 
 fn configuration(origin: &dyn Origin, store: &Store, config: &Descriptor) -> Result<Raw> {
-    let raw = if store.has_blob(&config.digest) {
-        store.blob(&config.digest)?
-    } else {
-        let bytes = origin.small_blob(config).context("image configuration")?;
-        Raw::verified(bytes, None, &config.digest).context("image configuration")?
+    let raw = match store.sound_blob(&config.digest)? {
+        Some(raw) => raw,
+        None => {
+            let bytes = origin.small_blob(config).context("image configuration")?;
+            Raw::verified(bytes, None, &config.digest).context("image configuration")?
+        }
     };
     // Files of this machine are read without regard to the size that a descriptor says.
     let (size, found) = (config.size, raw.bytes().len());
@@ -280,9 +294,17 @@ fn is_for(found: &Platform, wanted: &Platform) -> bool {
 }
 
 fn check_layers(manifest: &Manifest, diff_ids: &[Digest]) -> Result<()> {
-    if manifest.layers.len() != diff_ids.len() {
-        let (layers, ids) = (manifest.layers.len(), diff_ids.len());
-        let message = format!("the manifest has {layers} layers, the configuration {ids} diff IDs");
+    let count = manifest.layers.len();
+    if count > MAX_LAYERS {
+        let message =
+            format!("the image has {count} layers; the kernel's overlay stacks {MAX_LAYERS}");
+        return Err(Fault::new(Kind::Limit, message)
+            .hint("build it again with fewer layers, or squash them")
+            .into());
+    }
+    if count != diff_ids.len() {
+        let ids = diff_ids.len();
+        let message = format!("the manifest has {count} layers, the configuration {ids} diff IDs");
         return Err(Fault::new(Kind::Integrity, message).into());
     }
     match manifest

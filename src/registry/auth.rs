@@ -1,9 +1,11 @@
 //! Answering a registry's challenge: Basic, or a token from its realm.
 //!
 //! One [`Authorizer`] per endpoint and repository. A token is fetched once and shared by all
-//! requests (single flight), renewed shortly before it ends and once when the registry refuses it.
-//! A credential is shown to the registry itself only on a `Basic` challenge, and to a realm only
-//! if `policy` allows it. Flow: distribution, "Token Authentication" and "OAuth2".
+//! requests (single flight), renewed before it ends, and once more for each request that is
+//! refused with it. It is for pulling from this repository and nothing else, whatever the
+//! challenge asks for. A password is shown to the registry itself only on a `Basic` challenge, and
+//! to a realm only if `policy` allows it; a registry token goes to the registry on `Bearer`. Flow:
+//! distribution, "Token Authentication" and "OAuth2".
 
 use std::time::{Duration, Instant};
 
@@ -19,11 +21,11 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::challenge::{self, Bearer, Challenge};
 use super::fault;
-use super::policy;
+use super::policy::{self, Reach};
+use super::retry;
 use super::transport::{Request, Response};
 use super::wire::{MAX_DOCUMENT, Trouble, Wire};
-use super::{Event, retry};
-use crate::credentials::{Credential, Found, Secret};
+use crate::credentials::{Found, Secret};
 use crate::error::{Fault, Kind};
 
 /// How long a token holds when its server does not say (distribution, "Token Authentication").
@@ -35,7 +37,8 @@ const CLIENT: &str = "ucr";
 pub(super) struct Authorizer {
     /// `HOST[:PORT]`, for messages.
     name: String,
-    /// What every token must allow.
+    /// What every token allows: a server that asks for more, to push or another repository, would
+    /// get a token that it can use there in our name.
     scope: String,
     found: Found,
     state: Mutex<State>,
@@ -46,6 +49,8 @@ struct State {
     /// Counts the answers given, so that late refusals of an old token do not fetch another one.
     generation: u64,
     header: Option<HeaderValue>,
+    /// Whether the credential was shown to anybody.
+    shown: bool,
     /// What to renew, and when.
     token: Option<(Bearer, Instant)>,
     /// What the registry calls its protected area or its token server.
@@ -125,6 +130,7 @@ impl Authorizer {
         };
         let header = basic_header(user, password);
         let better = header.is_some() && header != state.header;
+        state.shown |= header.is_some();
         state.header = header;
         state.token = None;
         state.generation += 1;
@@ -142,6 +148,7 @@ impl Authorizer {
             state.realm = Some(bearer.realm);
             let header = secret_header(format!("Bearer {token}"));
             let better = header.is_some() && header != state.header;
+            state.shown |= header.is_some();
             state.header = header;
             state.generation += 1;
             return Ok(better);
@@ -170,6 +177,8 @@ impl Authorizer {
             Trouble::Fault(Fault::new(Kind::Denied, message).hint("no credential was sent there"))
         })?;
         state.realm = Some(plain(&realm));
+        // Whatever the token server makes of it, it sees the credential, if there is one.
+        state.shown = self.secret().is_some();
         let answer = self.exchange(wire, registry, &realm, &bearer).await?;
         let life = match answer.expires_in {
             Some(seconds) => Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(DEFAULT_LIFE),
@@ -189,13 +198,6 @@ impl Authorizer {
         state.token = until.map(|until| (bearer, until));
         state.generation += 1;
         Ok(())
-    }
-
-    /// The scope that we need, with what the challenge asks for in front if that is different:
-    /// some servers read only the first one.
-    fn scopes(&self, bearer: &Bearer) -> Vec<String> {
-        let asked = bearer.scope.clone().filter(|scope| *scope != self.scope);
-        asked.into_iter().chain([self.scope.clone()]).collect()
     }
 
     async fn exchange(
@@ -230,7 +232,7 @@ impl Authorizer {
             .query_pairs_mut()
             .append_pair("grant_type", "refresh_token")
             .append_pair("client_id", CLIENT)
-            .append_pair("scope", &self.scopes(bearer).join(" "))
+            .append_pair("scope", &self.scope)
             .append_pair("refresh_token", token)
             .append_pair("service", bearer.service.as_deref().unwrap_or_default());
         let mut headers = HeaderMap::new();
@@ -242,6 +244,7 @@ impl Authorizer {
             url: realm.clone(),
             headers,
             body: writer.query().map(str::to_owned),
+            within: Reach::LinkLocal,
         }
     }
 
@@ -254,9 +257,7 @@ impl Authorizer {
             if let Some(service) = &bearer.service {
                 query.append_pair("service", service);
             }
-            for scope in self.scopes(bearer) {
-                query.append_pair("scope", &scope);
-            }
+            query.append_pair("scope", &self.scope);
             query.append_pair("client_id", CLIENT);
         }
         let basic = match self.secret() {
@@ -274,6 +275,7 @@ impl Authorizer {
             url,
             headers,
             body: None,
+            within: Reach::LinkLocal,
         }
     }
 
@@ -289,26 +291,17 @@ impl Authorizer {
         loop {
             let outcome = wire.follow(registry, request.clone()).await;
             failures += 1;
-            let last = failures >= wire.timing.tries;
-            let wait = match &outcome {
-                Ok(response) if retry::is_passing(response.status.as_u16()) => {
-                    fault::wait_for(&wire.timing, response, failures)
-                }
-                Err(Trouble::Broken(broken)) if fault::may_pass(broken, failures) => {
-                    wire.timing.backoff_after(failures)
+            match fault::wait_after(&wire.timing, &outcome, failures) {
+                Some(wait) if failures < wire.timing.tries => {
+                    let host = realm.host_str().unwrap_or_default();
+                    let why = format!(
+                        "token server {host} of registry {} is in trouble",
+                        self.name
+                    );
+                    wire.wait(wait, &why).await.map_err(Trouble::Fault)?;
                 }
                 _ => return outcome.map_err(|trouble| self.unreachable(realm, trouble)),
-            };
-            if last {
-                return outcome.map_err(|trouble| self.unreachable(realm, trouble));
             }
-            let host = realm.host_str().unwrap_or_default();
-            wire.tell(Event::Waiting(format!(
-                "waiting {:.1} s: token server {host} of registry {} is in trouble",
-                wait.as_secs_f32(),
-                self.name
-            )));
-            wire.pause(wait).await.map_err(Trouble::Fault)?;
         }
     }
 
@@ -348,59 +341,57 @@ impl Authorizer {
     async fn refused(&self, wire: &Wire, realm: &Url, response: &mut Response) -> Trouble {
         let status = response.status;
         let reason = fault::reason(status, &wire.document(response).await);
+        let place = format!("registry {}, realm {}", self.name, plain(realm));
+        if retry::is_passing(status.as_u16()) || status.is_server_error() {
+            // Says nothing about the credential.
+            let fault = Fault::new(Kind::Network, format!("{place}: {reason}"));
+            return Trouble::Fault(fault.hint("the token server is in trouble; try later"));
+        }
         if !matches!(status.as_u16(), 400 | 401 | 403 | 404) {
             return self.senseless(realm, &reason);
         }
-        let message = format!(
-            "registry {}, realm {}: {}",
-            self.name,
-            plain(realm),
-            self.plea(&reason)
-        );
-        Trouble::Fault(self.denied(message))
+        Trouble::Fault(self.denied(&place, &reason, true))
     }
 
-    /// What was shown, or that nothing was, and what the other side said to it.
-    fn plea(&self, reason: &str) -> String {
-        match &self.found.credential {
-            Some(credential) => format!("{credential} was refused: {reason}"),
-            None if self.found.looked_in.is_empty() => {
-                format!("access refused: {reason}; no credential was found")
-            }
-            None => format!(
-                "access refused: {reason}; no credential was found; looked in {}",
-                self.found.looked_in.join(", ")
-            ),
-        }
-    }
-
-    fn denied(&self, message: String) -> Fault {
-        let hint = match &self.found.credential {
-            Some(Credential { origin, .. }) => format!("check the credential in {origin}"),
-            None => "give a credential with --creds USER or --auth-file FILE".to_owned(),
+    /// The fault of a refusal: what was shown, or that nothing was, and what the other side said.
+    fn denied(&self, place: &str, reason: &str, shown: bool) -> Fault {
+        let looked_in = match self.found.looked_in.as_slice() {
+            [] => String::new(),
+            places => format!("; looked in {}", places.join(", ")),
         };
-        Fault::new(Kind::Denied, message).hint(hint)
+        let (what, hint) = match &self.found.credential {
+            Some(credential) if shown => (
+                format!("{credential} was refused: {reason}"),
+                format!("check the credential in {}", credential.origin),
+            ),
+            Some(credential) => (
+                format!("access refused: {reason}; {credential} was not asked for"),
+                "check the name, and whether this registry takes such a credential".to_owned(),
+            ),
+            None => (
+                format!("access refused: {reason}; no credential was found{looked_in}"),
+                "give a credential with --creds USER or --auth-file FILE".to_owned(),
+            ),
+        };
+        Fault::new(Kind::Denied, format!("{place}: {what}")).hint(hint)
     }
 
     /// The fault of a request for `what` that the registry refused with 401 or 403.
     pub(super) async fn denial(&self, what: &str, reason: &str) -> Fault {
-        let realm = match &self.state.lock().await.realm {
+        let state = self.state.lock().await;
+        let realm = match &state.realm {
             Some(realm) if !realm.is_empty() => format!(", realm {realm}"),
             _ => String::new(),
         };
-        let message = format!(
-            "{what}: registry {}{realm}: {}",
-            self.name,
-            self.plea(reason)
-        );
-        self.denied(message)
+        let place = format!("{what}: registry {}{realm}", self.name);
+        self.denied(&place, reason, state.shown)
     }
 
     /// Who we were to the registry, for messages about things not found.
-    pub(super) fn identity(&self) -> String {
+    pub(super) async fn identity(&self) -> String {
         match &self.found.credential {
-            Some(credential) => format!("with {credential}"),
-            None => "without a credential".to_owned(),
+            Some(credential) if self.state.lock().await.shown => format!("with {credential}"),
+            _ => "without a credential".to_owned(),
         }
     }
 }

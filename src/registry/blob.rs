@@ -15,7 +15,7 @@ use reqwest::{Method, StatusCode, Url};
 use tokio::sync::mpsc;
 
 use super::endpoint::{Ask, Failure};
-use super::policy;
+use super::policy::{self, Reach};
 use super::transport::{Request, Response};
 use super::wire::Trouble;
 use super::{Event, Shared};
@@ -26,6 +26,10 @@ use crate::image::Descriptor;
 const DEPTH: usize = 16;
 /// New bytes that make up for the failures before them.
 const PROGRESS: u64 = 1 << 20;
+
+/// Foreign URLs of one layer that are tried: a manifest must not make us knock on thousands of
+/// doors. Those that are found name one or two.
+const MAX_FOREIGN: usize = 4;
 
 /// A piece, the end, or why there is no end.
 type Piece = Result<Option<Bytes>, Fault>;
@@ -157,12 +161,8 @@ impl Transfer<'_> {
                 self.first = index + 1;
             }
             let wait = wire.timing.backoff_after(failures);
-            wire.tell(Event::Waiting(format!(
-                "waiting {:.1} s, then on from byte {}: {fault}",
-                wait.as_secs_f32(),
-                self.at
-            )));
-            wire.pause(wait).await?;
+            let why = format!("{fault}; then on from byte {}", self.at);
+            wire.wait(wait, &why).await?;
         }
         Ok(())
     }
@@ -188,7 +188,8 @@ impl Transfer<'_> {
             return Err(failure);
         }
         let registry = self.shared.endpoints.len() - 1;
-        for text in &self.descriptor.urls {
+        for text in self.descriptor.urls.iter().take(MAX_FOREIGN) {
+            self.shared.wire.in_time().map_err(Failure::last)?;
             match self.foreign(text).await {
                 Ok(response) => return Ok((registry, response)),
                 Err(why) => self.shared.wire.tell(Event::Warning(format!(
@@ -212,6 +213,7 @@ impl Transfer<'_> {
             url: url.clone(),
             headers: HeaderMap::new(),
             body: None,
+            within: Reach::Public,
         };
         let response = self
             .shared

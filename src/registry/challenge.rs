@@ -15,17 +15,14 @@ pub enum Challenge {
     Bearer(Bearer),
 }
 
-/// The parameters of a `Bearer` challenge (distribution, "Token Authentication").
+/// The parameters of a `Bearer` challenge (distribution, "Token Authentication") that matter here:
+/// what a token is for is not the registry's to choose.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bearer {
     /// Where to ask for a token.
     pub realm: String,
     /// What to call the registry there; may be missing.
     pub service: Option<String>,
-    /// What the refused request needs.
-    pub scope: Option<String>,
-    /// Why a token that was sent is not enough.
-    pub error: Option<String>,
 }
 
 /// The challenge to answer: `Bearer` before `Basic`, because with `Bearer` the password never goes
@@ -42,8 +39,6 @@ pub fn choose<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Challenge> {
                 return Some(Challenge::Bearer(Bearer {
                     realm: get("realm").unwrap_or_default(),
                     service: get("service"),
-                    scope: get("scope").filter(|scope| !scope.is_empty()),
-                    error: get("error"),
                 }));
             }
             "basic" if basic.is_none() => {
@@ -59,8 +54,8 @@ pub fn choose<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Challenge> {
 /// Scheme and parameters, both names in lower case.
 type Parsed = (String, Vec<(String, String)>);
 
-/// Splits one header line into its challenges. What cannot be understood ends the line: a server
-/// that writes nonsense gets no credential.
+/// Splits one header line into its challenges. What cannot be understood ends the line; what stood
+/// before it counts.
 fn parse(line: &str) -> Vec<Parsed> {
     let mut challenges: Vec<Parsed> = Vec::new();
     let mut rest = line;
@@ -128,12 +123,10 @@ fn parameter_value(text: &str) -> Option<(String, &str)> {
 mod tests {
     use super::*;
 
-    fn bearer(realm: &str, service: Option<&str>, scope: Option<&str>) -> Option<Challenge> {
+    fn bearer(realm: &str, service: Option<&str>) -> Option<Challenge> {
         Some(Challenge::Bearer(Bearer {
             realm: realm.into(),
             service: service.map(str::to_owned),
-            scope: scope.map(str::to_owned),
-            error: None,
         }))
     }
 
@@ -150,48 +143,39 @@ mod tests {
             (&["Basic"], basic("")),
             (
                 &[r#"Bearer realm="https://a/t",service="s",scope="repository:x:pull,push""#],
-                bearer("https://a/t", Some("s"), Some("repository:x:pull,push")),
+                bearer("https://a/t", Some("s")),
             ),
             (
                 &[r#"bearer REALM = "https://a/t" , Service = "s""#],
-                bearer("https://a/t", Some("s"), None),
+                bearer("https://a/t", Some("s")),
             ),
             (
                 &[r#"Basic realm="x", Bearer realm="https://a/t""#],
-                bearer("https://a/t", None, None),
+                bearer("https://a/t", None),
             ),
             (
                 &["Negotiate", r#"Bearer realm="https://a/t""#],
-                bearer("https://a/t", None, None),
+                bearer("https://a/t", None),
             ),
             (
                 &[r#"Negotiate YII+/=, Bearer realm="https://a/t?x=1&y=2""#],
-                bearer("https://a/t?x=1&y=2", None, None),
+                bearer("https://a/t?x=1&y=2", None),
             ),
             (
-                &[r#"Bearer realm="say \"hi\", you",scope="""#],
-                bearer("say \"hi\", you", None, None),
+                &[r#"Bearer error="x",realm="say \"hi\", you",scope="""#],
+                bearer("say \"hi\", you", None),
             ),
             (
                 &["Bearer realm=https://a/t,service=s"],
-                bearer("https://a/t", Some("s"), None),
+                bearer("https://a/t", Some("s")),
             ),
             (&["Negotiate", "NTLM"], None),
             (&["", ",,,", "=", "\"x\""], None),
             (&[r#"Basic realm="never closed"#], basic("")),
-            (&[r#"Bearer"#], bearer("", None, None)),
+            (&[r#"Bearer"#], bearer("", None)),
         ];
         for (lines, expected) in rows {
             assert_eq!(choose(lines.iter().copied()), expected, "{lines:?}");
         }
-    }
-
-    #[test]
-    fn the_reason_of_a_refusal_is_read() {
-        let line = r#"Bearer realm="https://a/t",error="insufficient_scope",extra="1""#;
-        let Some(Challenge::Bearer(bearer)) = choose([line].into_iter()) else {
-            panic!("no bearer");
-        };
-        assert_eq!(bearer.error.as_deref(), Some("insufficient_scope"));
     }
 }

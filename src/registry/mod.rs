@@ -1,10 +1,11 @@
 //! The distribution protocol: manifests and blobs from a registry or its mirrors.
 //!
 //! Blocking on the outside. Inside, one thread drives all connections; it starts with
-//! [`Registry::connect`] and is joined when the [`Registry`] is dropped, so no namespace is ever
-//! entered with it alive. Guarantees: a credential goes only to the registry that it belongs to or
-//! to a realm that `policy` allows, every wait is bounded, every document is capped, a manifest
-//! asked for by digest has it. Blob digests are the caller's to check.
+//! [`Registry::connect`] and is joined when the [`Registry`] is dropped, so that no namespace need
+//! be entered with it alive. Guarantees: a credential goes only to the registry or mirror that it
+//! was found for, or to a realm that `policy` allows; every wait for somebody else is bounded, and
+//! nobody is asked after the deadline; every document is capped; a manifest asked for by digest has
+//! it. The digests of streamed blobs are the caller's to check.
 //!
 //! ```text
 //! Registry ─► Shared::ask ─► Endpoint::request ─► Wire::follow ─► Transport
@@ -232,6 +233,7 @@ impl Shared {
                 Ok(response) => return Ok((index, response)),
                 Err(failure) if failure.is_final => return Err(failure),
                 Err(failure) => {
+                    self.wire.in_time().map_err(Failure::last)?;
                     let text = format!("mirror passed over: {}", failure.fault);
                     self.wire.tell(Event::Warning(text));
                 }
@@ -259,12 +261,21 @@ impl Shared {
         loop {
             let (index, response) = self.ask(&ask, first).await.map_err(|f| f.fault)?;
             let place = &self.endpoints[index].name;
-            let error = match self.read_manifest(&ask, locator, (place, response)).await {
+            let is_mirror = index + 1 < self.endpoints.len();
+            let read = self.read_manifest(&ask, locator, (place, response)).await;
+            let error = match read {
+                // A mirror may answer 200 with its own page; the registry's word is judged by the
+                // caller, who can say more about it.
+                Ok(raw) if is_mirror => match raw.parse() {
+                    Ok(_) => return Ok(raw),
+                    Err(error) => error,
+                },
                 Ok(raw) => return Ok(raw),
                 Err(error) => error,
             };
             failures += 1;
-            if index + 1 < self.endpoints.len() {
+            self.wire.in_time()?;
+            if is_mirror {
                 let why = crate::error::render(&error);
                 let text = format!("mirror {place} passed over: {why}");
                 self.wire.tell(Event::Warning(text));
@@ -273,7 +284,8 @@ impl Shared {
                 && failures < self.wire.timing.tries
             {
                 let wait = self.wire.timing.backoff_after(failures);
-                self.wire.pause(wait).await?;
+                let why = crate::error::render(&error);
+                self.wire.wait(wait, &why).await?;
             } else {
                 return Err(error);
             }

@@ -19,6 +19,8 @@ struct Fake {
     answers: HashMap<String, Vec<Scripted>>,
     /// URL and `Authorization`.
     asked: Mutex<Vec<(String, Option<String>)>>,
+    /// How far each request's name may lead.
+    within: Mutex<Vec<Reach>>,
 }
 
 struct Whole(Option<Bytes>);
@@ -34,6 +36,7 @@ impl Transport for Fake {
         Box::pin(async move {
             let shown = request.headers.get(AUTHORIZATION);
             let shown = shown.and_then(|v| v.to_str().ok()).map(str::to_owned);
+            self.within.lock().unwrap().push(request.within);
             let mut asked = self.asked.lock().unwrap();
             let text = request.url.to_string();
             let key = text.split('?').next().unwrap_or_default().to_owned();
@@ -73,6 +76,7 @@ fn fake(answers: &[(&str, &[Scripted])]) -> Arc<Fake> {
     Arc::new(Fake {
         answers: answers.collect(),
         asked: Mutex::default(),
+        within: Mutex::default(),
     })
 }
 
@@ -168,6 +172,49 @@ fn redirects_of_public_registries_stay_public_and_https() {
     }
 }
 
+/// A public name may stand for a private address; only the registry's own may stand for any.
+#[test]
+fn names_that_a_server_gives_lead_less_far() {
+    let blob = Digest::of(b"content");
+    let url = format!("https://r.io/v2/x/blobs/{blob}");
+    let moved = |to: &str| (307, vec![("location", to.to_owned())], "");
+    let token = (200, vec![], r#"{"token":"t"}"#);
+    let transport = fake(&[
+        (
+            &url,
+            &[
+                challenge("https://auth.io/t"),
+                moved("https://cdn.io/b"),
+                (404, vec![], ""),
+            ],
+        ),
+        ("https://auth.io/t", &[token]),
+        ("https://cdn.io/b", &[(200, vec![], "content")]),
+        ("https://far.io/l", &[moved("https://near.io/l")]),
+        ("https://near.io/l", &[(200, vec![], "content")]),
+    ]);
+    let registry = connect("r.io/x", &transport);
+    for _ in 0..2 {
+        let foreign = descriptor(&blob, 7, &["https://far.io/l"]);
+        registry.small_blob(&foreign, 7).unwrap();
+    }
+    let asked = transport.asked.lock().unwrap();
+    let hosts = asked.iter().map(|(url, _)| url.split('/').nth(2).unwrap());
+    let found: Vec<_> = hosts
+        .zip(transport.within.lock().unwrap().clone())
+        .collect();
+    let expected = [
+        ("r.io", Reach::LinkLocal),
+        ("auth.io", Reach::Loopback),
+        ("r.io", Reach::LinkLocal),
+        ("cdn.io", Reach::Loopback),
+        ("r.io", Reach::LinkLocal),
+        ("far.io", Reach::Public),
+        ("near.io", Reach::Public),
+    ];
+    assert_eq!(found, expected);
+}
+
 fn descriptor(digest: &Digest, size: u64, urls: &[&str]) -> Descriptor {
     Descriptor {
         media_type: "application/octet-stream".into(),
@@ -220,6 +267,48 @@ fn foreign_layers_come_from_https_without_a_credential() {
         asked.last().unwrap(),
         &("https://far.io/l".to_owned(), None)
     );
+}
+
+#[test]
+fn a_layer_has_four_foreign_urls_at_most() {
+    let blob = Digest::of(b"content");
+    let transport = fake(&[("https://five.io/l", &[(200, vec![], "content")])]);
+    let urls = [
+        "https://one.io/l",
+        "https://two.io/l",
+        "https://three.io/l",
+        "https://four.io/l",
+        "https://five.io/l",
+    ];
+    let registry = connect("r.io/x", &transport);
+    let small_blob = |urls: &[&str]| registry.small_blob(&descriptor(&blob, 7, urls), 7);
+    small_blob(&urls).unwrap_err();
+    let asked = transport.asked.lock().unwrap().len();
+    assert_eq!(asked, 1 + 4, "the registry, and four others");
+    assert_eq!(small_blob(&urls[1..]).unwrap(), b"content");
+}
+
+#[test]
+fn after_the_deadline_nobody_is_asked() {
+    let blob = Digest::of(b"content");
+    let transport = fake(&[("https://one.io/l", &[(200, vec![], "content")])]);
+    let options = Options {
+        deadline: Some(std::time::Instant::now()),
+        mirrors: vec!["r.io=https://mirror.io".parse().unwrap()],
+        ..Options::default()
+    };
+    let reference = "r.io/x".parse().unwrap();
+    let registry = Registry::with_transport(&reference, options, transport.clone()).unwrap();
+    let wanted = descriptor(&blob, 7, &["https://one.io/l"]);
+    let errors = [
+        registry.manifest("1").unwrap_err(),
+        registry.head("1").unwrap_err(),
+        registry.small_blob(&wanted, 7).unwrap_err(),
+    ];
+    for error in errors {
+        assert!(render(&error).contains("longer than allowed"), "{error:#}");
+    }
+    assert_eq!(transport.asked.lock().unwrap().len(), 0);
 }
 
 #[test]

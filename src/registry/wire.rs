@@ -4,7 +4,7 @@
 //! scheme, host or port. Reads bodies up to a cap. Knows nothing of tokens, retries or digests.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, LOCATION};
@@ -56,11 +56,13 @@ impl Wire {
         (self.on_event)(event);
     }
 
-    /// Waits for `future`, but no longer than the idle time and the deadline allow.
+    /// Waits for `future`, but no longer than the idle time and the deadline allow; after the
+    /// deadline it is not even begun.
     async fn bounded<T>(
         &self,
         future: impl Future<Output = Result<T, Broken>>,
     ) -> Result<T, Trouble> {
+        self.in_time().map_err(Trouble::Fault)?;
         let idle = Instant::now() + self.timing.idle;
         let until = self.deadline.map_or(idle, |deadline| deadline.min(idle));
         match tokio::time::timeout_at(until.into(), future).await {
@@ -69,22 +71,26 @@ impl Wire {
                 how: How::Cut,
                 why: format!("no data for {} s", self.timing.idle.as_secs_f32()),
             })),
-            Err(_) => Err(Trouble::Fault(self.too_late())),
+            Err(_) => Err(Trouble::Fault(too_late())),
         }
     }
 
-    /// The fault of a pull that ran into `--pull-timeout`.
-    pub(super) fn too_late(&self) -> Fault {
-        Fault::new(Kind::Network, "the pull took longer than allowed")
-            .hint("allow more time with --pull-timeout")
+    /// Fails once the deadline has passed: then nobody else is asked either.
+    pub(super) fn in_time(&self) -> Result<(), Fault> {
+        match self.deadline {
+            Some(deadline) if deadline <= Instant::now() => Err(too_late()),
+            _ => Ok(()),
+        }
     }
 
-    /// Sleeps, unless the deadline comes first.
-    pub(super) async fn pause(&self, wait: std::time::Duration) -> Result<(), Fault> {
+    /// Sleeps and says why, unless the deadline comes first.
+    pub(super) async fn wait(&self, wait: Duration, why: &str) -> Result<(), Fault> {
         let until = Instant::now() + wait;
         if self.deadline.is_some_and(|deadline| deadline < until) {
-            return Err(self.too_late());
+            return Err(too_late());
         }
+        let seconds = wait.as_secs_f32();
+        self.tell(Event::Waiting(format!("waiting {seconds:.1} s: {why}")));
         tokio::time::sleep_until(until.into()).await;
         Ok(())
     }
@@ -101,6 +107,9 @@ impl Wire {
         mut request: Request,
     ) -> Result<Response, Trouble> {
         let mut moved_to = None;
+        if request.url.host_str() != registry.host_str() {
+            request.within = policy::moved(request.within);
+        }
         for _ in 0..=MAX_REDIRECTS {
             let mut response = self.send(request.clone()).await?;
             response.moved_to.clone_from(&moved_to);
@@ -121,6 +130,7 @@ impl Wire {
                 })?;
             if !policy::same_origin(&request.url, &to) {
                 request.headers.remove(AUTHORIZATION);
+                request.within = policy::moved(request.within);
                 moved_to = to.host_str().map(str::to_owned);
             }
             request.url = to;
@@ -161,6 +171,12 @@ impl Wire {
         let body = self.body(response, MAX_DOCUMENT).await;
         body.unwrap_or_default()
     }
+}
+
+/// The fault of a pull that ran into `--pull-timeout`.
+fn too_late() -> Fault {
+    Fault::new(Kind::Network, "the pull took longer than allowed")
+        .hint("allow more time with --pull-timeout")
 }
 
 fn location(from: &Url, response: &Response) -> Result<Url, String> {

@@ -2,9 +2,8 @@
 //! reboot clears. A record is locked while its ucr lives; one whose lock is free is stale: the next
 //! command makes sure that the container is gone too, and removes it.
 
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -13,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::image::Digest;
 use crate::spec::ContainerSpec;
 use crate::store::{Lock, Patience, Store};
+use crate::sys;
 use crate::sys::proc::Proc;
 use crate::sys::process::kill_stranger;
 
@@ -49,10 +49,8 @@ impl State {
     /// Opens the state directory and makes it, 0700, if it is not there.
     pub fn open(path: &Path) -> Result<Self> {
         let directory = path.join("containers");
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&directory)
+        sys::make_private(path)
+            .and_then(|()| sys::make_private(&directory))
             .with_context(|| format!("state directory {}", path.display()))?;
         Ok(Self { directory })
     }

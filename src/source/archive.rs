@@ -1,5 +1,6 @@
 //! An OCI image layout in a plain tar file, read by offset without unpacking it.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -7,7 +8,6 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use anyhow::Result;
-use tar::EntryType;
 
 use super::{Files, missing, read_document};
 use crate::error::{Fault, Kind};
@@ -15,6 +15,11 @@ use crate::image::Digest;
 
 /// Most members that an archive may have; an image has a few per layer.
 const MAX_MEMBERS: usize = 100_000;
+/// Largest header of a member with its long names and PAX records, in bytes: the tar crate reads
+/// those into memory, however long they say they are.
+const MAX_HEADER: u64 = 1 << 20;
+/// Longest name that is remembered; a blob's is shorter.
+const MAX_NAME: usize = 256;
 
 /// An opened archive.
 #[derive(Debug)]
@@ -33,7 +38,7 @@ struct Member {
 impl Archive {
     pub(super) fn open(path: &Path) -> Result<Self> {
         // A FIFO would hold us up, and has no offsets to read from.
-        let mut file = File::options()
+        let file = File::options()
             .read(true)
             .custom_flags(libc::O_NONBLOCK)
             .open(path)?;
@@ -41,7 +46,7 @@ impl Archive {
             return Err(Fault::new(Kind::Unsupported, "it is not a regular file").into());
         }
         refuse_compressed(&file)?;
-        let members = list(&mut file)?;
+        let members = list(&file)?;
         Ok(Self { file, members })
     }
 
@@ -94,37 +99,64 @@ fn refuse_compressed(file: &File) -> Result<()> {
     .into())
 }
 
-fn list(file: &mut File) -> Result<HashMap<Vec<u8>, Member>> {
-    file.seek(SeekFrom::Start(0))?;
-    let mut archive = tar::Archive::new(file);
+fn list(file: &File) -> Result<HashMap<Vec<u8>, Member>> {
+    let left = Cell::new(MAX_HEADER);
+    let mut archive = tar::Archive::new(Headers { file, left: &left });
     let mut members = HashMap::new();
-    for entry in archive.entries_with_seek()? {
-        // The reason would quote the file, which may be anything.
-        let entry = entry.map_err(|_| Fault::new(Kind::Registry, "it is not a tar file"))?;
-        if !matches!(
-            entry.header().entry_type(),
-            EntryType::Regular | EntryType::Continuous
-        ) {
-            continue;
-        }
-        let name = entry.path_bytes();
-        let name = name
-            .strip_prefix(b"./".as_slice())
-            .unwrap_or(&name)
-            .to_vec();
-        members.insert(
-            name,
-            Member {
-                offset: entry.raw_file_position(),
-                size: entry.size(),
-            },
-        );
-        if members.len() > MAX_MEMBERS {
+    for (number, entry) in archive.entries_with_seek()?.enumerate() {
+        let entry = entry.map_err(|_| unreadable(left.get()))?;
+        if number == MAX_MEMBERS {
             let message = format!("it has more than {MAX_MEMBERS} members");
             return Err(Fault::new(Kind::Limit, message).into());
         }
+        left.set(MAX_HEADER);
+        let kind = entry.header().entry_type();
+        let name = entry.path_bytes();
+        let name = name.strip_prefix(b"./".as_slice()).unwrap_or(&name);
+        if (kind.is_file() || kind.is_contiguous()) && name.len() <= MAX_NAME {
+            let (offset, size) = (entry.raw_file_position(), entry.size());
+            members.insert(name.to_vec(), Member { offset, size });
+        }
     }
     Ok(members)
+}
+
+/// The reason of the tar crate would quote the file, which may be anything.
+fn unreadable(left: u64) -> Fault {
+    if left == 0 {
+        let kib = MAX_HEADER >> 10;
+        return Fault::new(Kind::Limit, format!("a header in it is over {kib} KiB"));
+    }
+    Fault::new(Kind::Registry, "it is not a tar file")
+}
+
+/// What is read of the archive to list it: headers and what belongs to them, for contents are
+/// skipped by seeking.
+struct Headers<'a> {
+    file: &'a File,
+    /// How many bytes the present member's header may still have.
+    left: &'a Cell<u64>,
+}
+
+impl Read for Headers<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let left = self.left.get();
+        if left == 0 {
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+        let want = buffer
+            .len()
+            .min(usize::try_from(left).unwrap_or(usize::MAX));
+        let read = self.file.read(&mut buffer[..want])?;
+        self.left.set(left - read as u64);
+        Ok(read)
+    }
+}
+
+impl Seek for Headers<'_> {
+    fn seek(&mut self, position: SeekFrom) -> std::io::Result<u64> {
+        self.file.seek(position)
+    }
 }
 
 /// Reads one member; several threads read several members of one file at once.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -20,9 +21,14 @@ pub(super) struct Layout {
 
 impl Layout {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        // The layout itself may be reached through a link; what is inside may not lead out.
+        // The layout itself may be reached through a link; what is inside may not lead out. Only
+        // as a directory: opening a FIFO waits for a writer.
+        let directory = File::options()
+            .read(true)
+            .custom_flags(libc::O_DIRECTORY)
+            .open(path)?;
         Ok(Self {
-            directory: Root::from_fd(File::open(path)?.into()),
+            directory: Root::from_fd(directory.into()),
         })
     }
 }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use super::Store;
-use crate::error::{Fault, Kind};
+use super::{StagedFile, Store};
+use crate::error::{Fault, Kind, kind};
 use crate::image::{Digest, Raw};
 
 impl Store {
@@ -17,21 +17,25 @@ impl Store {
             .join(digest.hex())
     }
 
-    /// Whether the blob is there.
-    pub fn has_blob(&self, digest: &Digest) -> bool {
-        self.blob_path(digest).exists()
+    /// The blob if it is there and whole; a damaged one is as good as none, for it can be had again.
+    pub fn sound_blob(&self, digest: &Digest) -> Result<Option<Raw>> {
+        match self.blob(digest) {
+            Err(error) if matches!(kind(&error), Kind::NotFound | Kind::Integrity) => Ok(None),
+            found => found.map(Some),
+        }
     }
 
-    /// Keeps verified bytes. Idempotent.
-    pub fn put_blob(&self, raw: &Raw) -> Result<()> {
-        let path = self.blob_path(raw.digest());
-        if path.exists() {
-            return Ok(());
+    /// Writes verified bytes, to be kept once they are committed; `None` if they are here. Replaces
+    /// a damaged blob.
+    pub fn stage_blob(&self, raw: &Raw) -> Result<Option<StagedFile>> {
+        if self.sound_blob(raw.digest())?.is_some() {
+            return Ok(None);
         }
+        let path = self.blob_path(raw.digest());
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory)?;
         }
-        self.publish(&path, raw.bytes(), 0o444)
+        self.stage_file(&path, raw.bytes(), 0o444).map(Some)
     }
 
     /// Reads a blob and checks its digest again, since disks fail too. Fails with
@@ -47,6 +51,11 @@ impl Store {
             }
             Err(error) => return Err(error).with_context(|| format!("blob {digest}")),
         };
-        Raw::verified(bytes, None, digest).with_context(|| format!("blob {digest} in the store"))
+        Raw::verified(bytes, None, digest).map_err(|error| {
+            let message = format!("blob {digest} in the store is damaged: {error}");
+            Fault::new(Kind::Integrity, message)
+                .hint("pull the image again")
+                .into()
+        })
     }
 }

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -42,37 +42,78 @@ impl Store {
 
     /// Writes a file in `tmp/`, syncs it, renames it to its place, and syncs the directory there.
     pub(super) fn publish(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+        let staged = self.stage_file(path, bytes, mode)?;
+        staged.sync()?;
+        staged.commit()?;
+        sys::sync_directory(path.parent().unwrap_or(Path::new("/")))
+            .with_context(|| format!("write {}", path.display()))
+    }
+
+    /// Writes a file in `tmp/` that is to have its place later.
+    pub(super) fn stage_file(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<StagedFile> {
         let what = || format!("write {}", path.display());
-        let mut tries = 0;
-        loop {
+        for _ in 0..MAX_TRIES {
             let name = sys::random_name().with_context(what)?;
             let temporary = self.path("tmp").join(name);
-            let Err(error) = write_and_rename(&temporary, path, bytes, mode) else {
-                return Ok(());
-            };
-            tries += 1;
-            // A sweeper may take the file for a dead one's before it is locked.
-            let swept = error.kind() == ErrorKind::NotFound && !temporary.exists();
-            if !swept || tries == MAX_TRIES {
-                drop(fs::remove_file(&temporary));
-                return Err(error).with_context(what);
+            let mut staged = StagedFile::new(temporary, path, mode).with_context(what)?;
+            // A sweeper may have taken the file for a dead one's before it was locked.
+            if staged.temporary.exists() {
+                staged.file.write_all(bytes).with_context(what)?;
+                return Ok(staged);
             }
         }
+        Err(anyhow!("somebody removes it again and again")).with_context(what)
     }
 }
 
-fn write_and_rename(temporary: &Path, path: &Path, bytes: &[u8], mode: u32) -> std::io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(temporary)?;
-    // Held until the file has its name: it is not to be swept.
-    file.lock()?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(temporary, path)?;
-    sync_directory(path.parent().unwrap_or(Path::new("/")))
+/// A file without its name yet; removed when dropped before it is committed.
+#[derive(Debug)]
+pub struct StagedFile {
+    temporary: PathBuf,
+    path: PathBuf,
+    /// Locked until it has its name: it is not to be swept.
+    file: File,
+    committed: bool,
+}
+
+impl StagedFile {
+    fn new(temporary: PathBuf, path: &Path, mode: u32) -> std::io::Result<Self> {
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&temporary)?;
+        file.lock()?;
+        Ok(Self {
+            temporary,
+            path: path.to_owned(),
+            file,
+            committed: false,
+        })
+    }
+
+    /// Makes the content durable.
+    pub fn sync(&self) -> Result<()> {
+        let what = || format!("write {}", self.path.display());
+        self.file.sync_all().with_context(what)
+    }
+
+    /// Gives it its name, in the place of an older file.
+    pub fn commit(mut self) -> Result<()> {
+        let what = || format!("write {}", self.path.display());
+        fs::rename(&self.temporary, &self.path).with_context(what)?;
+        self.committed = true;
+        Ok(())
+    }
+}
+
+impl Drop for StagedFile {
+    fn drop(&mut self) {
+        if !self.committed {
+            // What cannot be removed now is swept by a later command.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
 }
 
 /// A JSON document as the store writes it.
@@ -80,11 +121,6 @@ pub(super) fn json<T: Serialize>(document: &T) -> Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec_pretty(document)?;
     bytes.push(b'\n');
     Ok(bytes)
-}
-
-/// Makes renames inside a directory durable.
-pub(super) fn sync_directory(path: &Path) -> std::io::Result<()> {
-    File::open(path)?.sync_all()
 }
 
 /// The entries of a directory, by name; empty if there is no such directory.

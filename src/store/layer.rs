@@ -1,32 +1,32 @@
 //! Unpacked layers by chain ID, and the staging directories they grow in.
 
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rustix::fs::{RenameFlags, renameat_with, syncfs};
+use rustix::fs::{RenameFlags, renameat_with};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use super::{Lock, Store, file};
+use super::{Durability, Lock, Store, file};
 use crate::error::{Fault, Kind};
 use crate::image::{ChainId, Digest};
 use crate::sys;
 use crate::sys::root::Root;
+
+/// The name of the record of a layer that is complete on the disk.
+const RECORD: &str = "layer.json";
 
 /// What is known of an unpacked layer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LayerRecord {
     /// The digest of its uncompressed tar.
     pub diff_id: Digest,
-    /// The layer below.
-    pub parent: Option<ChainId>,
     /// The compressed blob it came from.
     pub blob: Digest,
     /// Bytes of file content on disk.
     pub unpacked_size: u64,
-    /// Number of entries in the tar.
-    pub entries: u64,
 }
 
 /// A private directory for one layer; removed when dropped before it is committed.
@@ -50,8 +50,11 @@ impl Staging {
     }
 
     /// Adds the record; the layer is complete except for its name.
-    pub fn describe(&self, record: &LayerRecord) -> Result<()> {
-        let path = self.directory.join("layer.json");
+    pub fn describe(&self, record: &LayerRecord, durability: Durability) -> Result<()> {
+        let path = match durability {
+            Durability::Synced => self.directory.join(RECORD),
+            Durability::ThisBoot => self.directory.join(record_of_this_boot()?),
+        };
         fs::write(&path, file::json(record)?).with_context(|| format!("write {}", path.display()))
     }
 }
@@ -77,12 +80,14 @@ impl Store {
 
     /// Whether the layer is complete and in place.
     pub fn has_layer(&self, chain: &ChainId) -> bool {
-        self.layer_path(chain).join("layer.json").exists()
+        let path = self.layer_path(chain);
+        path.join(RECORD).exists()
+            || record_of_this_boot().is_ok_and(|record| path.join(record).exists())
     }
 
-    /// What is known of a layer.
+    /// What is known of a layer, if [`Store::has_layer`].
     pub fn layer(&self, chain: &ChainId) -> Result<Option<LayerRecord>> {
-        file::read_json(&self.layer_path(chain).join("layer.json"))
+        record_in(&self.layer_path(chain))
     }
 
     /// Keeps layers in place while the returned lock lives. Fails with [`Kind::Store`] if a prune
@@ -120,18 +125,18 @@ impl Store {
         })
     }
 
-    /// Makes everything written to the store so far durable, once for all layers of a pull.
-    pub fn sync(&self) -> Result<()> {
-        let root = File::open(&self.root)?;
-        syncfs(root).context("sync the store")
-    }
-
     /// Gives a described and synced layer its name. If another process was quicker, ours goes.
     pub fn commit_layer(&self, mut staging: Staging, chain: &ChainId) -> Result<()> {
         let target = self.layer_path(chain);
-        match rename_to_new(&staging.directory, &target) {
+        let mut renamed = rename_to_new(&staging.directory, &target);
+        if renamed == Err(Errno::EXIST) && !self.has_layer(chain) {
+            // Of an earlier boot, and never synced: nobody can be using it.
+            self.discard(&target)?;
+            renamed = rename_to_new(&staging.directory, &target);
+        }
+        match renamed {
             Ok(()) => staging.committed = true,
-            Err(rustix::io::Errno::EXIST) => (),
+            Err(Errno::EXIST) => (),
             Err(error) => {
                 return Err(std::io::Error::from(error))
                     .with_context(|| format!("commit layer {chain}"));
@@ -140,9 +145,19 @@ impl Store {
         Ok(())
     }
 
-    /// Makes the names of committed layers durable.
-    pub fn sync_layers(&self) -> Result<()> {
-        file::sync_directory(&self.path("layers")).context("sync the store's layers")
+    /// Makes the names of committed layers and blobs durable.
+    pub fn sync_content(&self) -> Result<()> {
+        let mut directories = file::list(&self.path("blobs"))?;
+        directories.extend(["blobs", "layers"].map(|name| self.path(name)));
+        for directory in directories {
+            sys::sync_directory(&directory).context("sync the store's directories")?;
+        }
+        Ok(())
+    }
+
+    /// Makes the names of committed images durable.
+    pub fn sync_images(&self) -> Result<()> {
+        sys::sync_directory(&self.path("refs")).context("sync the store's images")
     }
 
     pub(super) fn sweep_staging(&self) {
@@ -156,6 +171,18 @@ impl Store {
     pub(super) fn layer_directories(&self) -> Result<Vec<PathBuf>> {
         Ok(file::list(&self.path("layers"))?)
     }
+}
+
+pub(super) fn record_in(layer: &Path) -> Result<Option<LayerRecord>> {
+    match file::read_json(&layer.join(RECORD))? {
+        None => file::read_json(&layer.join(record_of_this_boot()?)),
+        found => Ok(found),
+    }
+}
+
+/// The name of the record of a layer that was not synced: under another boot it is none.
+fn record_of_this_boot() -> std::io::Result<String> {
+    Ok(format!("layer-{}.json", sys::boot_id()?))
 }
 
 fn rename_to_new(from: &Path, to: &Path) -> rustix::io::Result<()> {

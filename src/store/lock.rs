@@ -15,13 +15,24 @@ const MAX_TRIES: u32 = 5;
 /// How long a sweeper may take to remove an empty directory.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// How often a lock is tried that is waited for until a deadline: flock(2) knows none.
+const POLL: Duration = Duration::from_millis(50);
+
 /// Whether to wait for a lock that somebody else holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
     /// Wait for it.
     Wait,
+    /// Wait for it until then.
+    Until(Instant),
     /// Give up at once.
     Try,
+}
+
+impl Patience {
+    fn is_left(self) -> bool {
+        matches!(self, Self::Until(deadline) if Instant::now() < deadline)
+    }
 }
 
 /// A held lock; released when dropped or when the process dies. Not inherited across exec.
@@ -39,7 +50,7 @@ impl Lock {
         Ok(Self { file })
     }
 
-    /// Takes the exclusive lock; `None` if somebody has it and we do not wait.
+    /// Takes the exclusive lock; `None` if somebody has it and we do not wait, or not any longer.
     ///
     /// The file may be removed by its last holder, so a lock on a file that lost its name counts
     /// for nothing and is taken anew.
@@ -50,8 +61,12 @@ impl Lock {
                 Patience::Wait => file
                     .lock()
                     .with_context(|| format!("lock {}", path.display()))?,
-                Patience::Try => match file.try_lock() {
+                Patience::Try | Patience::Until(_) => match file.try_lock() {
                     Ok(()) => (),
+                    Err(TryLockError::WouldBlock) if patience.is_left() => {
+                        std::thread::sleep(POLL);
+                        continue;
+                    }
                     Err(TryLockError::WouldBlock) => return Ok(None),
                     Err(TryLockError::Error(error)) => {
                         return Err(error).with_context(|| format!("lock {}", path.display()));
@@ -66,9 +81,13 @@ impl Lock {
 
     /// Takes the exclusive lock on a directory or file that is there; `None` if somebody has it.
     pub(super) fn existing(path: &Path) -> Result<Option<Self>> {
-        let file = File::open(path)?;
+        Self::opened(File::open(path)?, path)
+    }
+
+    /// Takes the exclusive lock on what was opened; `None` too if the path is another's meanwhile.
+    fn opened(file: File, path: &Path) -> Result<Option<Self>> {
         match file.try_lock() {
-            Ok(()) => Ok(Some(Self { file })),
+            Ok(()) => Ok(still_named(&file, path).then_some(Self { file })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error.into()),
         }
@@ -80,9 +99,7 @@ impl Lock {
         for _ in 0..MAX_TRIES {
             let made = DirBuilder::new().mode(0o700).create(path);
             made.with_context(|| format!("make {}", path.display()))?;
-            if let Ok(Some(lock)) = Self::existing(path)
-                && still_named(&lock.file, path)
-            {
+            if let Ok(Some(lock)) = Self::existing(path) {
                 return Ok(lock);
             }
             let start = Instant::now();
@@ -130,6 +147,19 @@ mod tests {
         drop(lock);
         assert!(Lock::existing(&path).unwrap().is_some());
         assert!(Lock::new_directory(&path).is_err(), "it is there already");
+    }
+
+    /// A sweeper that opened a dead one's file must not remove the live one of that name.
+    #[test]
+    fn a_lock_on_what_lost_its_name_is_none() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("lock");
+        let first = Lock::exclusive(&path, Patience::Try).unwrap().unwrap();
+        let opened = File::open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        drop(first);
+        let _second = Lock::exclusive(&path, Patience::Try).unwrap().unwrap();
+        assert!(Lock::opened(opened, &path).unwrap().is_none());
     }
 
     #[test]

@@ -4,13 +4,19 @@
 //! ```text
 //! ROOT/VERSION                    {"format":1}; a newer format is refused
 //! ROOT/store.lock                 flock: shared by whoever uses layers, exclusive for pruning
-//! ROOT/blobs/sha256/HEX           manifests, indexes, configurations (and layers on request), 0444
+//! ROOT/blobs/ALGORITHM/HEX        manifests, indexes and configurations, 0444
 //! ROOT/refs/HEX.json              one image name; HEX is the SHA-256 of the name
-//! ROOT/layers/CHAIN/{fs,layer.json}   an unpacked layer in overlay form, by chain ID
-//! ROOT/ingest/HEX                 a layer being fetched: its lock, and its bytes if it is large
-//! ROOT/tmp/RANDOM                 staging; a flock on the directory says that its maker lives
+//! ROOT/layers/CHAIN/{fs,layer.json}   an unpacked layer in overlay form, by chain ID; with
+//!                                 layer-BOOT.json instead, it was not synced and is valid in that
+//!                                 boot only
+//! ROOT/ingest/HEX                 a layer being fetched: its lock, and perhaps its bytes;
+//!                                 image-HEX is the right to pull the image of a configuration
+//! ROOT/tmp/RANDOM                 a layer or a small file that is being written; a flock on it says
+//!                                 that its maker lives. Also the locks of paths, by their SHA-256
 //! ROOT/trash/RANDOM               renamed here under the exclusive lock, deleted without it
-//! ROOT/rootfs/ID/                 a provisioned root filesystem: record.json, upper, work, merged
+//! ROOT/rootfs/ID/                 a provisioned root filesystem: record.json, of an overlay upper
+//!                                 and work, and rootfs if no other place was named for it;
+//!                                 temporary.json names what a copy that died leaves elsewhere
 //! ROOT/containers/ID/             the writable layer of a container; a flock on it says
 //!                                 that its ucr lives
 //! ```
@@ -42,13 +48,14 @@ use crate::error::{Fault, Kind};
 use crate::sys;
 
 pub use container::ContainerDir;
+pub use file::StagedFile;
 pub use gc::Reclaimed;
 pub use ingest::{Ingest, KEPT_ALIGNMENT};
 pub use layer::{LayerRecord, Staging};
 pub use lock::{Lock, Patience};
 pub use refs::{Image, ImageRecord};
 pub use rootfs::{Backend, PathRight, RootfsMaking, RootfsRecord};
-pub use writeback::Writeback;
+pub use writeback::{Durability, Writeback};
 
 const FORMAT: u32 = 1;
 const DIRECTORIES: [&str; 8] = [
@@ -98,6 +105,7 @@ impl Store {
             }
             None => (),
         }
+        sys::make_private(&self.root)?;
         for directory in DIRECTORIES {
             fs::DirBuilder::new()
                 .recursive(true)
@@ -147,5 +155,27 @@ impl Store {
             // Another process may be deleting it at this moment; that is as good.
             let _ = sys::remove_path(&entry);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    /// Whoever names a place deep down gets parents that others may pass, as from mkdir(1).
+    #[test]
+    fn the_store_is_private_and_its_parents_are_not() {
+        let scratch = tempfile::tempdir().unwrap();
+        let parent = scratch.path().join("srv/images");
+        Store::open(&parent.join("store")).unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        let ordinary = scratch.path().join("ordinary");
+        fs::create_dir(&ordinary).unwrap();
+        assert_eq!(mode(&parent), mode(&ordinary));
+        assert_eq!(mode(&scratch.path().join("srv")), mode(&ordinary));
+        assert_eq!(mode(&parent.join("store")), 0o700);
+        assert_eq!(mode(&parent.join("store/layers")), 0o700);
     }
 }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::{Store, file};
+use super::{StagedFile, Store, file};
 use crate::image::{ChainId, Digest, ImageConfig, Platform, chain_ids};
+use crate::sys;
 
 /// What a name stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +20,7 @@ pub struct ImageRecord {
     pub manifest_digest: Digest,
     /// The image configuration.
     pub config_digest: Digest,
-    /// The platform it was chosen for.
+    /// The platform that its configuration says.
     pub platform: Platform,
     /// Where it came from: a registry, a directory, an archive.
     pub source: String,
@@ -41,12 +42,17 @@ pub struct Image {
 }
 
 impl Store {
-    /// Completes a record to an image; `None` if something of it is missing.
+    /// Completes a record to an image; `None` if something of it is missing or damaged.
     pub fn open_image(&self, record: ImageRecord) -> Result<Option<Image>> {
-        if !self.has_blob(&record.config_digest) || !self.has_blob(&record.manifest_digest) {
-            return Ok(None);
+        for digest in record.index_digest.iter().chain([&record.manifest_digest]) {
+            if self.sound_blob(digest)?.is_none() {
+                return Ok(None);
+            }
         }
-        let config = ImageConfig::parse(self.blob(&record.config_digest)?.bytes())?;
+        let Some(config) = self.sound_blob(&record.config_digest)? else {
+            return Ok(None);
+        };
+        let config = ImageConfig::parse(config.bytes())?;
         let layers = chain_ids(&config.diff_ids);
         let complete = layers.iter().all(|chain| self.has_layer(chain));
         Ok(complete.then_some(Image {
@@ -66,9 +72,10 @@ impl Store {
         file::read_json(&self.ref_path(name))
     }
 
-    /// Gives a name to an image whose blobs and layers are all in place.
-    pub fn set_image(&self, record: &ImageRecord) -> Result<()> {
-        self.write_json(&self.ref_path(&record.name), record)
+    /// Writes the record of an image, to be committed when its blobs and layers are in place.
+    pub fn stage_image(&self, record: &ImageRecord) -> Result<StagedFile> {
+        let path = self.ref_path(&record.name);
+        self.stage_file(&path, &file::json(record)?, 0o644)
     }
 
     /// Every named image, by name.
@@ -86,6 +93,6 @@ impl Store {
     pub fn remove_image(&self, name: &str) -> Result<()> {
         let path = self.ref_path(name);
         file::remove_file(&path)?;
-        Ok(file::sync_directory(&self.path("refs"))?)
+        Ok(sys::sync_directory(&self.path("refs"))?)
     }
 }

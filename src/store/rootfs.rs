@@ -36,14 +36,11 @@ pub struct RootfsRecord {
     /// Where the root filesystem is.
     pub path: PathBuf,
     /// Whether ucr made the directory there, and so removes it.
-    #[serde(default)]
     pub owns_path: bool,
     /// The bundle around it, if one was asked for.
     pub bundle: Option<PathBuf>,
     /// When it was made, seconds since 1970.
     pub created_at: u64,
-    /// The boot it was mounted in; a mount does not outlive it.
-    pub boot_id: String,
 }
 
 impl Store {
@@ -78,13 +75,16 @@ impl Store {
         self.write_json(&self.rootfs_dir(&record.id).join(RECORD), record)
     }
 
+    /// The record of a root filesystem, unless it was removed.
+    pub fn rootfs(&self, id: &str) -> Result<Option<RootfsRecord>> {
+        file::read_json(&self.rootfs_dir(id).join(RECORD))
+    }
+
     /// Every provisioned root filesystem, oldest first.
     pub fn rootfs_records(&self) -> Result<Vec<RootfsRecord>> {
         let mut records = Vec::new();
         for directory in file::list(&self.path("rootfs"))? {
-            records.extend(file::read_json::<RootfsRecord>(
-                &directory.join("record.json"),
-            )?);
+            records.extend(file::read_json::<RootfsRecord>(&directory.join(RECORD))?);
         }
         records.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
         Ok(records)
@@ -159,15 +159,21 @@ impl Drop for RootfsMaking {
 const TEMPORARY: &str = "temporary.json";
 const RECORD: &str = "record.json";
 
-/// Removes what its maker did not finish. With a record it is a lease that `rm` ends, but the tree
-/// beside its final place goes all the same.
+/// Removes what its maker did not finish. With a record and nothing beside its final place it is
+/// finished: a lease that `rm` ends.
 fn remove_unfinished(directory: &Path) -> Result<()> {
-    let temporary = directory.join(TEMPORARY);
+    let (temporary, record) = (directory.join(TEMPORARY), directory.join(RECORD));
     // A note that is not complete is of a tree that was not begun.
-    if let Some(note) = file::read_json::<Temporary>(&temporary).unwrap_or_default() {
-        sys::remove_path(&note.path)?;
+    let note = file::read_json::<Temporary>(&temporary).unwrap_or_default();
+    if let Some(tree) = note.map(|note| note.path)
+        && tree.symlink_metadata().is_ok()
+    {
+        // It never got to its place; without its record nobody takes what is there for it. The
+        // record goes first, or dying here would leave one that looks finished.
+        file::remove_file(&record)?;
+        sys::remove_path(&tree)?;
     }
-    if directory.join(RECORD).exists() {
+    if record.exists() {
         return Ok(file::remove_file(&temporary)?);
     }
     Ok(sys::remove_path(directory)?)
@@ -181,5 +187,46 @@ impl Store {
                 let _ = remove_unfinished(&directory);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a maker that died leaves: a record, and a note of a tree that is there or not.
+    fn died(store: &Store, id: &str, tree: &Path) -> RootfsRecord {
+        let record = RootfsRecord {
+            id: id.to_owned(),
+            image: "x".to_owned(),
+            manifest: Digest::of(b"x"),
+            layers: Vec::new(),
+            backend: Backend::Copy,
+            path: tree.with_file_name("place"),
+            owns_path: false,
+            bundle: None,
+            created_at: 0,
+        };
+        let mut making = store.create_rootfs_dir(id).unwrap();
+        making.note_temporary(tree).unwrap();
+        store.save_rootfs(&record).unwrap();
+        making.kept = true;
+        record
+    }
+
+    /// An empty directory of the user's at the final place would count as the copy otherwise.
+    #[test]
+    fn a_copy_that_is_not_in_its_place_has_no_record() {
+        let scratch = tempfile::tempdir().unwrap();
+        let store = Store::open(&scratch.path().join("store")).unwrap();
+        let (moved, staying) = (scratch.path().join("moved"), scratch.path().join("staying"));
+        fs::create_dir(&staying).unwrap();
+        let finished = died(&store, "finished", &moved);
+        died(&store, "unfinished", &staying);
+        store.heal();
+        assert_eq!(store.rootfs_records().unwrap(), [finished]);
+        assert!(!staying.exists());
+        assert!(!store.rootfs_dir("unfinished").exists());
+        assert!(!store.rootfs_dir("finished").join(TEMPORARY).exists());
     }
 }

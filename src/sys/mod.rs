@@ -12,7 +12,11 @@ pub mod signal;
 pub mod tty;
 pub mod xattr;
 
+use std::fs::{DirBuilder, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -31,6 +35,18 @@ pub fn now() -> u64 {
         .map_or(0, |time| time.as_secs())
 }
 
+/// The permission bits that new files of this process do not get: all of them if the kernel does
+/// not tell (before Linux 4.7). Asked once; the call `umask` could only tell by changing it.
+pub fn umask() -> u32 {
+    static UMASK: OnceLock<u32> = OnceLock::new();
+    *UMASK.get_or_init(|| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+        let umask = line.and_then(|octal| u32::from_str_radix(octal.trim(), 8).ok());
+        umask.unwrap_or(0o777)
+    })
+}
+
 /// Names the present boot; mounts and processes recorded under another one are gone.
 pub fn boot_id() -> io::Result<String> {
     let id = proc::Proc::open()?.read("sys/kernel/random/boot_id")?;
@@ -42,8 +58,30 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// Makes a directory that only its owner may enter, below parents that are as open as the umask
+/// leaves them. One that is there stays as it is.
+pub fn make_private(path: &Path) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made,
+    }
+}
+
+/// Makes all that was written to the filesystem of a directory durable.
+pub fn sync_filesystem(directory: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(File::open(directory)?)?)
+}
+
+/// Makes the names in a directory durable.
+pub fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
 /// Removes a file or a whole tree; a missing one is fine.
-pub fn remove_path(path: &std::path::Path) -> io::Result<()> {
+pub fn remove_path(path: &Path) -> io::Result<()> {
     use std::os::fd::AsFd;
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));

@@ -62,6 +62,9 @@ pub fn filesystem(
     )?)
 }
 
+/// Most lower directories that the kernel's overlay stacks (OVL_MAX_STACK).
+pub const MAX_LAYERS: usize = 500;
+
 /// Which directories an overlay is made of.
 #[derive(Debug)]
 pub struct Overlay<'a> {

@@ -73,6 +73,36 @@ fn damage_in_a_layout() {
     }
 }
 
+/// Overlay takes 500; what could never be mounted is not fetched either.
+#[test]
+fn too_many_layers() {
+    let layer = Layer::new().file("a", "a");
+    let image = (0..501).fold(Image::new(), |image, _| image.layer(layer.clone()));
+    let ucr = Ucr::new();
+    let done = ucr.run(["pull", &Layout::of("x", &image).reference("x")]);
+    done.refused(&["501 layers", "stacks 500"]);
+    assert_nothing_kept(&ucr);
+}
+
+/// Nobody checks the size of a layer that is here already; sums of lies must not wrap around.
+#[test]
+fn sizes_without_end() {
+    let layout = Layout::of("x", &image());
+    let ucr = Ucr::new();
+    ucr.pull(&layout.reference("x"));
+    let mut manifest = layout.json(&layout.resolve("x"));
+    for layer in manifest["layers"].as_array_mut().unwrap() {
+        layer["size"] = u64::MAX.into();
+    }
+    let media_type = manifest["mediaType"].as_str().unwrap().to_owned();
+    let lying = layout.put(manifest.to_string().as_bytes(), &media_type);
+    layout.tag("huge", lying);
+    let huge = layout.reference("huge");
+    ucr.pull(&huge);
+    let listed = ucr.run(["inspect", &huge]).ok().json();
+    assert_eq!(listed["size"], u64::MAX);
+}
+
 #[test]
 fn a_wrong_diff_id() {
     let wrong = format!("sha256:{}", "5".repeat(64));
@@ -84,6 +114,28 @@ fn a_wrong_diff_id() {
         let ucr = Ucr::new();
         ucr.run(["pull", &reference]).refused(&[&wrong]);
         assert_nothing_kept(&ucr);
+    }
+}
+
+/// A disk that forgets: the next pull replaces what is wrong, and until then it is said what is.
+#[test]
+fn damage_in_the_store() {
+    let layout = Layout::new();
+    layout.add_index("x", &[image()]);
+    let ucr = Ucr::new();
+    let reference = layout.reference("x");
+    ucr.pull(&reference);
+    let documents = ucr.entries(&["blobs/sha256"]);
+    assert_eq!(documents.len(), 3, "index, manifest, configuration");
+    for (number, file) in documents.iter().enumerate() {
+        let right = std::fs::read(file).unwrap();
+        [damage, cut][number % 2](file);
+        let digest = file.file_name().unwrap().to_str().unwrap();
+        let never = ["pull", "--policy", "never", &reference];
+        ucr.run(never).refused(&["not in the store"]);
+        ucr.pull(&reference);
+        assert_eq!(std::fs::read(file).unwrap(), right, "{digest}");
+        ucr.run(never).ok();
     }
 }
 
@@ -101,24 +153,20 @@ fn nothing_under_this_name() {
 }
 
 /// A registry of ours with an image, and the digests of its layers.
-fn scripted(image: &Image) -> (ScriptedRegistry, String, Vec<String>) {
+pub fn scripted(image: &Image) -> (ScriptedRegistry, String, Vec<String>) {
     let layout = Layout::of(TAG, image);
-    let server = ScriptedRegistry::start();
-    for path in crate::support::ucr::children(&layout.path().join("blobs/sha256")) {
-        server.blob(&std::fs::read(path).unwrap());
-    }
-    let manifest = layout.resolve(TAG);
-    let bytes = std::fs::read(layout.blob_path(&manifest)).unwrap();
-    server.manifest("1", image.manifest_type(), &bytes);
-    let reference = format!("{}/demo/scripted:1", server.host());
-    (server, reference, layout.layer_digests(&manifest))
+    let server = layout.serve(TAG);
+    let reference = format!("{}/demo/scripted:{TAG}", server.host());
+    let layers = layout.layer_digests(&layout.resolve(TAG));
+    (server, reference, layers)
 }
 
 /// A registry that is bad for good: the pull gives up, and says what about.
 #[test]
 fn a_registry_that_never_gets_it_right() {
     let unavailable = Answer::error(503, "UNAVAILABLE", "come back later");
-    let rows: [(&str, Misbehaviour); 6] = [
+    let rows: [(&str, Misbehaviour); 7] = [
+        ("endless", Misbehaviour::Endless),
         ("cut", Misbehaviour::CutAfter(100)),
         ("flipped", Misbehaviour::FlipByte(50)),
         ("longer", Misbehaviour::Append(b"more".to_vec())),
@@ -167,17 +215,23 @@ fn a_registry_with_a_bad_minute() {
     }
 }
 
-/// Manifests are capped before they are parsed, whatever length is announced.
+/// Manifests are capped before they are parsed, whatever length is announced, or none.
 #[test]
 fn a_manifest_of_5_mib() {
     let (server, reference, _) = scripted(&image());
+    let ucr = Ucr::new();
+    let refused = || {
+        let pull = ucr.cmd(["pull", &reference]);
+        let done = pull.limit(Duration::from_secs(20)).run();
+        done.refused(&["manifest", "4 MiB"]);
+        assert_nothing_kept(&ucr);
+    };
+    server.script("/manifests/", 1, Misbehaviour::Endless);
+    refused();
     let padding = "x".repeat(5 << 20);
     let manifest = format!(r#"{{"schemaVersion":2,"annotations":{{"a":"{padding}"}}}}"#);
-    server.manifest("1", image().manifest_type(), manifest.as_bytes());
-    let ucr = Ucr::new();
-    ucr.run(["pull", &reference])
-        .refused(&["manifest", "4 MiB"]);
-    assert_nothing_kept(&ucr);
+    server.manifest(TAG, image().manifest_type(), manifest.as_bytes());
+    refused();
 }
 
 /// A manifest asked for by digest must have that digest.

@@ -11,6 +11,7 @@ mod support;
 
 mod auth;
 mod concurrency;
+mod durable;
 mod exit_codes;
 mod faults;
 mod generated;

@@ -12,6 +12,7 @@ use crate::support::image::Image;
 use crate::support::layer::{Layer, Packing};
 use crate::support::layout::Layout;
 use crate::support::process::Running;
+use crate::support::raw_tar::RawTar;
 use crate::support::registry::Registry;
 use crate::support::scratch::Scratch;
 use crate::support::ucr::Ucr;
@@ -43,6 +44,24 @@ fn a_layer_of_1_gib_in_less_than_200_mib() {
     assert!(peak > 0, "nothing was measured");
     assert!(peak < LIMIT_KIB, "peak {peak} KiB, allowed {LIMIT_KIB}");
     eprintln!("peak of the pull: {peak} KiB");
+}
+
+/// A long name of 2 GiB, for which no more memory is taken than for a short one.
+#[test]
+fn an_archive_with_an_endless_header() {
+    for kind in [b'L', b'K', b'x'] {
+        let ucr = Ucr::new();
+        let header = RawTar::new().header(kind, "long", "").size(2 * GIB);
+        let archive = ucr.scratch().file("a.tar", &header.bytes()[..512]);
+        let file = File::options().append(true).open(&archive).unwrap();
+        file.set_len(2 * GIB + 512).unwrap();
+        let image = format!("oci-archive:{}", archive.display());
+        let pull = ucr.cmd(["pull", &image]).spawn();
+        let peak = peak_kib(&pull, Duration::from_secs(60));
+        pull.finish(Duration::from_secs(1))
+            .refused(&["a header in it is over 1024 KiB"]);
+        assert!(peak < 32 << 10, "peak {peak} KiB");
+    }
 }
 
 /// One file of 1 GiB: a mebibyte of noise, over and over, which gzip's window of 32 KiB cannot see.

@@ -2,15 +2,14 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::support::image::Image;
 use crate::support::layer::{Layer, Packing};
 use crate::support::layout::Layout;
-use crate::support::process;
 use crate::support::scratch::Scratch;
 use crate::support::ucr::Ucr;
-
-const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/images");
+use crate::support::{need, process};
 
 #[test]
 fn a_layout_with_one_image_needs_no_tag() {
@@ -51,19 +50,59 @@ fn an_archive_of_every_packing() {
     }
 }
 
-/// One tiny image for arm64 in three packings, made by others; where they are not, the test above stands in.
+/// skopeo writes an image of ours as it writes every other.
 #[test]
-fn archives_made_by_others() {
-    for packing in ["gzip", "zstd", "uncompressed"] {
-        let file = format!("{SHARED}/tiny-{packing}.oci-archive.tar");
-        if Path::new(&file).exists() {
-            let ucr = Ucr::new();
-            let archive = format!("oci-archive:{file}");
-            ucr.run(["pull", "--platform", "linux/arm64", &archive])
-                .ok();
-            assert_eq!(ucr.entries(&["layers"]).len(), 1, "{packing}");
-        }
+fn archives_made_by_skopeo() {
+    let layout = Layout::of("x", &Image::new().layer(Layer::new().file("a", "a")));
+    let scratch = Scratch::new();
+    let copy = |from: &str, to: &str| {
+        let mut skopeo = Command::new(need::program("skopeo", "skopeo"));
+        process::tool(skopeo.args(["--insecure-policy", "copy", "--quiet", from, to]));
+    };
+    let archive =
+        |transport: &str, file: &str| format!("{transport}:{}", scratch.join(file).display());
+    let (oci, docker) = (
+        archive("oci-archive", "oci"),
+        archive("docker-archive", "docker"),
+    );
+    copy(&layout.reference("x"), &oci);
+    let ucr = Ucr::new();
+    assert_eq!(ucr.pull(&oci), layout.resolve("x"));
+
+    // The other form is refused with the command that makes it this one.
+    copy(&layout.reference("x"), &docker);
+    let refused = ucr.run(["pull", &docker]).refused(&["docker-archive"]);
+    let hint = format!("skopeo copy '{docker}' oci-archive:image.tar");
+    assert!(refused.stderr.contains(&hint), "{}", refused.stderr);
+    let converted = archive("oci-archive", "image.tar");
+    copy(&docker, &converted);
+    ucr.pull(&converted);
+    assert_eq!(ucr.entries(&["layers"]).len(), 1, "one layer, three times");
+}
+
+/// Opening a FIFO waits for a writer, who never comes.
+#[test]
+fn a_fifo_is_no_image() {
+    let fifo = |path: &Path| drop(process::tool(Command::new("mkfifo").arg(path)));
+    let layout = Layout::of("x", &Image::new().layer(Layer::new().file("a", "a")));
+    let manifest = layout.resolve("x");
+    let blob = layout.blob_path(&layout.layer_digests(&manifest)[0]);
+    let (index, here) = (layout.path().join("index.json"), layout.reference("x"));
+    let ucr = Ucr::new();
+    let pull = |reference: &str| {
+        let pull = ucr.cmd(["pull", reference]).limit(Duration::from_secs(10));
+        pull.run()
+    };
+    for path in [&blob, &layout.blob_path(&manifest), &index] {
+        std::fs::remove_file(path).unwrap();
+        fifo(path);
+        let name = path.file_name().unwrap().to_str().unwrap();
+        pull(&here).refused(&[name, "not a regular file"]);
     }
+    let itself = ucr.scratch().join("fifo");
+    fifo(&itself);
+    pull(&format!("oci:{}", itself.display())).refused(&["Not a directory"]);
+    pull(&format!("oci-archive:{}", itself.display())).refused(&["not a regular file"]);
 }
 
 #[test]

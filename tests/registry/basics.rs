@@ -38,6 +38,16 @@ pub fn listening(mut options: Options) -> (Options, Told) {
     (options, told)
 }
 
+/// What everybody would be told.
+pub fn warnings(told: &Told) -> Vec<String> {
+    let told = told.lock().unwrap();
+    let warning = |event: &Event| match event {
+        Event::Warning(text) => Some(text.clone()),
+        _ => None,
+    };
+    told.iter().filter_map(warning).collect()
+}
+
 pub fn connect(server: &ScriptedRegistry, options: Options) -> Registry {
     let reference = format!("{}/team/app:1", server.host()).parse().unwrap();
     Registry::connect(&reference, options).unwrap()

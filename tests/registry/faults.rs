@@ -325,6 +325,34 @@ fn manifests_are_capped_and_checked() {
     }
 }
 
+/// Whatever has no length of its own is read as far as it may be long, and no further.
+#[test]
+fn what_never_ends_is_cut_off() {
+    let server = ScriptedRegistry::start();
+    server.manifest("1", OCI_MANIFEST, b"{}");
+    let content = bytes(SIZE);
+    let digest = server.blob(&content);
+    server.script("/v2/", usize::MAX, Misbehaviour::Endless);
+    let begin = Instant::now();
+    let registry = connect(&server, options(None));
+
+    let error = registry.manifest("1").unwrap_err();
+    assert_eq!(kind(&error), Kind::Limit, "{error:#}");
+    assert!(render(&error).contains("larger than 4 MiB"), "{error:#}");
+    let error = fetch(&registry, &digest, SIZE).unwrap_err();
+    assert_eq!(kind(&error), Kind::Integrity, "{error:#}");
+    let error = registry
+        .small_blob(&descriptor(&digest, SIZE), 1 << 20)
+        .unwrap_err();
+    assert_eq!(kind(&error), Kind::Integrity, "{error:#}");
+    assert!(begin.elapsed() < Duration::from_secs(10));
+    assert_eq!(
+        server.asked("/v2/team").len(),
+        3,
+        "nothing is asked for twice"
+    );
+}
+
 #[test]
 fn small_blobs_are_checked_and_may_be_embedded() {
     let server = ScriptedRegistry::start();

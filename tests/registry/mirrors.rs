@@ -1,15 +1,18 @@
 //! Mirrors: asked first, in order, with their own credentials, and passed over when they fail.
 
 use std::io::Read;
-use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 use ucr::credentials::Sources;
 use ucr::error::{Kind, kind, render};
-use ucr::image::OCI_MANIFEST;
-use ucr::registry::{Event, Mirror, Options};
+use ucr::image::{OCI_INDEX, OCI_MANIFEST};
+use ucr::registry::{Mirror, Options};
 
-use crate::basics::{bytes, connect, descriptor, fetch, listening, options};
-use crate::scripted_registry::{Answer, Misbehaviour, ScriptedRegistry};
+use crate::basics::{bytes, connect, descriptor, fetch, listening, options, warnings};
+use crate::scripted_registry::{Answer, Misbehaviour, Refusing, ScriptedRegistry};
+
+/// The least that is an image's document.
+const INDEX: &[u8] = br#"{"schemaVersion":2,"manifests":[]}"#;
 
 fn mirrored(server: &ScriptedRegistry, urls: &[String], mut options: Options) -> Options {
     let mirror = |url: &String| {
@@ -24,7 +27,7 @@ fn mirrored(server: &ScriptedRegistry, urls: &[String], mut options: Options) ->
 #[test]
 fn the_mirror_serves_and_the_registry_is_left_alone() {
     let (server, mirror) = (ScriptedRegistry::start(), ScriptedRegistry::start());
-    mirror.manifest("1", OCI_MANIFEST, b"{}");
+    mirror.manifest("1", OCI_INDEX, INDEX);
     let url = format!("{}/hub/", mirror.url());
     let registry = connect(&server, mirrored(&server, &[url], options(None)));
     registry.manifest("1").unwrap();
@@ -47,9 +50,29 @@ fn a_failing_mirror_is_passed_over_with_a_warning() {
         registry.manifest("1").unwrap();
         assert_eq!(fetch(&registry, &digest, 5000).unwrap(), content);
         assert_eq!(mirror.asked("/manifests/").len(), 1, "{status}");
-        let told = told.lock().unwrap();
-        let warned = |event: &Event| matches!(event, Event::Warning(t) if t.contains("not me"));
-        assert!(told.iter().any(warned), "{told:?}");
+        let told = warnings(&told);
+        assert!(told.iter().any(|text| text.contains("not me")), "{told:?}");
+    }
+}
+
+/// A captive portal, or a proxy's own page: 200, and no manifest.
+#[test]
+fn garbage_from_a_mirror_is_passed_over() {
+    for garbage in ["<html>log in</html>", "{}", "", r#"{"schemaVersion":1}"#] {
+        let (server, mirror) = (ScriptedRegistry::start(), ScriptedRegistry::start());
+        let digest = server.manifest("1", OCI_INDEX, INDEX);
+        let page = Answer::new(200, garbage).with("Content-Type", "text/html");
+        mirror.script("/v2/", usize::MAX, Misbehaviour::Instead(page));
+        let (options, told) = listening(mirrored(&server, &[mirror.url()], options(None)));
+        let registry = connect(&server, options);
+        assert_eq!(
+            registry.manifest("1").unwrap().digest(),
+            &digest,
+            "{garbage}"
+        );
+        let told = warnings(&told);
+        assert!(told[0].contains("passed over"), "{told:?}");
+        assert_eq!(told.len(), 1, "{told:?}");
     }
 }
 
@@ -57,19 +80,32 @@ fn a_failing_mirror_is_passed_over_with_a_warning() {
 fn a_dead_mirror_is_asked_once() {
     let server = ScriptedRegistry::start();
     server.manifest("1", OCI_MANIFEST, b"{}");
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    let nobody = Refusing::new();
+    let url = format!("http://{}", nobody.host());
     let (options, told) = listening(mirrored(&server, &[url], options(None)));
     let registry = connect(&server, options);
     for _ in 0..3 {
         registry.manifest("1").unwrap();
     }
-    let told = told.lock().unwrap();
-    let warnings = told
-        .iter()
-        .filter(|event| matches!(event, Event::Warning(_)));
-    assert_eq!(warnings.count(), 1, "{told:?}");
+    assert_eq!(warnings(&told).len(), 1, "{told:?}");
+}
+
+/// A stalled mirror that eats all the time leaves none for the registry.
+#[test]
+fn the_deadline_is_not_passed_over() {
+    let (server, mirror) = (ScriptedRegistry::start(), ScriptedRegistry::start());
+    server.manifest("1", OCI_MANIFEST, b"{}");
+    mirror.manifest("1", OCI_MANIFEST, b"{}");
+    for stalled_after in [0, 1] {
+        mirror.script("/v2/", usize::MAX, Misbehaviour::StallAfter(stalled_after));
+        let (mut options, told) = listening(mirrored(&server, &[mirror.url()], options(None)));
+        options.timing.idle = Duration::from_secs(10);
+        options.deadline = Some(Instant::now() + Duration::from_millis(300));
+        let error = connect(&server, options).manifest("1").unwrap_err();
+        assert!(render(&error).contains("longer than allowed"), "{error:#}");
+        assert_eq!(server.requests().len(), 0);
+        assert_eq!(warnings(&told), [""; 0], "no mirror was passed over");
+    }
 }
 
 #[test]
@@ -96,11 +132,7 @@ fn a_mirror_that_lies_is_passed_over() {
     let mut reader = registry.blob_past_mirrors(&descriptor(&blob, 6)).unwrap();
     reader.read_to_end(&mut right).unwrap();
     assert_eq!(right, b"config");
-    let told = told.lock().unwrap();
-    let warnings = told
-        .iter()
-        .filter(|event| matches!(event, Event::Warning(_)));
-    assert_eq!(warnings.count(), 2, "{told:?}");
+    assert_eq!(warnings(&told).len(), 2, "{told:?}");
 }
 
 #[test]

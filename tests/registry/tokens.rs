@@ -111,6 +111,53 @@ fn the_token_servers_reason_reaches_the_user() {
     assert!(!text.contains("hunter2"), "{text}");
 }
 
+/// What a busy token server says is no judgement of the credential, and may be different later.
+#[test]
+fn trouble_of_the_token_server_is_no_refusal() {
+    for status in [429, 500, 501, 503] {
+        let server = guarded("x");
+        server.on("/token", move |_| {
+            Some(Answer::error(status, "X", "too busy"))
+        });
+        let mut options = options(Some(("u", "p")));
+        options.timing.tries = 1;
+        let error = connect(&server, options).manifest("1").unwrap_err();
+        assert_eq!(kind(&error), Kind::Network, "{status}: {error:#}");
+        let text = render(&error);
+        assert!(text.contains("too busy"), "{text}");
+        assert!(!text.contains("refused"), "{text}");
+        assert!(!hint(&error).unwrap().contains("credential"), "{error:#}");
+    }
+}
+
+#[test]
+fn a_credential_that_was_not_sent_was_not_refused() {
+    let rows = [
+        (403, None, "no entry"),
+        (401, None, "no entry"),
+        (401, Some("Negotiate"), "no entry"),
+        (404, None, "asked without a credential"),
+    ];
+    for (status, challenge, said) in rows {
+        let server = ScriptedRegistry::start();
+        server.on("/v2/team", move |_| {
+            let answer = Answer::error(status, "DENIED", "no entry");
+            Some(match challenge {
+                Some(challenge) => answer.with("WWW-Authenticate", challenge),
+                None => answer,
+            })
+        });
+        let registry = connect(&server, options(Some(("u", "p"))));
+        let text = render(&registry.manifest("1").unwrap_err());
+        assert!(text.contains(said), "{text}");
+        assert!(!text.contains("was refused"), "{text}");
+        assert_eq!(
+            status != 404,
+            text.contains("from --creds was not asked for")
+        );
+    }
+}
+
 #[test]
 fn answers_that_are_no_tokens() {
     let rows = [
@@ -214,24 +261,32 @@ fn a_redirected_token_request_does_not_carry_the_password() {
     assert!(thief.requests()[0].header("authorization").is_none());
 }
 
+/// A registry that asks for more than it needs would get a token that pushes in our name.
 #[test]
-fn the_scope_of_the_challenge_goes_in_front() {
-    let server = ScriptedRegistry::start();
-    server.manifest("1", OCI_MANIFEST, b"{}");
-    let realm = format!("Bearer realm=\"{}/token\"", server.url());
-    let challenge =
-        format!("{realm},error=\"insufficient_scope\",scope=\"repository:all:pull,push\"");
-    server.guard("Bearer good", &[challenge]);
-    server.on("/token", |_| Some(Answer::new(200, r#"{"token":"good"}"#)));
-    connect(&server, options(None)).manifest("1").unwrap();
-    let asked = &server.asked("/token")[0].path;
-    let scopes: Vec<&str> = asked
-        .split(['?', '&'])
-        .filter(|p| p.starts_with("scope="))
-        .collect();
-    let expected = [
-        "scope=repository%3Aall%3Apull%2Cpush",
-        "scope=repository%3Ateam%2Fapp%3Apull",
+fn a_token_is_for_pulling_from_this_repository_alone() {
+    let scopes = [
+        "repository:all:pull,push",
+        "repository:team/app:pull,push",
+        "repository:team/app:* registry:catalog:*",
+        "repository:team/app:pull",
+        "",
     ];
-    assert_eq!(scopes, expected);
+    for scope in scopes {
+        for entry in ["{}", r#"{"identitytoken":"id"}"#] {
+            let server = ScriptedRegistry::start();
+            server.manifest("1", OCI_MANIFEST, b"{}");
+            let realm = format!("Bearer realm=\"{}/token\"", server.url());
+            let challenge = format!("{realm},error=\"insufficient_scope\",scope=\"{scope}\"");
+            server.guard("Bearer good", &[challenge]);
+            server.on("/token", |_| Some(Answer::new(200, r#"{"token":"good"}"#)));
+            with_config(&server, entry).manifest("1").unwrap();
+            let asked = &server.asked("/token")[0];
+            let sent = format!("{}&{}", asked.path, asked.body);
+            let scopes: Vec<&str> = sent
+                .split(['?', '&'])
+                .filter(|pair| pair.starts_with("scope="))
+                .collect();
+            assert_eq!(scopes, ["scope=repository%3Ateam%2Fapp%3Apull"], "{scope}");
+        }
+    }
 }

@@ -9,12 +9,14 @@
 #![allow(dead_code, reason = "each test binary uses its own part of it")]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
 use ucr::image::Digest;
 
 /// Longest time that a connection may be idle or a stall may last.
@@ -87,6 +89,8 @@ pub enum Misbehaviour {
     Slow(usize, Duration),
     /// Bytes after the real ones.
     Append(Vec<u8>),
+    /// No `Content-Length`, and after the real bytes others without end.
+    Endless,
     /// A header more.
     Header(String, String),
 }
@@ -225,6 +229,29 @@ impl Drop for ScriptedRegistry {
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();
         }
+    }
+}
+
+/// A port of loopback that refuses: it is bound, so nobody else gets it, and nobody listens there.
+pub struct Refusing {
+    address: SocketAddr,
+    _socket: OwnedFd,
+}
+
+impl Refusing {
+    pub fn new() -> Self {
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = getsockname(&socket).unwrap().try_into().unwrap();
+        Self {
+            address,
+            _socket: socket,
+        }
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn host(&self) -> String {
+        self.address.to_string()
     }
 }
 
@@ -384,7 +411,10 @@ fn send(
     for (name, value) in &answer.headers {
         head += &format!("{name}: {value}\r\n");
     }
-    head += &format!("Content-Length: {}\r\n\r\n", answer.body.len());
+    head += &match script {
+        Some(Misbehaviour::Endless) => "Connection: close\r\n\r\n".to_owned(),
+        _ => format!("Content-Length: {}\r\n\r\n", answer.body.len()),
+    };
     stream.write_all(head.as_bytes())?;
     if request.method == "HEAD" {
         return Ok(true);
@@ -400,6 +430,15 @@ fn send(
             let content = state.content.lock().unwrap();
             let over = |_: &mut Content| !state.over.load(Ordering::SeqCst);
             let _ = state.ended.wait_timeout_while(content, PATIENCE, over);
+            return Ok(false);
+        }
+        Some(Misbehaviour::Endless) => {
+            stream.write_all(body)?;
+            let begin = Instant::now();
+            // Ends when the client hangs up, which is what is to be seen.
+            while !state.over.load(Ordering::SeqCst) && begin.elapsed() < PATIENCE {
+                stream.write_all(&[b' '; 1 << 16])?;
+            }
             return Ok(false);
         }
         Some(Misbehaviour::Slow(length, pause)) => {

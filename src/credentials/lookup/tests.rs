@@ -223,6 +223,51 @@ fn helpers_that_know_nothing_or_fail_do_not_stop_a_pull() {
 }
 
 #[test]
+fn a_failing_helper_that_answered_gives_nothing_away() {
+    for begin in ["", " ", "warning: "] {
+        let dir = tempfile::tempdir().unwrap();
+        let answer = r#"{"Username":"u","Secret":"hunter2"}"#;
+        let sources = with_helper(dir.path(), &format!("echo '{begin}{answer}'; exit 3"));
+        let found = find(&sources, "r.io", "x").unwrap();
+        assert!(found.credential.is_none());
+        let [warning] = found.warnings.as_slice() else {
+            panic!("{:?}", found.warnings);
+        };
+        assert!(warning.contains("exit status: 3"), "{warning}");
+        assert!(!warning.contains("hunter2"), "{warning}");
+    }
+}
+
+#[test]
+fn a_pull_secret_runs_no_helper() {
+    let dir = tempfile::tempdir().unwrap();
+    let ran = dir.path().join("ran");
+    let body = format!("touch {}; echo nothing", ran.display());
+    let helpers = [
+        r#""credsStore":"test""#,
+        r#""credHelpers":{"r.io":"test","f.io":"test"}"#,
+    ];
+    for helper in helpers {
+        let mut sources = with_helper(dir.path(), &body);
+        fs::remove_file(dir.path().join("home/.docker/config.json")).unwrap();
+        let text = format!(r#"{{{helper},"auths":{{"f.io":{{"auth":"dTpw"}}}}}}"#);
+        sources.pull_secret = Some(text.into_bytes());
+        for (registry, expected) in [("r.io", None), ("f.io", Some("u"))] {
+            let found = find(&sources, registry, "x").unwrap();
+            assert_eq!(user(&found), expected, "{helper}");
+            let [warning] = found.warnings.as_slice() else {
+                panic!("{:?}", found.warnings);
+            };
+            assert!(
+                warning.contains("of --pull-secret: it is not run"),
+                "{warning}"
+            );
+            assert!(!ran.exists(), "{helper}");
+        }
+    }
+}
+
+#[test]
 fn a_missing_helper_warns() {
     let dir = tempfile::tempdir().unwrap();
     let sources = with_helper(dir.path(), "");

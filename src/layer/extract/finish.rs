@@ -8,9 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use anyhow::{Context, Result};
 
-use super::{
-    Extracted, Extractor, Pending, PendingDir, PendingLink, Place, Walked, implied, shown,
-};
+use super::walk::{Place, Walked};
+use super::{Extracted, Extractor, Pending, PendingDir, PendingLink, implied, shown};
 use crate::layer::dirs::{Id, Origin, ROOT};
 use crate::layer::whiteout::{self, Mark};
 use crate::sys::xattr;

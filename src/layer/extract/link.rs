@@ -11,7 +11,8 @@ use anyhow::{Context, Result};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use super::{Extractor, PendingLink, Place, Walked, bad, is_errno};
+use super::walk::{Place, Walked};
+use super::{Extractor, PendingLink, bad, is_errno};
 use crate::layer::attributes::{self, Applier};
 use crate::layer::dirs::{Id, ROOT};
 use crate::layer::entry::{Attributes, Entry};
