@@ -262,7 +262,9 @@ fn number(name: &str, default: u64) -> u64 {
 fn random_layers() {
     let ucr = Ucr::new();
     let first = number("UCR_PROPERTY_SEED", 1);
-    for seed in first..first + number("UCR_PROPERTY_CASES", 150) {
+    let count = number("UCR_PROPERTY_CASES", 100);
+    eprintln!("{count} cases, UCR_PROPERTY_SEED={first}");
+    for seed in first..first + count {
         let layers = Random::new(seed).image();
         if let Err(why) = check(&ucr, &layers) {
             let small = shrink(&ucr, layers);
