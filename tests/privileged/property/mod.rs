@@ -206,11 +206,13 @@ fn check(ucr: &Ucr, layers: &Layers) -> Result<(), String> {
     let place = ucr.scratch().join("place");
     let path = place.to_str().expect("a path of ours is text");
     for backend in ["overlay", "copy"] {
+        let reference = layout.reference(TAG);
         let line = [
             "provision",
+            "--no-sync",
             "--backend",
             backend,
-            &layout.reference(TAG),
+            &reference,
             path,
         ];
         let done = ucr.run(line);
