@@ -194,7 +194,10 @@ impl PullOptions {
             tls_skip_verify: self.tls_skip_verify,
             mirrors: self.mirrors()?,
             deadline,
-            credentials: self.credentials()?,
+            credentials: Sources {
+                helper_timeout: deadline.map(|it| it.saturating_duration_since(Instant::now())),
+                ..self.credentials()?
+            },
             certs_d: vec![
                 "/etc/containers/certs.d".into(),
                 "/etc/docker/certs.d".into(),

@@ -97,11 +97,14 @@ pub fn limits() -> Limits {
     Limits {
         entries: 40,
         unpacked_bytes: 1 << 20,
+        ratio: 50,
+        ratio_floor: 1 << 16,
         path_bytes: 300,
         depth: 12,
         xattrs: 4,
+        xattr_bytes: 512,
         header_bytes: 4096,
-        pending_headers: 4,
+        headers: 4,
         sparse_regions: 24,
         index_bytes: 4096,
     }

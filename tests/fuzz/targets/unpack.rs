@@ -57,7 +57,7 @@ fn check(tree: &Tree) {
             .any(|name| name.as_encoded_bytes().starts_with(b".wh."));
         assert!(!hides, "{} was made", path.display());
         assert!(
-            path.iter().count() <= 2 * sandbox::limits().depth,
+            path.iter().count() as u64 <= 2 * sandbox::limits().depth,
             "{}",
             path.display()
         );
