@@ -114,7 +114,10 @@ pub fn busybox_layer() -> Layer {
 pub fn alpine() -> Layout {
     let image = match shared("alpine-minirootfs-3.20.3-x86_64.tar.gz") {
         Some(path) => Image::new().layer(Layer::from_tar(gunzip(&path))),
-        None => small().layer(Layer::new().file("etc/alpine-release", "3.20.3\n")),
+        None => {
+            let layer = Layer::new().dir("etc", 0o755);
+            small().layer(layer.file("etc/alpine-release", "3.20.3\n"))
+        }
     };
     Layout::of(TAG, &image)
 }
@@ -156,7 +159,10 @@ pub fn busybox_14_layers(scratch: &Scratch) -> Layout {
 /// One step of an image's history: it adds, deletes and replaces.
 fn history(image: Image, step: u32) -> Image {
     let name = |step: u32| format!("steps/{step}/file");
+    // Real layers list the directories above what changed.
     let layer = Layer::new()
+        .dir("./", 0o755)
+        .dir("steps", 0o755)
         .dir(&format!("steps/{step}"), 0o750)
         .file(&name(step), step.to_string())
         .file("steps/last", step.to_string());

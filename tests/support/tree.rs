@@ -94,14 +94,19 @@ impl Tree {
     /// Panics with the lines that only one of the two has.
     #[track_caller]
     pub fn assert_same(&self, other: &Self) {
+        let difference = self.difference(other);
+        assert!(difference.is_empty(), "the trees differ:\n{difference}");
+    }
+
+    /// The lines that only one of the two has.
+    pub fn difference(&self, other: &Self) -> String {
         let set = |tree: &Self| tree.lines().into_iter().collect::<BTreeSet<_>>();
         let (left, right) = (set(self), set(other));
         let only = |sign: char, these: &BTreeSet<String>, those: &BTreeSet<String>| {
             let missing = these.difference(those);
             missing.fold(String::new(), |text, line| format!("{text}{sign} {line}\n"))
         };
-        let difference = only('-', &left, &right) + &only('+', &right, &left);
-        assert!(difference.is_empty(), "the trees differ:\n{difference}");
+        only('-', &left, &right) + &only('+', &right, &left)
     }
 }
 
