@@ -65,7 +65,7 @@ fn entries(source: impl BufRead, limits: &Limits, wants_content: bool) -> Read {
 
 fn check(entry: &Entry, limits: &Limits) {
     assert!(!entry.path.is_empty() && !entry.path.contains(&0));
-    assert!(entry.path.len() <= limits.path_bytes + 2);
+    assert!(entry.path.len() as u64 <= limits.path_bytes + 2);
     let is_link = matches!(entry.kind, Type::Symlink | Type::HardLink);
     assert!(is_link || entry.link.is_empty());
     assert!(!entry.link.contains(&0));
@@ -75,10 +75,13 @@ fn check(entry: &Entry, limits: &Limits) {
     assert!(attributes.mode <= 0o7777);
     assert!(attributes.uid != u32::MAX && attributes.gid != u32::MAX);
     assert!(attributes.mtime.nanoseconds < 1_000_000_000);
-    assert!(attributes.xattrs.len() <= limits.xattrs);
+    assert!(attributes.xattrs.len() as u64 <= limits.xattrs);
+    let lengths = attributes.xattrs.iter();
+    let lengths = lengths.map(|(name, value)| name.len() + value.len());
+    assert!(lengths.sum::<usize>() as u64 <= limits.xattr_bytes);
     match &entry.kind {
         Type::SparseFile(sparse) => {
-            assert!(sparse.regions.len() <= limits.sparse_regions);
+            assert!(sparse.regions.len() as u64 <= limits.sparse_regions);
             let mut end = 0;
             for region in &sparse.regions {
                 assert!(region.offset >= end, "regions overlap");
