@@ -81,13 +81,33 @@ pub fn unpack(
         limits,
         buffers,
     };
-    let done = pipeline::run(blob, expect, target)?;
-    Ok(Unpacked {
+    pipeline::run(blob, expect, target).map(unpacked)
+}
+
+/// As [`unpack`], with a thread for each stage whatever the size: what is fuzzed is always small.
+#[cfg(fuzzing)]
+pub fn unpack_with_threads(
+    blob: impl Read,
+    expect: &Expect,
+    staging: &Root,
+    limits: &Limits,
+    buffers: &Buffers,
+) -> Result<Unpacked> {
+    let target = pipeline::Target {
+        staging,
+        limits,
+        buffers,
+    };
+    pipeline::run_with_threads(blob, expect, target).map(unpacked)
+}
+
+fn unpacked(done: extract::Extracted) -> Unpacked {
+    Unpacked {
         entries: done.entries,
         bytes: done.bytes,
         warnings: done.warnings,
         pending: done.pending,
-    })
+    }
 }
 
 /// Fits an unpacked layer to its parents, topmost first, all of them settled: whiteouts of nothing

@@ -122,7 +122,8 @@ impl Pax {
             .xattrs
             .iter()
             .map(|(key, value)| key.len() + value.len());
-        limits.check(limits::Name::XattrBytes, lengths.sum::<usize>() as u64)
+        limits.check(limits::Name::XattrBytes, lengths.sum::<usize>() as u64)?;
+        Ok(())
     }
 }
 

@@ -305,7 +305,8 @@ impl Extractor {
         let dir = self.dirs.node(dir);
         let length = dir.path_bytes + name.len() as u64;
         self.limits.check(limits::Name::Path, length)?;
-        self.limits.check(limits::Name::Depth, dir.depth + 1)
+        self.limits.check(limits::Name::Depth, dir.depth + 1)?;
+        Ok(())
     }
 
     fn symlink(&mut self, dir: Id, name: &[u8], entry: &Entry) -> Result<()> {

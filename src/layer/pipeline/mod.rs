@@ -71,7 +71,7 @@ pub(super) fn run(blob: impl Read, expect: &Expect, target: Target) -> Result<Ex
 }
 
 /// Whatever the size.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(super) fn run_with_threads(
     blob: impl Read,
     expect: &Expect,

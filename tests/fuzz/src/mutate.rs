@@ -2,7 +2,7 @@
 //! theirs put right; some are left wrong. Inputs stay what the parser reads: a file of the corpus
 //! can be given to `tar`.
 
-use crate::tar;
+use crate::tar::{self, record};
 
 /// Names that meet each other, the lower layer of the target `settle`, and every special case.
 const NAMES: [&str; 36] = [
@@ -192,15 +192,6 @@ fn reframed(body: &[u8]) -> Vec<u8> {
             record(line[digits..].strip_prefix(b" ").unwrap_or(&line[digits..]))
         })
         .collect()
-}
-
-/// A record with its length, which counts its own digits.
-pub fn record(content: &[u8]) -> Vec<u8> {
-    let mut length = content.len() + 3;
-    while length != content.len() + 2 + length.to_string().len() {
-        length = content.len() + 2 + length.to_string().len();
-    }
-    [length.to_string().as_bytes(), b" ", content, b"\n"].concat()
 }
 
 fn store(data: &mut [u8], max_size: usize, bytes: &[u8]) -> usize {

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use ucr::error::{self, Kind};
 use ucr::image::Digest;
-use ucr::layer::{Buffers, Expect, Limits, Unpacked, unpack};
+use ucr::layer::{Buffers, Expect, Limits, Unpacked, unpack, unpack_with_threads};
 use ucr::sys::root::Root;
 
 /// What there is to see of an object. `changed` is its change time, which no call can set.
@@ -97,21 +98,49 @@ pub fn limits() -> Limits {
     Limits {
         entries: 40,
         unpacked_bytes: 1 << 20,
-        ratio: 50,
-        ratio_floor: 1 << 16,
+        ratio: 500,
+        ratio_floor: 64 << 10,
         path_bytes: 300,
         depth: 12,
         xattrs: 4,
-        xattr_bytes: 512,
-        header_bytes: 4096,
+        xattr_bytes: 2048,
         headers: 4,
+        header_bytes: 4096,
         sparse_regions: 24,
         index_bytes: 4096,
     }
 }
 
+/// How the stages of unpacking run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stages {
+    Alone,
+    WithThreads,
+}
+
+impl Stages {
+    /// Unpacks into an empty directory.
+    pub fn unpack(
+        self,
+        blob: impl Read,
+        expect: &Expect,
+        staging: &Root,
+    ) -> anyhow::Result<Unpacked> {
+        let (limits, buffers) = (limits(), Buffers::default());
+        match self {
+            Self::Alone => unpack(blob, expect, staging, &limits, &buffers),
+            Self::WithThreads => unpack_with_threads(blob, expect, staging, &limits, &buffers),
+        }
+    }
+}
+
 /// Unpacks a stream as the right one. The first try at a compressed one tells its diff ID.
-pub fn apply(sandbox: &mut Sandbox, name: &str, stream: &[u8]) -> anyhow::Result<(Root, Unpacked)> {
+pub fn apply(
+    sandbox: &mut Sandbox,
+    name: &str,
+    stream: &[u8],
+    stages: Stages,
+) -> anyhow::Result<(Root, Unpacked)> {
     let digest = Digest::of(stream);
     let mut diff_id = digest.clone();
     for _ in 0..2 {
@@ -121,7 +150,7 @@ pub fn apply(sandbox: &mut Sandbox, name: &str, stream: &[u8]) -> anyhow::Result
             size: stream.len() as u64,
             diff_id: &diff_id,
         };
-        match unpack(stream, &expect, &staging, &limits(), &Buffers::default()) {
+        match stages.unpack(stream, &expect, &staging) {
             Ok(unpacked) => return Ok((staging, unpacked)),
             Err(error) => diff_id = refused(error)?,
         }

@@ -41,6 +41,15 @@ pub fn resize(member: &mut Vec<u8>, body: &[u8]) {
     member.resize(member.len().next_multiple_of(BLOCK), 0);
 }
 
+/// A PAX record with its length, which counts its own digits.
+pub fn record(content: &[u8]) -> Vec<u8> {
+    let mut length = content.len() + 3;
+    while length != content.len() + 2 + length.to_string().len() {
+        length = content.len() + 2 + length.to_string().len();
+    }
+    [length.to_string().as_bytes(), b" ", content, b"\n"].concat()
+}
+
 /// Makes the checksum right.
 pub fn seal(member: &mut [u8]) {
     put(member, CHECKSUM, b"        ");

@@ -76,6 +76,9 @@ fn check(entry: &Entry, limits: &Limits) {
     assert!(attributes.uid != u32::MAX && attributes.gid != u32::MAX);
     assert!(attributes.mtime.nanoseconds < 1_000_000_000);
     assert!(attributes.xattrs.len() as u64 <= limits.xattrs);
+    let lengths = attributes.xattrs.iter();
+    let lengths = lengths.map(|(name, value)| name.len() + value.len());
+    assert!(lengths.sum::<usize>() as u64 <= limits.xattr_bytes);
     match &entry.kind {
         Type::SparseFile(sparse) => {
             assert!(sparse.regions.len() as u64 <= limits.sparse_regions);

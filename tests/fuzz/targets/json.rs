@@ -11,9 +11,18 @@ use ucr::image::{
     choose_platform,
 };
 
+const SCHEMA1: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws";
+
 fuzz_target!(|bytes: &[u8]| {
+    verified(bytes);
+    platform(bytes);
     let plain = document(bytes, None);
-    for media_type in [OCI_MANIFEST, OCI_INDEX, "text/plain; charset=utf-8"] {
+    for media_type in [
+        OCI_MANIFEST,
+        OCI_INDEX,
+        SCHEMA1,
+        "text/plain; charset=utf-8",
+    ] {
         if let Some(document) = document(bytes, Some(media_type)) {
             let plain = format!("{plain:?}");
             assert_eq!(
@@ -36,6 +45,30 @@ fuzz_target!(|bytes: &[u8]| {
         Err(error) => assert_eq!(error::kind(&error), Kind::Registry),
     }
 });
+
+/// Only what has the digest is taken.
+fn verified(bytes: &[u8]) {
+    let digest = Digest::of(bytes);
+    let raw = Raw::verified(bytes.to_vec(), None, &digest).expect("the digest is right");
+    assert_eq!(raw.bytes(), bytes);
+    let longer = [bytes, b" "].concat();
+    let error = Raw::verified(longer, None, &digest).expect_err("the digest is wrong");
+    assert_eq!(error::kind(&error), Kind::Integrity);
+}
+
+/// The document as a platform, which users write and configurations hold.
+fn platform(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    match text.parse::<Platform>() {
+        Ok(platform) => {
+            normal(&platform);
+            assert_eq!(platform.to_string().parse().ok(), Some(platform));
+        }
+        Err(fault) => assert_eq!(fault.kind(), Kind::Usage),
+    }
+}
 
 fn document(bytes: &[u8], media_type: Option<&str>) -> Option<Document> {
     let raw = || Raw::new(bytes.to_vec(), media_type.map(str::to_owned));

@@ -2,17 +2,22 @@
 #![no_main]
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
-use ucr::error::Fault;
-use ucr::layer::{Limits, Pax, parse_pax};
-use ucr_fuzz::mutate::{self, record};
+use ucr::error::{Fault, Kind};
+use ucr::layer::{Pax, parse_pax};
+use ucr_fuzz::tar::record;
+use ucr_fuzz::{mutate, sandbox};
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     mutate::records(data, size, max_size, seed)
 });
 
 fuzz_target!(|body: &[u8]| {
-    let Ok(pax) = parse(body) else {
-        return;
+    let pax = match parse(body) {
+        Ok(pax) => pax,
+        Err(fault) => {
+            assert!(matches!(fault.kind(), Kind::Layer | Kind::Limit));
+            return;
+        }
     };
     assert_eq!(parse(body).as_ref().ok(), Some(&pax));
     let comment = record(b"comment=\n9 path=x\n");
@@ -46,7 +51,7 @@ fuzz_target!(|body: &[u8]| {
 });
 
 fn parse(body: &[u8]) -> Result<Pax, Fault> {
-    parse_pax(body, &Limits::default())
+    parse_pax(body, &sandbox::limits())
 }
 
 /// The same, written in one way.

@@ -7,7 +7,7 @@ use std::path::Path;
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use ucr::layer::{flatten, settle};
 use ucr::sys::root::Root;
-use ucr_fuzz::sandbox::{self, Sandbox, Seen, Tree};
+use ucr_fuzz::sandbox::{self, Sandbox, Seen, Stages, Tree};
 use ucr_fuzz::{mutate, tar};
 
 struct Stage {
@@ -38,7 +38,7 @@ fuzz_target!(|stream: &[u8]| {
 
 fn stage() -> Stage {
     let mut sandbox = Sandbox::new();
-    let stream = [
+    let mut stream = vec![
         tar::member(b'5', "dir", "", b""),
         tar::member(b'0', "dir/file", "", b"lower"),
         tar::member(b'5', "dir/sub", "", b""),
@@ -49,7 +49,10 @@ fn stage() -> Stage {
         tar::member(b'0', "file", "", b"lower"),
         tar::member(b'1', "hard", "file", b""),
     ];
-    let applied = sandbox::apply(&mut sandbox, "lower", &stream.concat());
+    // More names of one file than may be remembered.
+    stream.push(tar::member(b'0', "many", "", b"lower"));
+    stream.extend((0..25).map(|n| tar::member(b'1', &format!("many{n:->96}"), "many", b"")));
+    let applied = sandbox::apply(&mut sandbox, "lower", &stream.concat(), Stages::Alone);
     let (lower, unpacked) = applied.expect("the lower layer");
     settle(unpacked, &lower, &[]).expect("the lower layer");
     let before = sandbox.dump("lower");
@@ -61,7 +64,8 @@ fn stage() -> Stage {
 }
 
 fn merge(stage: &mut Stage, stream: &[u8]) {
-    let Ok((upper, unpacked)) = sandbox::apply(&mut stage.sandbox, "upper", stream) else {
+    let Ok((upper, unpacked)) = sandbox::apply(&mut stage.sandbox, "upper", stream, Stages::Alone)
+    else {
         return;
     };
     let parents = [reopened(&stage.lower)];
