@@ -144,7 +144,11 @@ fn progress(run: usize, runs: usize, image: &Image, tool: Tool, sample: &Sample)
 fn measure_apart(cell: &Cell, report: &mut Report) {
     for result in &mut report.images {
         // A daemon's memory would be that of all its images; what counts here is ucr's.
-        for tool in result.tools.iter_mut().filter(|tool| tool.tool == Tool::Ucr) {
+        for tool in result
+            .tools
+            .iter_mut()
+            .filter(|tool| tool.tool == Tool::Ucr)
+        {
             let peak = cell.peak_memory(tool.tool, &result.image);
             eprintln!(
                 "memory {:<8}{:<12}{peak:>8} KiB",
