@@ -102,6 +102,10 @@ impl Extractor {
                 Ok(target) => target.into_bytes(),
                 Err(Errno::NOENT) => return Ok(Place::Missing(at, name, queue)),
                 Err(Errno::INVAL) => return Ok(Place::InTheWay(at, name, queue)),
+                // Names in the archive were looked at, those in the targets of links were not.
+                Err(Errno::NAMETOOLONG) => {
+                    return Err(bad("a link leads to a name that is too long"));
+                }
                 Err(errno) => return os(Err(errno)).context("read a link"),
             };
             walked.links += 1;

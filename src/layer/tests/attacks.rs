@@ -33,6 +33,17 @@ fn links_as_parents_stay_inside() {
     refused(&[escape]);
 }
 
+/// No component of the archive's own is too long, but one of a link's target is.
+#[test]
+fn a_link_to_a_name_that_no_file_has() {
+    let long = "n".repeat(256);
+    for through in [file("l/x", "in"), hardlink("h", "l/x"), file("l/.wh.x", "")] {
+        let link = symlink("l", "").pax("linkpath", &long);
+        let error = refused(&[vec![link, through]]);
+        assert_eq!(error::kind(&error), error::Kind::Layer, "{error:#}");
+    }
+}
+
 #[test]
 fn links_planted_in_a_lower_layer_lead_nowhere() {
     // 4, 18
