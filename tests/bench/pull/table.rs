@@ -103,18 +103,11 @@ fn cost(text: &mut String, report: &Report) {
         });
     }
     text.push_str("(user + system)\n\n");
-    for tool in report.tools() {
-        row(
-            text,
-            &format!("peak MiB, {}", tool.title()),
-            report,
-            |image| {
-                let peak = image.of(tool).and_then(|result| result.peak_kib);
-                peak.map_or_else(String::new, |kib| format!("{:.1}", kib as f64 / 1024.0))
-            },
-        );
-    }
-    text.push_str("(memory of tool and daemon, sampled every 10 ms in a run of its own)\n\n");
+    row(text, "peak MiB, ucr", report, |image| {
+        let peak = image.of(Tool::Ucr).and_then(|result| result.peak_kib);
+        peak.map_or_else(String::new, |kib| format!("{:.1}", kib as f64 / 1024.0))
+    });
+    text.push_str("(it and its children, sampled every 10 ms in a run of its own)\n\n");
     for tool in report.tools() {
         row(
             text,
