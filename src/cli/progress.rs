@@ -105,6 +105,10 @@ impl Progress for Display {
         self.with_bar(layer, |_| ());
     }
 
+    fn resumed(&self, layer: &Descriptor, bytes: u64) {
+        self.with_bar(layer, |bar| bar.set_position(bytes));
+    }
+
     fn advanced(&self, layer: &Descriptor, bytes: u64) {
         self.with_bar(layer, |bar| bar.inc(bytes));
     }

@@ -81,7 +81,7 @@ pub(super) struct PullOptions {
     /// PEM file of certificates to trust beside the system's; repeatable
     #[arg(long, value_name = "FILE")]
     tls_ca: Vec<PathBuf>,
-    /// Accept any certificate of the registry
+    /// Accept any certificate: of the registry, its mirrors, and whomever they send ucr to
     #[arg(long)]
     tls_skip_verify: bool,
     /// Give up pulling after this time, as in 90s, 10m, 1h
@@ -126,6 +126,7 @@ impl PullOptions {
         let platform = self.platform();
         context.heal()?;
         let display = Arc::new(Display::new(context));
+        let deadline = self.pull_timeout.map(|timeout| Instant::now() + timeout);
         let request = Request {
             name: &name,
             platform: &platform,
@@ -135,7 +136,8 @@ impl PullOptions {
                 false => Durability::Synced,
                 true => Durability::ThisBoot,
             },
-            registry: &|| self.registry(&display),
+            deadline,
+            registry: &|| self.registry(&display, deadline),
         };
         pull::pull(&context.store()?, &request, &*display)
     }
@@ -184,15 +186,18 @@ impl PullOptions {
         self.platform.clone().unwrap_or_else(Platform::host)
     }
 
-    fn registry(&self, display: &Arc<Display>) -> Result<Options> {
+    fn registry(&self, display: &Arc<Display>, deadline: Option<Instant>) -> Result<Options> {
         let display = Arc::clone(display);
         Ok(Options {
             plain_http: self.plain_http,
             tls_ca: self.tls_ca.clone(),
             tls_skip_verify: self.tls_skip_verify,
             mirrors: self.mirrors()?,
-            deadline: self.pull_timeout.map(|timeout| Instant::now() + timeout),
-            credentials: self.credentials()?,
+            deadline,
+            credentials: Sources {
+                helper_timeout: deadline.map(|it| it.saturating_duration_since(Instant::now())),
+                ..self.credentials()?
+            },
             certs_d: vec![
                 "/etc/containers/certs.d".into(),
                 "/etc/docker/certs.d".into(),

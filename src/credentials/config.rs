@@ -27,7 +27,7 @@ struct Document {
     creds_store: Option<String>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 struct Entry {
     auth: Option<String>,
@@ -35,6 +35,9 @@ struct Entry {
     password: Option<String>,
     identitytoken: Option<String>,
     registrytoken: Option<String>,
+    /// It stands in an old file, beside what is no entry at all, and cannot be read as one.
+    #[serde(skip)]
+    is_malformed: bool,
 }
 
 impl std::fmt::Debug for Entry {
@@ -78,7 +81,14 @@ impl Config {
 
     /// `.dockercfg`: the registries stand at the top, beside settings that have no credential.
     fn old(object: &serde_json::Map<String, serde_json::Value>) -> Self {
-        let entry = |value: &serde_json::Value| serde_json::from_value(value.clone()).ok();
+        let malformed = Entry {
+            is_malformed: true,
+            ..Entry::default()
+        };
+        let entry = |value: &serde_json::Value| {
+            let entry = serde_json::from_value(value.clone());
+            entry.unwrap_or_else(|_| Some(malformed.clone()))
+        };
         Self {
             auths: object
                 .iter()
@@ -130,6 +140,9 @@ impl Config {
 impl Entry {
     /// What the entry proves; nothing if it is empty, as docker leaves it beside a helper.
     fn secret(&self) -> Result<Option<Secret>, String> {
+        if self.is_malformed {
+            return Err("a value of it has the wrong type".into());
+        }
         let filled = |field: &Option<String>| field.clone().filter(|text| !text.is_empty());
         if let Some(token) = filled(&self.registrytoken) {
             return Ok(Some(Secret::RegistryToken(token)));
@@ -207,6 +220,11 @@ mod tests {
             ("", "none"),
             (r#"{"r.io":{"auth":"dTpw","email":"x@y"}}"#, "u:p"),
             (r#"{"https://r.io/v1/":{"auth":"dTpw"}, "x":3}"#, "u:p"),
+            (r#"{"r.io":{"auth":"dTpw"}, "x":{"auth":3}}"#, "u:p"),
+            (
+                r#"{"r.io":{"auth":3}}"#,
+                "the entry of 'r.io': a value of it has the wrong type",
+            ),
             (
                 r#"{"auths":{"r.io":{"identitytoken":"t"}}}"#,
                 "identity None t",

@@ -3,17 +3,17 @@
 //! Docker writes hosts, URLs (`https://index.docker.io/v1/`) and hosts with a slash; podman adds
 //! paths (`quay.io/team/app`), of which the most specific one counts. Pure.
 
+use crate::image::{HUB, is_hub};
+
 /// Docker Hub's key in every file that docker writes, and what its helpers are asked for.
 pub(super) const HUB_KEY: &str = "https://index.docker.io/v1/";
 
-const HUB: &str = "docker.io";
-
-/// One name for a registry, however it is written: Docker Hub has four.
-pub(super) fn canonical_host(host: &str) -> String {
-    let host = host.to_ascii_lowercase();
-    match host.as_str() {
-        "index.docker.io" | "registry-1.docker.io" | "registry.hub.docker.com" => HUB.to_owned(),
-        _ => host,
+/// One name for a registry, however it is written.
+fn canonical_host(host: &str) -> String {
+    if is_hub(host) {
+        HUB.to_owned()
+    } else {
+        host.to_ascii_lowercase()
     }
 }
 

@@ -12,7 +12,7 @@ use super::config::Config;
 use super::{Credential, Environment, Found, Secret, Sources, helper, key};
 use crate::error::{Fault, Kind};
 
-/// Longest time a helper may take when the caller names none.
+/// Longest time a helper may take.
 const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest credential file that is read, in bytes.
 const MAX_FILE: u64 = 4 << 20;
@@ -196,6 +196,7 @@ fn search(
         let asked = key::helper_key(registry);
         let path = sources.environment.path.as_deref();
         let timeout = sources.helper_timeout.unwrap_or(HELPER_TIMEOUT);
+        let timeout = timeout.min(HELPER_TIMEOUT);
         let answer = if place.helpers {
             helper::ask(name, &asked, path, timeout)
         } else {

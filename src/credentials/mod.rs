@@ -27,7 +27,7 @@ pub struct Sources {
     pub pull_secret: Option<Vec<u8>>,
     /// What the process was started with.
     pub environment: Environment,
-    /// How long a credential helper may take; `None` means 30 s.
+    /// How long a credential helper may take, if that is less than 30 s.
     pub helper_timeout: Option<Duration>,
 }
 

@@ -21,4 +21,4 @@ pub use media_type::{
     Compression, MANIFEST_TYPES, OCI_INDEX, OCI_MANIFEST, compression_of, is_layer,
 };
 pub use platform::Platform;
-pub use reference::Reference;
+pub use reference::{HUB, Reference, is_hub};

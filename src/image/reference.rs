@@ -12,8 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::digest::Digest;
 use crate::error::{Fault, Kind};
 
-/// Docker Hub's name in references.
-const HUB: &str = "docker.io";
+/// Docker Hub, as images are named.
+pub const HUB: &str = "docker.io";
 /// Longest repository path, in bytes.
 const MAX_REPOSITORY: usize = 255;
 /// Longest tag, in bytes.
@@ -26,6 +26,17 @@ pub struct Reference {
     repository: String,
     tag: Option<String>,
     digest: Option<Digest>,
+}
+
+/// Whether a host is Docker Hub, under whichever of the names that files and flags have for it.
+pub fn is_hub(host: &str) -> bool {
+    let names = [
+        HUB,
+        "index.docker.io",
+        "registry-1.docker.io",
+        "registry.hub.docker.com",
+    ];
+    names.iter().any(|name| name.eq_ignore_ascii_case(host))
 }
 
 impl Reference {
@@ -137,6 +148,7 @@ fn parse(text: &str) -> Result<Reference, Refusal> {
     let (name, tag) = split_tag(name)?;
     let (registry, path) = split_registry(name);
     let registry = match registry {
+        // Docker knows this one alias in an image's name, and no other.
         None | Some("index.docker.io") => HUB.to_owned(),
         Some(registry) => check_registry(registry)?,
     };

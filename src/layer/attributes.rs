@@ -14,7 +14,7 @@ use super::entry::Attributes;
 use super::os;
 use super::pax::Timestamp;
 use crate::error::{Fault, Kind};
-use crate::sys::xattr;
+use crate::sys::{self, xattr};
 
 /// How many warnings of one layer are kept.
 const WARNINGS_MAX: usize = 32;
@@ -48,6 +48,7 @@ impl Warnings {
 pub(super) struct Applier {
     uid: u32,
     gid: u32,
+    umask: u32,
     /// What warnings are about.
     subject: Vec<u8>,
     pub(super) warnings: Warnings,
@@ -65,6 +66,7 @@ impl Applier {
         Self {
             uid: rustix::process::geteuid().as_raw(),
             gid: rustix::process::getegid().as_raw(),
+            umask: sys::umask(),
             subject: Vec::new(),
             warnings: Warnings::default(),
         }
@@ -76,29 +78,50 @@ impl Applier {
         self.subject.extend_from_slice(path);
     }
 
+    /// The mode to make a regular file with: its permissions, as far as they are plain.
+    pub(super) fn mode_of_new(attributes: &Attributes) -> Mode {
+        Mode::from_raw_mode(attributes.mode & 0o777)
+    }
+
+    /// Everything of a regular file that was just made with [`Applier::mode_of_new`].
+    pub(super) fn new_file(&mut self, file: impl AsFd, attributes: &Attributes) -> Result<()> {
+        self.own(file.as_fd(), attributes)?;
+        // Plain permissions that the kernel did not mask are there since the file was made.
+        let is_there = attributes.mode & (0o7000 | self.umask) == 0;
+        self.after_owner(file.as_fd(), attributes, is_there)
+    }
+
     /// Everything of a regular file or directory that was just made.
     pub(super) fn fresh(&mut self, file: impl AsFd, attributes: &Attributes) -> Result<()> {
-        let file = file.as_fd();
-        if (attributes.uid, attributes.gid) != (self.uid, self.gid) {
-            chown(file, attributes)?;
-        }
-        self.after_owner(file, attributes)
+        self.own(file.as_fd(), attributes)?;
+        self.after_owner(file.as_fd(), attributes, false)
     }
 
     /// Everything of a regular file or directory whose owner may be anyone.
     pub(super) fn existing(&mut self, file: impl AsFd, attributes: &Attributes) -> Result<()> {
         chown(file.as_fd(), attributes)?;
-        self.after_owner(file.as_fd(), attributes)
+        self.after_owner(file.as_fd(), attributes, false)
     }
 
-    fn after_owner(&mut self, file: BorrowedFd, attributes: &Attributes) -> Result<()> {
+    fn own(&self, file: BorrowedFd, attributes: &Attributes) -> Result<()> {
+        if (attributes.uid, attributes.gid) == (self.uid, self.gid) {
+            return Ok(());
+        }
+        chown(file, attributes)
+    }
+
+    fn after_owner(
+        &mut self,
+        file: BorrowedFd,
+        attributes: &Attributes,
+        mode_is_there: bool,
+    ) -> Result<()> {
         let set = |name: &OsStr, value: &[u8]| xattr::set(file, name, value);
         self.xattrs(attributes, Phase::BeforeMode, set)?;
-        os(rustix::fs::fchmod(
-            file,
-            Mode::from_raw_mode(attributes.mode),
-        ))
-        .context("set the mode")?;
+        if !mode_is_there {
+            let mode = Mode::from_raw_mode(attributes.mode);
+            os(rustix::fs::fchmod(file, mode)).context("set the mode")?;
+        }
         self.xattrs(attributes, Phase::AfterMode, set)?;
         os(rustix::fs::futimens(file, &times(attributes.mtime))).context("set the times")?;
         Ok(())

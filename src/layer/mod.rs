@@ -26,7 +26,6 @@ mod extract;
 #[cfg(test)]
 mod fixture;
 mod flatten;
-mod groups;
 mod header;
 mod limits;
 mod lower;

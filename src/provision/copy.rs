@@ -27,6 +27,7 @@ pub(super) fn make(
         .mode(0o755)
         .create(&temporary)
         .with_context(|| format!("make {}", temporary.display()))?;
+    sys::process::allow_many_descriptors();
     let layers: Vec<Root> = record
         .layers
         .iter()

@@ -82,11 +82,6 @@ fn again(store: &Store, request: &Request, record: RootfsRecord) -> Result<Provi
     }
     let _shared = store.lock_layers(&record.layers)?;
     overlay::mount_rootfs(store, &record)?;
-    let record = RootfsRecord {
-        boot_id: sys::boot_id()?,
-        ..record
-    };
-    store.save_rootfs(&record)?;
     let is_new = false;
     Ok(Provisioned { record, is_new })
 }
@@ -151,7 +146,6 @@ fn anew(store: &Store, request: &Request) -> Result<Provisioned> {
         path,
         bundle: request.bundle.map(Path::to_owned),
         created_at: sys::now(),
-        boot_id: sys::boot_id()?,
     };
     let made = match record.backend {
         Backend::Overlay => overlay::make(store, &record),
@@ -294,7 +288,6 @@ mod tests {
             owns_path: true,
             bundle: None,
             created_at: 0,
-            boot_id: String::new(),
         }
     }
 

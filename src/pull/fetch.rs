@@ -10,13 +10,14 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Instant;
 
 use anyhow::{Context, Error, Result};
 
 use super::incoming::{self, Keep, Pipes, Trust};
 use super::publish::Ready;
 use super::{Origin, Progress};
-use crate::error::{self, Kind, kind};
+use crate::error::{self, Fault, Kind, kind};
 use crate::image::{ChainId, Descriptor, Digest};
 use crate::layer::{Buffers, Expect, Limits, Unpacked, settle, unpack};
 use crate::store::{Durability, Ingest, LayerRecord, Patience, Staging, Store};
@@ -30,6 +31,7 @@ pub(super) struct Job<'a> {
     pub(super) diff_ids: &'a [Digest],
     pub(super) chain: &'a [ChainId],
     pub(super) limits: &'a Limits,
+    pub(super) deadline: Option<Instant>,
     pub(super) durability: Durability,
 }
 
@@ -106,7 +108,8 @@ fn rights(store: &Store, job: &Job, progress: &dyn Progress) -> Result<Vec<Fetch
     }
     let mut fetches = Vec::new();
     for (blob, mut places) in wanted {
-        let ingest = right(|patience| store.ingest(blob, patience), blob, progress)?;
+        let take = |patience| store.ingest(blob, patience);
+        let ingest = right(take, blob, job.deadline, progress)?;
         places.retain(|place| {
             let here = store.has_layer(&job.chain[*place]);
             if here {
@@ -126,19 +129,18 @@ fn rights(store: &Store, job: &Job, progress: &dyn Progress) -> Result<Vec<Fetch
 pub(super) fn image_right(
     store: &Store,
     config: &Digest,
+    deadline: Option<Instant>,
     progress: &dyn Progress,
 ) -> Result<Ingest> {
-    right(
-        |patience| store.ingest_image(config, patience),
-        config,
-        progress,
-    )
+    let take = |patience| store.ingest_image(config, patience);
+    right(take, config, deadline, progress)
 }
 
 /// Takes a right, and says so when that means waiting.
 fn right(
     take: impl Fn(Patience) -> Result<Option<Ingest>>,
     blob: &Digest,
+    deadline: Option<Instant>,
     progress: &dyn Progress,
 ) -> Result<Ingest> {
     if let Some(ingest) = take(Patience::Try)? {
@@ -148,7 +150,15 @@ fn right(
         "another ucr is fetching {}; waiting for it",
         blob.short()
     ));
-    take(Patience::Wait)?.context("a right that is waited for is had")
+    take(deadline.map_or(Patience::Wait, Patience::Until))?.ok_or_else(|| {
+        let message = format!(
+            "waiting for the ucr that fetches {} took longer than allowed",
+            blob.short()
+        );
+        Fault::new(Kind::Network, message)
+            .hint("allow more time with --pull-timeout")
+            .into()
+    })
 }
 
 /// What the workers of one pull share.
@@ -312,10 +322,8 @@ fn settle_all<'a>(
         };
         let record = LayerRecord {
             diff_id: job.diff_ids[place].clone(),
-            parent: place.checked_sub(1).map(|below| job.chain[below].clone()),
             blob: job.layers[place].digest.clone(),
             unpacked_size: unpacked.bytes,
-            entries: unpacked.entries,
         };
         let warnings = settle(unpacked, staging.root(), &parents)
             .with_context(|| format!("layer {}", record.blob))?;

@@ -57,7 +57,7 @@ pub(super) fn open<'a>(
     (kept, keep): (Range<u64>, Keep),
     trust: Trust,
 ) -> Result<Box<dyn Read + 'a>> {
-    pipes.progress.advanced(layer, kept.end - kept.start);
+    pipes.progress.resumed(layer, kept.end - kept.start);
     let part = |from, position| -> Result<Incoming<'a>> {
         Ok(Incoming {
             from,

@@ -12,6 +12,8 @@ mod origin;
 mod progress;
 mod publish;
 
+use std::time::Instant;
+
 use anyhow::{Context, Result};
 
 use crate::error::{Fault, Kind, kind};
@@ -27,7 +29,7 @@ use crate::sys;
 use crate::sys::mount::MAX_LAYERS;
 
 pub use origin::Origin;
-pub use progress::{Progress, Quiet};
+pub use progress::Progress;
 
 /// Deepest nesting of indexes that is followed.
 const MAX_INDEX_DEPTH: usize = 3;
@@ -56,6 +58,8 @@ pub struct Request<'a> {
     pub policy: Policy,
     /// What a layer may contain at most.
     pub limits: &'a Limits,
+    /// When to stop waiting: for another process that fetches the same, as for a registry.
+    pub deadline: Option<Instant>,
     /// Whether to wait until the layers are on the disk.
     pub durability: Durability,
     /// How to talk to registries. Taken only when one is asked.
@@ -158,17 +162,20 @@ fn fetch_all(
     // From here on a prune waits for us, and so does whoever pulls the same image: it finds
     // everything here when we are done.
     let _shared = store.lock_shared()?;
-    let _right = fetch::image_right(store, &narrowed.manifest.config.digest, progress)?;
+    let config_digest = &narrowed.manifest.config.digest;
+    let _right = fetch::image_right(store, config_digest, request.deadline, progress)?;
     let config_raw = configuration(origin, store, &narrowed.manifest.config)?;
     let config = ImageConfig::parse(config_raw.bytes())?;
     check_platform(&config.platform, request.platform)?;
     check_layers(&narrowed.manifest, &config.diff_ids)?;
     let layers = chain_ids(&config.diff_ids);
+    sys::process::allow_many_descriptors();
     let job = fetch::Job {
         layers: &narrowed.manifest.layers,
         diff_ids: &config.diff_ids,
         chain: &layers,
         limits: request.limits,
+        deadline: request.deadline,
         durability: request.durability,
     };
     let (ready, _rights) = fetch::fetch(store, origin, &job, progress)?;
@@ -221,8 +228,7 @@ fn record(
             .manifest
             .layers
             .iter()
-            .map(|layer| layer.size)
-            .sum(),
+            .fold(0, |sum, layer| sum.saturating_add(layer.size)),
         pulled_at: sys::now(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::image::{Descriptor, Digest, Raw};
 use crate::registry::{Options, Registry};
@@ -39,18 +39,20 @@ pub(super) fn open(
     name: &ImageName,
     registry: &dyn Fn() -> Result<Options>,
 ) -> Result<Box<dyn Origin>> {
-    match (name, LocalImage::open(name)?) {
-        (_, Some(image)) => Ok(Box::new(Local {
-            name: name.to_string(),
-            image,
-        })),
-        (ImageName::Registry(reference), None) => Ok(Box::new(Remote {
-            name: reference.registry().to_owned(),
-            registry: Registry::connect(reference, registry()?)?,
-            locator: reference.locator(),
-        })),
-        (_, None) => unreachable!("only a registry's image is not a local one"),
-    }
+    let image = match name {
+        ImageName::Registry(reference) => {
+            return Ok(Box::new(Remote {
+                name: reference.registry().to_owned(),
+                registry: Registry::connect(reference, registry()?)?,
+                locator: reference.locator(),
+            }));
+        }
+        ImageName::Layout { path, tag } => LocalImage::in_layout(path, tag.as_deref()),
+        ImageName::Archive { path, tag } => LocalImage::in_archive(path, tag.as_deref()),
+    };
+    let name = name.to_string();
+    let image = image.with_context(|| name.clone())?;
+    Ok(Box::new(Local { name, image }))
 }
 
 struct Remote {

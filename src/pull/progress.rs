@@ -8,22 +8,12 @@ pub trait Progress: Sync {
     fn present(&self, layer: &Descriptor);
     /// Fetching of a layer starts.
     fn started(&self, layer: &Descriptor);
+    /// So many compressed bytes of a layer are here already; what arrived before does not count.
+    fn resumed(&self, layer: &Descriptor, bytes: u64);
     /// Compressed bytes of a layer arrived.
     fn advanced(&self, layer: &Descriptor, bytes: u64);
     /// A layer is fetched, verified and unpacked.
     fn finished(&self, layer: &Descriptor);
     /// Something a person may want to know.
     fn note(&self, text: &str);
-}
-
-/// Nobody watches.
-#[derive(Clone, Copy, Debug)]
-pub struct Quiet;
-
-impl Progress for Quiet {
-    fn present(&self, _layer: &Descriptor) {}
-    fn started(&self, _layer: &Descriptor) {}
-    fn advanced(&self, _layer: &Descriptor, _bytes: u64) {}
-    fn finished(&self, _layer: &Descriptor) {}
-    fn note(&self, _text: &str) {}
 }

@@ -21,10 +21,10 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::challenge::{self, Bearer, Challenge};
 use super::fault;
-use super::policy;
+use super::policy::{self, Reach};
+use super::retry;
 use super::transport::{Request, Response};
 use super::wire::{MAX_DOCUMENT, Trouble, Wire};
-use super::{Event, retry};
 use crate::credentials::{Found, Secret};
 use crate::error::{Fault, Kind};
 
@@ -244,6 +244,7 @@ impl Authorizer {
             url: realm.clone(),
             headers,
             body: writer.query().map(str::to_owned),
+            within: Reach::LinkLocal,
         }
     }
 
@@ -274,6 +275,7 @@ impl Authorizer {
             url,
             headers,
             body: None,
+            within: Reach::LinkLocal,
         }
     }
 
@@ -289,26 +291,17 @@ impl Authorizer {
         loop {
             let outcome = wire.follow(registry, request.clone()).await;
             failures += 1;
-            let last = failures >= wire.timing.tries;
-            let wait = match &outcome {
-                Ok(response) if retry::is_passing(response.status.as_u16()) => {
-                    fault::wait_for(&wire.timing, response, failures)
-                }
-                Err(Trouble::Broken(broken)) if fault::may_pass(broken, failures) => {
-                    wire.timing.backoff_after(failures)
+            match fault::wait_after(&wire.timing, &outcome, failures) {
+                Some(wait) if failures < wire.timing.tries => {
+                    let host = realm.host_str().unwrap_or_default();
+                    let why = format!(
+                        "token server {host} of registry {} is in trouble",
+                        self.name
+                    );
+                    wire.wait(wait, &why).await.map_err(Trouble::Fault)?;
                 }
                 _ => return outcome.map_err(|trouble| self.unreachable(realm, trouble)),
-            };
-            if last {
-                return outcome.map_err(|trouble| self.unreachable(realm, trouble));
             }
-            let host = realm.host_str().unwrap_or_default();
-            wire.tell(Event::Waiting(format!(
-                "waiting {:.1} s: token server {host} of registry {} is in trouble",
-                wait.as_secs_f32(),
-                self.name
-            )));
-            wire.pause(wait).await.map_err(Trouble::Fault)?;
         }
     }
 

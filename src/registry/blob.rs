@@ -15,7 +15,7 @@ use reqwest::{Method, StatusCode, Url};
 use tokio::sync::mpsc;
 
 use super::endpoint::{Ask, Failure};
-use super::policy;
+use super::policy::{self, Reach};
 use super::transport::{Request, Response};
 use super::wire::Trouble;
 use super::{Event, Shared};
@@ -161,12 +161,8 @@ impl Transfer<'_> {
                 self.first = index + 1;
             }
             let wait = wire.timing.backoff_after(failures);
-            wire.tell(Event::Waiting(format!(
-                "waiting {:.1} s, then on from byte {}: {fault}",
-                wait.as_secs_f32(),
-                self.at
-            )));
-            wire.pause(wait).await?;
+            let why = format!("{fault}; then on from byte {}", self.at);
+            wire.wait(wait, &why).await?;
         }
         Ok(())
     }
@@ -217,6 +213,7 @@ impl Transfer<'_> {
             url: url.clone(),
             headers: HeaderMap::new(),
             body: None,
+            within: Reach::Public,
         };
         let response = self
             .shared

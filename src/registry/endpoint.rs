@@ -11,9 +11,10 @@ use reqwest::{Method, StatusCode, Url};
 use tokio::sync::OnceCell;
 
 use super::auth::{Authorizer, Permit};
+use super::fault;
+use super::policy::Reach;
 use super::transport::{Broken, How, Request, Response};
 use super::wire::{Trouble, Wire};
-use super::{Event, fault, retry};
 use crate::credentials::Found;
 use crate::error::{Fault, Kind};
 use crate::image::MANIFEST_TYPES;
@@ -103,10 +104,8 @@ impl Endpoint {
             failures += 1;
             match self.another_try(wire, &outcome, failures) {
                 Some((wait, why)) if failures < tries => {
-                    let seconds = wait.as_secs_f32();
-                    let text = format!("waiting {seconds:.1} s: registry {} {why}", self.name);
-                    wire.tell(Event::Waiting(text));
-                    wire.pause(wait).await.map_err(Failure::last)?;
+                    let why = format!("registry {} {why}", self.name);
+                    wire.wait(wait, &why).await.map_err(Failure::last)?;
                 }
                 _ => return Err(self.give_up(wire, ask, outcome).await),
             }
@@ -142,6 +141,7 @@ impl Endpoint {
             url,
             headers,
             body: None,
+            within: Reach::LinkLocal,
         }
     }
 
@@ -152,26 +152,24 @@ impl Endpoint {
         outcome: &Result<Response, Trouble>,
         failures: u32,
     ) -> Option<(Duration, String)> {
-        match outcome {
+        if let Ok(response) = outcome
+            && let Some(host) = &response.moved_to
+            && is_denial(response.status)
+        {
             // A signed download address that ran out; the registry gives a new one.
-            Ok(response) if response.moved_to.is_some() && is_denial(response.status) => {
-                let host = response.moved_to.as_deref().unwrap_or_default();
-                let why = format!("sent us to {host}: {}", response.status);
-                Some((wire.timing.backoff_after(failures), why))
-            }
-            Ok(response) if retry::is_passing(response.status.as_u16()) => {
-                let why = match response.status {
-                    StatusCode::TOO_MANY_REQUESTS => "asks us to slow down".to_owned(),
-                    status => format!("answers {status}"),
-                };
-                Some((fault::wait_for(&wire.timing, response, failures), why))
-            }
-            Err(Trouble::Broken(broken)) if fault::may_pass(broken, failures) => {
-                let why = format!("gives no answer: {}", broken.why);
-                Some((wire.timing.backoff_after(failures), why))
-            }
-            _ => None,
+            let why = format!("sent us to {host}: {}", response.status);
+            return Some((wire.timing.backoff_after(failures), why));
         }
+        let wait = fault::wait_after(&wire.timing, outcome, failures)?;
+        let why = match outcome {
+            Ok(response) if response.status == StatusCode::TOO_MANY_REQUESTS => {
+                "asks us to slow down".to_owned()
+            }
+            Ok(response) => format!("answers {}", response.status),
+            Err(Trouble::Broken(broken)) => format!("gives no answer: {}", broken.why),
+            Err(Trouble::Fault(fault)) => fault.to_string(),
+        };
+        Some((wait, why))
     }
 
     async fn give_up(&self, wire: &Wire, ask: &Ask, outcome: Result<Response, Trouble>) -> Failure {
@@ -300,8 +298,9 @@ fn is_denial(status: StatusCode) -> bool {
     matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
-/// Whether a server speaks https or http. https is tried first and alone for a moment, so that a
-/// registry that offers it is never downgraded; only for loopback, where nobody listens in.
+/// Whether a server speaks https or http. https is tried first and alone for a moment; a server that
+/// is slower with it than that, and answers plain http meanwhile, is spoken to in the clear. Only
+/// for loopback, where nobody listens in.
 async fn probe<'a>(wire: &Wire, https: &'a Url, http: &'a Url) -> &'a Url {
     let ping = |base: &Url| {
         let mut url = base.clone();
@@ -311,6 +310,7 @@ async fn probe<'a>(wire: &Wire, https: &'a Url, http: &'a Url) -> &'a Url {
             url,
             headers: HeaderMap::new(),
             body: None,
+            within: Reach::LinkLocal,
         })
     };
     let speaks_tls = |outcome: &Result<Response, Trouble>| match outcome {

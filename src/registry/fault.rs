@@ -8,8 +8,9 @@ use oci_distribution::errors::OciEnvelope;
 use reqwest::StatusCode;
 use reqwest::header::RETRY_AFTER;
 
-use super::retry::Timing;
+use super::retry::{Timing, is_passing};
 use super::transport::{Broken, How, Response};
+use super::wire::Trouble;
 
 /// Longest piece of server text in a message, in characters.
 const MAX_TEXT: usize = 300;
@@ -48,20 +49,31 @@ fn token_error(body: &[u8]) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// How long to wait before asking again: what the server asks for, else the usual back-off.
-pub(super) fn wait_for(timing: &Timing, response: &Response, failures: u32) -> Duration {
-    let header = response.headers.get(RETRY_AFTER);
-    header
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| timing.asked_for(text, SystemTime::now()))
-        .unwrap_or_else(|| timing.backoff_after(failures))
+/// How long to wait before asking again, after the `failures`th failure in a row: what the server
+/// asks for, else the usual back-off. `None` if it would bring the same again.
+pub(super) fn wait_after(
+    timing: &Timing,
+    outcome: &Result<Response, Trouble>,
+    failures: u32,
+) -> Option<Duration> {
+    let asked = match outcome {
+        Ok(response) if is_passing(response.status.as_u16()) => {
+            let header = response.headers.get(RETRY_AFTER);
+            header
+                .and_then(|value| value.to_str().ok())
+                .and_then(|text| timing.asked_for(text, SystemTime::now()))
+        }
+        Err(Trouble::Broken(broken)) if may_pass(broken, failures) => None,
+        _ => return None,
+    };
+    Some(asked.unwrap_or_else(|| timing.backoff_after(failures)))
 }
 
 /// Tries after which a refused connection is believed.
 const REFUSALS: u32 = 3;
 
 /// Whether a conversation that broke for the `failures`th time in a row may work next time.
-pub(super) fn may_pass(broken: &Broken, failures: u32) -> bool {
+fn may_pass(broken: &Broken, failures: u32) -> bool {
     match broken.how {
         How::Connect | How::Cut => true,
         How::Refused => failures < REFUSALS,

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use reqwest::Url;
 
 use crate::error::{Fault, Kind};
+use crate::image::{HUB, is_hub};
 
 /// Another place for the images of a registry. The path of its URL, if any, stands before the
 /// repository: `docker.io=https://harbor.corp/hub` asks for `/v2/hub/library/alpine/…`.
@@ -52,7 +53,7 @@ impl FromStr for Mirror {
             return Err(bad("there is no '='"));
         };
         let registry = match registry.trim() {
-            "index.docker.io" | "registry-1.docker.io" => "docker.io",
+            alias if is_hub(alias) => HUB,
             registry => registry,
         };
         if registry.is_empty() || registry.contains(['/', ' ', '@']) {
@@ -90,7 +91,7 @@ mod tests {
                 "library/x",
             ),
             (
-                "index.docker.io=https://m.io/",
+                "registry.hub.docker.com=https://m.io/",
                 "docker.io",
                 "https://m.io/",
                 "library/x",

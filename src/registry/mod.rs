@@ -1,10 +1,11 @@
 //! The distribution protocol: manifests and blobs from a registry or its mirrors.
 //!
 //! Blocking on the outside. Inside, one thread drives all connections; it starts with
-//! [`Registry::connect`] and is joined when the [`Registry`] is dropped, so no namespace is ever
-//! entered with it alive. Guarantees: a credential goes only to the registry that it belongs to or
-//! to a realm that `policy` allows, every wait is bounded, every document is capped, a manifest
-//! asked for by digest has it. Blob digests are the caller's to check.
+//! [`Registry::connect`] and is joined when the [`Registry`] is dropped, so that no namespace need
+//! be entered with it alive. Guarantees: a credential goes only to the registry or mirror that it
+//! was found for, or to a realm that `policy` allows; every wait for somebody else is bounded, and
+//! nobody is asked after the deadline; every document is capped; a manifest asked for by digest has
+//! it. The digests of streamed blobs are the caller's to check.
 //!
 //! ```text
 //! Registry ─► Shared::ask ─► Endpoint::request ─► Wire::follow ─► Transport
@@ -283,7 +284,8 @@ impl Shared {
                 && failures < self.wire.timing.tries
             {
                 let wait = self.wire.timing.backoff_after(failures);
-                self.wire.pause(wait).await?;
+                let why = crate::error::render(&error);
+                self.wire.wait(wait, &why).await?;
             } else {
                 return Err(error);
             }

@@ -20,7 +20,7 @@ pub enum Event {
     Waiting(String),
 }
 
-/// Called from the network thread; must return soon.
+/// Called from the network thread and from those that ask; must return soon.
 pub type OnEvent = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// How to reach a registry.

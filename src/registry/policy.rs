@@ -8,9 +8,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use reqwest::Url;
 
-/// How private a host is, most public first. Names other than `localhost` count as public: what
-/// they resolve to is the business of whoever runs the resolver.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// How private a host is, most public first. Names other than `localhost` count as public; what a
+/// name that a server gave us resolves to is judged once more, by [`reach_of`] and [`moved`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Reach {
     /// A name, or an address of the open Internet.
     Public,
@@ -26,11 +26,24 @@ pub(super) enum Reach {
 pub(super) fn reach(host: &str) -> Reach {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     match bare.parse::<IpAddr>() {
-        Ok(IpAddr::V4(address)) => reach_v4(address),
-        Ok(IpAddr::V6(address)) => reach_v6(address),
+        Ok(address) => reach_of(address),
         Err(_) if is_localhost(bare) => Reach::Loopback,
         Err(_) => Reach::Public,
     }
+}
+
+/// How private an address is.
+pub(super) fn reach_of(address: IpAddr) -> Reach {
+    match address {
+        IpAddr::V4(address) => reach_v4(address),
+        IpAddr::V6(address) => reach_v6(address),
+    }
+}
+
+/// Where a name may lead that a server sent us to, when we might have gone as far as `within`: into
+/// private networks, as registries of private networks do, but not to a metadata service.
+pub(super) fn moved(within: Reach) -> Reach {
+    within.min(Reach::Loopback)
 }
 
 /// `localhost` and everything below it (RFC 6761 section 6.3).
@@ -54,17 +67,35 @@ fn reach_v4(address: Ipv4Addr) -> Reach {
 }
 
 fn reach_v6(address: Ipv6Addr) -> Reach {
-    if let Some(v4) = address.to_ipv4_mapped() {
-        return reach_v4(v4);
+    if let Some(v4) = embedded_v4(address) {
+        return reach_v4(v4).max(own_reach_v6(address));
     }
+    own_reach_v6(address)
+}
+
+fn own_reach_v6(address: Ipv6Addr) -> Reach {
+    // What a network translates locally is its own business (RFC 8215).
+    let is_local_nat64 = matches!(address.segments(), [0x64, 0xff9b, 1, ..]);
     if address.is_loopback() || address.is_unspecified() {
         Reach::Loopback
     } else if address.is_unicast_link_local() || address.is_multicast() {
         Reach::LinkLocal
-    } else if address.is_unique_local() {
+    } else if address.is_unique_local() || is_local_nat64 {
         Reach::Private
     } else {
         Reach::Public
+    }
+}
+
+/// The IPv4 address that a gateway makes of an IPv6 one: mapped (RFC 4291 section 2.5.5.2), NAT64
+/// (RFC 6052, RFC 8215), 6to4 (RFC 3056).
+fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let from = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0xffff, high, low] => Some(from(high, low)),
+        [0x64, 0xff9b, 0 | 1, 0, 0, 0, high, low] => Some(from(high, low)),
+        [0x2002, high, low, ..] => Some(from(high, low)),
+        _ => None,
     }
 }
 
@@ -160,6 +191,14 @@ mod tests {
             ("notlocalhost", Reach::Public),
             ("169.254.169.254", Reach::LinkLocal),
             ("[fe80::1]", Reach::LinkLocal),
+            ("[64:ff9b::8.8.8.8]", Reach::Public),
+            ("[64:ff9b::10.0.0.1]", Reach::Private),
+            ("[64:ff9b::169.254.169.254]", Reach::LinkLocal),
+            ("[64:ff9b:1::8.8.8.8]", Reach::Private),
+            ("[64:ff9b:1::127.0.0.1]", Reach::Loopback),
+            ("[2002:808:808::1]", Reach::Public),
+            ("[2002:a00:1::1]", Reach::Private),
+            ("[2002:a9fe:a9fe::]", Reach::LinkLocal),
         ];
         for (host, expected) in rows {
             assert_eq!(reach(host), expected, "{host}");

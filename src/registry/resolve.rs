@@ -8,7 +8,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use simple_dns::rdata::RData;
@@ -16,17 +16,23 @@ use simple_dns::{CLASS, Packet, PacketFlag, Question, RCODE, TYPE};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 
-use super::policy::is_localhost;
+use super::policy::{Reach, is_localhost, reach_of};
 
 /// Most servers that are asked, as in the C library (MAXNS).
 const MAX_SERVERS: usize = 3;
 
+/// Longest look-up, in all: less than a connection may take, so that a silent name server is named.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Looks names up as the files of a machine say.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Resolver {
     hosts: PathBuf,
     conf: PathBuf,
     port: u16,
+    patience: Duration,
+    /// The most private place that a name may stand for.
+    within: Reach,
 }
 
 /// What `/etc/resolv.conf` says.
@@ -53,6 +59,27 @@ impl Resolver {
             hosts: "/etc/hosts".into(),
             conf: "/etc/resolv.conf".into(),
             port: 53,
+            patience: PATIENCE,
+            within: Reach::LinkLocal,
+        }
+    }
+
+    /// The same for names that may not lead anywhere more private than this.
+    pub(super) fn within(&self, within: Reach) -> Arc<Self> {
+        Arc::new(Self {
+            within,
+            ..self.clone()
+        })
+    }
+
+    /// The addresses of a host where it may be.
+    async fn find(&self, host: &str) -> Result<Vec<IpAddr>, String> {
+        let found = self.lookup(host).await?;
+        let may_be = |address: &IpAddr| reach_of(*address) <= self.within;
+        match found.iter().find(|address| !may_be(address)) {
+            // One forbidden address is enough: it would be tried when the others do not answer.
+            Some(inside) => Err(format!("host {host} is at {inside}, where it may not lead")),
+            None => Ok(found),
         }
     }
 
@@ -86,11 +113,15 @@ impl Resolver {
     }
 
     async fn ask_all(&self, conf: &Conf, host: &str) -> Result<Vec<IpAddr>, String> {
+        let until = Instant::now() + self.patience;
         let mut trouble = None;
         for name in conf.candidates(host) {
+            if Instant::now() >= until {
+                break;
+            }
             let (v4, v6) = tokio::join!(
-                self.ask_servers(conf, &name, TYPE::A),
-                self.ask_servers(conf, &name, TYPE::AAAA)
+                self.ask_servers(conf, &name, TYPE::A, until),
+                self.ask_servers(conf, &name, TYPE::AAAA, until)
             );
             let mut addresses = Vec::new();
             for answer in [v4, v6] {
@@ -110,12 +141,20 @@ impl Resolver {
         })
     }
 
-    async fn ask_servers(&self, conf: &Conf, name: &str, kind: TYPE) -> Result<Answer, String> {
+    async fn ask_servers(
+        &self,
+        conf: &Conf,
+        name: &str,
+        kind: TYPE,
+        until: Instant,
+    ) -> Result<Answer, String> {
         let mut trouble = String::new();
         for _ in 0..conf.attempts {
             for server in &conf.servers {
                 let address = SocketAddr::new(*server, self.port);
-                let asked = tokio::time::timeout(conf.timeout, ask(address, name, kind)).await;
+                let left = until.saturating_duration_since(Instant::now());
+                let wait = conf.timeout.min(left);
+                let asked = tokio::time::timeout(wait, ask(address, name, kind)).await;
                 match asked.unwrap_or_else(|_| Err("no answer in time".into())) {
                     Ok(answer) => return Ok(answer),
                     Err(why) => trouble = format!("name server {server}: {why}"),
@@ -128,13 +167,9 @@ impl Resolver {
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let own = Arc::new(Self {
-            hosts: self.hosts.clone(),
-            conf: self.conf.clone(),
-            port: self.port,
-        });
+        let own = self.clone();
         Box::pin(async move {
-            let found = own.lookup(name.as_str()).await?;
+            let found = own.find(name.as_str()).await?;
             // Port 0 means: the port of the URL.
             let addresses = found.into_iter().map(|ip| SocketAddr::new(ip, 0));
             let addresses: Addrs = Box::new(addresses);

@@ -1,7 +1,7 @@
 //! When to ask again, and how long to wait before.
 //!
 //! Pure apart from jitter. `Retry-After` is honoured as a number and as a date (RFC 9110 section
-//! 10.2.3), bounded so that no server can park a pull for an hour.
+//! 10.2.3), each time up to [`Timing::max_wait`]; only the deadline bounds all waits together.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -19,6 +19,8 @@ struct Fake {
     answers: HashMap<String, Vec<Scripted>>,
     /// URL and `Authorization`.
     asked: Mutex<Vec<(String, Option<String>)>>,
+    /// How far each request's name may lead.
+    within: Mutex<Vec<Reach>>,
 }
 
 struct Whole(Option<Bytes>);
@@ -34,6 +36,7 @@ impl Transport for Fake {
         Box::pin(async move {
             let shown = request.headers.get(AUTHORIZATION);
             let shown = shown.and_then(|v| v.to_str().ok()).map(str::to_owned);
+            self.within.lock().unwrap().push(request.within);
             let mut asked = self.asked.lock().unwrap();
             let text = request.url.to_string();
             let key = text.split('?').next().unwrap_or_default().to_owned();
@@ -73,6 +76,7 @@ fn fake(answers: &[(&str, &[Scripted])]) -> Arc<Fake> {
     Arc::new(Fake {
         answers: answers.collect(),
         asked: Mutex::default(),
+        within: Mutex::default(),
     })
 }
 
@@ -166,6 +170,49 @@ fn redirects_of_public_registries_stay_public_and_https() {
             (found, _) => panic!("{to}: {found:?}"),
         }
     }
+}
+
+/// A public name may stand for a private address; only the registry's own may stand for any.
+#[test]
+fn names_that_a_server_gives_lead_less_far() {
+    let blob = Digest::of(b"content");
+    let url = format!("https://r.io/v2/x/blobs/{blob}");
+    let moved = |to: &str| (307, vec![("location", to.to_owned())], "");
+    let token = (200, vec![], r#"{"token":"t"}"#);
+    let transport = fake(&[
+        (
+            &url,
+            &[
+                challenge("https://auth.io/t"),
+                moved("https://cdn.io/b"),
+                (404, vec![], ""),
+            ],
+        ),
+        ("https://auth.io/t", &[token]),
+        ("https://cdn.io/b", &[(200, vec![], "content")]),
+        ("https://far.io/l", &[moved("https://near.io/l")]),
+        ("https://near.io/l", &[(200, vec![], "content")]),
+    ]);
+    let registry = connect("r.io/x", &transport);
+    for _ in 0..2 {
+        let foreign = descriptor(&blob, 7, &["https://far.io/l"]);
+        registry.small_blob(&foreign, 7).unwrap();
+    }
+    let asked = transport.asked.lock().unwrap();
+    let hosts = asked.iter().map(|(url, _)| url.split('/').nth(2).unwrap());
+    let found: Vec<_> = hosts
+        .zip(transport.within.lock().unwrap().clone())
+        .collect();
+    let expected = [
+        ("r.io", Reach::LinkLocal),
+        ("auth.io", Reach::Loopback),
+        ("r.io", Reach::LinkLocal),
+        ("cdn.io", Reach::Loopback),
+        ("r.io", Reach::LinkLocal),
+        ("far.io", Reach::Public),
+        ("near.io", Reach::Public),
+    ];
+    assert_eq!(found, expected);
 }
 
 fn descriptor(digest: &Digest, size: u64, urls: &[&str]) -> Descriptor {

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
@@ -76,11 +78,19 @@ impl Trust {
 
     fn verification(&self, extra: Vec<CertificateDer<'static>>) -> Result<Verified, Fault> {
         let builder = builder()?;
-        if self.skip_verify {
-            let verifier = Arc::new(Anyone(provider()));
-            return Ok(builder
+        let custom = |trusted: Trusted| {
+            let algorithms = provider().signature_verification_algorithms;
+            let verifier = Verifier {
+                trusted,
+                algorithms,
+            };
+            Ok(builder
+                .clone()
                 .dangerous()
-                .with_custom_certificate_verifier(verifier));
+                .with_custom_certificate_verifier(Arc::new(verifier)))
+        };
+        if self.skip_verify {
+            return custom(Trusted::Anyone);
         }
         let mut roots = RootCertStore::empty();
         // What cannot be read is as good as absent: the handshake fails then, with a hint.
@@ -92,13 +102,8 @@ impl Trust {
         let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
             .build()
             .map_err(|error| Fault::new(Kind::Usage, format!("CA certificates: {error}")))?;
-        let verifier = Pinned {
-            chains,
-            pinned: extra,
-        };
-        Ok(builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier)))
+        let pinned = extra;
+        custom(Trusted::Chains { chains, pinned })
     }
 }
 
@@ -156,16 +161,28 @@ fn read_identity(cert: &Path) -> Result<Identity, Fault> {
     Ok((certs, key))
 }
 
-/// Chains as usual, and beside them the very certificates that the user named: `openssl req -x509`
-/// marks a self-signed server certificate as a CA, which webpki refuses as a server's
-/// (`CaUsedAsEndEntity`), yet it is what Docker's documentation tells people to make.
+/// Whose certificates are accepted; that their owner has the key is checked for all alike.
 #[derive(Debug)]
-struct Pinned {
-    chains: Arc<WebPkiServerVerifier>,
-    pinned: Vec<CertificateDer<'static>>,
+struct Verifier {
+    trusted: Trusted,
+    algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl ServerCertVerifier for Pinned {
+#[derive(Debug)]
+enum Trusted {
+    /// `--tls-skip-verify`: encrypted, to whomever it may be.
+    Anyone,
+    /// Chains as usual, and beside them the very certificates that the user named, for their own
+    /// names but whatever their dates say: `openssl req -x509` marks a self-signed server
+    /// certificate as a CA, which webpki refuses as a server's (`CaUsedAsEndEntity`), yet it is
+    /// what Docker's documentation tells people to make.
+    Chains {
+        chains: Arc<WebPkiServerVerifier>,
+        pinned: Vec<CertificateDer<'static>>,
+    },
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -174,12 +191,16 @@ impl ServerCertVerifier for Pinned {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if self.pinned.iter().any(|pinned| pinned == end_entity) {
-            verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
-            return Ok(ServerCertVerified::assertion());
+        match &self.trusted {
+            Trusted::Anyone => Ok(ServerCertVerified::assertion()),
+            Trusted::Chains { pinned, .. } if pinned.iter().any(|it| it == end_entity) => {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            Trusted::Chains { chains, .. } => {
+                chains.verify_server_cert(end_entity, intermediates, server_name, ocsp, now)
+            }
         }
-        self.chains
-            .verify_server_cert(end_entity, intermediates, server_name, ocsp, now)
     }
 
     fn verify_tls12_signature(
@@ -188,7 +209,7 @@ impl ServerCertVerifier for Pinned {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.chains.verify_tls12_signature(message, cert, dss)
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -197,59 +218,10 @@ impl ServerCertVerifier for Pinned {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.chains.verify_tls13_signature(message, cert, dss)
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chains.supported_verify_schemes()
-    }
-}
-
-/// `--tls-skip-verify`: encrypted, to whomever it may be.
-#[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            cert,
-            dss,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.algorithms.supported_schemes()
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,6 +30,9 @@ pub(super) struct Request {
     pub headers: HeaderMap,
     /// A form, for `POST`.
     pub body: Option<String>,
+    /// The most private place that the host's name may stand for. Behind a proxy it is the proxy
+    /// that looks names up.
+    pub within: Reach,
 }
 
 /// What comes back; the body is still on the wire.
@@ -95,9 +98,11 @@ impl Broken {
 /// reqwest, with our own names, trust and proxies.
 pub(super) struct Http {
     trust: tls::Trust,
-    resolver: Arc<Resolver>,
+    resolver: Resolver,
     connect: Duration,
     clients: Mutex<HashMap<Shape, Client>>,
+    /// By [`Shape::own_certificates`]: the system's certificates are read once.
+    configs: Mutex<HashMap<Option<String>, rustls::ClientConfig>>,
 }
 
 /// What makes one client differ from another.
@@ -109,19 +114,22 @@ struct Shape {
     proxied: bool,
     /// A host with a `certs.d` directory of its own.
     own_certificates: Option<String>,
+    /// Where names may lead.
+    within: Reach,
 }
 
 impl Http {
     pub(super) fn new(trust: tls::Trust, connect: Duration) -> Self {
         Self {
             trust,
-            resolver: Arc::new(Resolver::system()),
+            resolver: Resolver::system(),
             connect,
             clients: Mutex::default(),
+            configs: Mutex::default(),
         }
     }
 
-    fn client(&self, url: &Url) -> Result<Client, Fault> {
+    fn client(&self, url: &Url, within: Reach) -> Result<Client, Fault> {
         let host = url.host_str().unwrap_or_default();
         let tls = url.scheme() == "https";
         let authority = match url.port() {
@@ -133,6 +141,7 @@ impl Http {
             proxied: reach(host) != Reach::Loopback,
             own_certificates: Some(authority)
                 .filter(|authority| tls && self.trust.has_own_certificates(authority)),
+            within,
         };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&shape) {
@@ -143,15 +152,25 @@ impl Http {
         Ok(client)
     }
 
+    fn config(&self, own: &Option<String>) -> Result<rustls::ClientConfig, Fault> {
+        let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(config) = configs.get(own) {
+            return Ok(config.clone());
+        }
+        let config = self.trust.config(own.as_deref())?;
+        configs.insert(own.clone(), config.clone());
+        Ok(config)
+    }
+
     fn build(&self, shape: &Shape) -> Result<Client, Fault> {
         let config = if shape.tls {
-            self.trust.config(shape.own_certificates.as_deref())?
+            self.config(&shape.own_certificates)?
         } else {
             tls::trusting_nobody()?
         };
         let mut builder = Client::builder()
             .tls_backend_preconfigured(config)
-            .dns_resolver(self.resolver.clone())
+            .dns_resolver(self.resolver.within(shape.within))
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
@@ -172,7 +191,8 @@ impl Http {
 impl Transport for Http {
     fn send(&self, request: Request) -> Pending<'_, Result<Response, Broken>> {
         Box::pin(async move {
-            let client = self.client(&request.url).map_err(|fault| Broken {
+            let client = self.client(&request.url, request.within);
+            let client = client.map_err(|fault| Broken {
                 how: How::Local(fault.kind()),
                 why: fault.to_string(),
             })?;

@@ -4,7 +4,7 @@
 //! scheme, host or port. Reads bodies up to a cap. Knows nothing of tokens, retries or digests.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, LOCATION};
@@ -83,12 +83,14 @@ impl Wire {
         }
     }
 
-    /// Sleeps, unless the deadline comes first.
-    pub(super) async fn pause(&self, wait: std::time::Duration) -> Result<(), Fault> {
+    /// Sleeps and says why, unless the deadline comes first.
+    pub(super) async fn wait(&self, wait: Duration, why: &str) -> Result<(), Fault> {
         let until = Instant::now() + wait;
         if self.deadline.is_some_and(|deadline| deadline < until) {
             return Err(too_late());
         }
+        let seconds = wait.as_secs_f32();
+        self.tell(Event::Waiting(format!("waiting {seconds:.1} s: {why}")));
         tokio::time::sleep_until(until.into()).await;
         Ok(())
     }
@@ -105,6 +107,9 @@ impl Wire {
         mut request: Request,
     ) -> Result<Response, Trouble> {
         let mut moved_to = None;
+        if request.url.host_str() != registry.host_str() {
+            request.within = policy::moved(request.within);
+        }
         for _ in 0..=MAX_REDIRECTS {
             let mut response = self.send(request.clone()).await?;
             response.moved_to.clone_from(&moved_to);
@@ -125,6 +130,7 @@ impl Wire {
                 })?;
             if !policy::same_origin(&request.url, &to) {
                 request.headers.remove(AUTHORIZATION);
+                request.within = policy::moved(request.within);
                 moved_to = to.host_str().map(str::to_owned);
             }
             request.url = to;

@@ -1,4 +1,5 @@
-//! The one thread with the async runtime. Nothing asynchronous leaves this module's caller.
+//! The thread that drives the async runtime: it takes futures and gives their values to callers
+//! that block. What is not done when it is dropped is dropped with it.
 
 use std::thread::JoinHandle;
 

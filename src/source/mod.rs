@@ -9,6 +9,7 @@ mod layout;
 mod name;
 
 use std::io::Read;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -38,24 +39,20 @@ pub struct LocalImage {
 }
 
 impl LocalImage {
-    /// Opens what a name says. Fails with [`Kind::NotFound`] if it is not there, and `None` if the
-    /// name is on a registry.
-    pub fn open(name: &ImageName) -> Result<Option<Self>> {
-        let (files, tag): (Result<Box<dyn Files>>, _) = match name {
-            ImageName::Registry(_) => return Ok(None),
-            ImageName::Layout { path, tag } => {
-                (Layout::open(path).map(|it| Box::new(it) as _), tag)
-            }
-            ImageName::Archive { path, tag } => {
-                (Archive::open(path).map(|it| Box::new(it) as _), tag)
-            }
-        };
-        let open = || {
-            let files = files?;
-            let top = select(&files.index()?, tag.as_deref())?;
-            Ok(Some(Self { files, top }))
-        };
-        open().map_err(|error| not_found(error).context(name.to_string()))
+    /// Opens an image of a layout. Fails with [`Kind::NotFound`] if it is not there.
+    pub fn in_layout(path: &Path, tag: Option<&str>) -> Result<Self> {
+        Self::select(Layout::open(path), tag)
+    }
+
+    /// Opens an image of a layout's archive. Fails with [`Kind::NotFound`] if it is not there.
+    pub fn in_archive(path: &Path, tag: Option<&str>) -> Result<Self> {
+        Self::select(Archive::open(path), tag)
+    }
+
+    fn select(files: Result<impl Files + 'static>, tag: Option<&str>) -> Result<Self> {
+        let files = Box::new(files.map_err(not_found)?);
+        let top = select(&files.index()?, tag)?;
+        Ok(Self { files, top })
     }
 
     /// The manifest or index of the image.

@@ -95,7 +95,8 @@ impl Store {
                 continue;
             }
             let record = super::layer::record_in(&path).unwrap_or_default();
-            reclaimed.bytes += record.map_or(0, |record| record.unpacked_size);
+            let size = record.map_or(0, |record| record.unpacked_size);
+            reclaimed.bytes = reclaimed.bytes.saturating_add(size);
             reclaimed.layers += 1;
             let trash = self.path("trash").join(sys::random_name()?);
             fs::rename(&path, trash).with_context(|| format!("remove {}", path.display()))?;

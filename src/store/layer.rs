@@ -23,14 +23,10 @@ const RECORD: &str = "layer.json";
 pub struct LayerRecord {
     /// The digest of its uncompressed tar.
     pub diff_id: Digest,
-    /// The layer below.
-    pub parent: Option<ChainId>,
     /// The compressed blob it came from.
     pub blob: Digest,
     /// Bytes of file content on disk.
     pub unpacked_size: u64,
-    /// Number of entries in the tar.
-    pub entries: u64,
 }
 
 /// A private directory for one layer; removed when dropped before it is committed.

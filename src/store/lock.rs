@@ -15,13 +15,24 @@ const MAX_TRIES: u32 = 5;
 /// How long a sweeper may take to remove an empty directory.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// How often a lock is tried that is waited for until a deadline: flock(2) knows none.
+const POLL: Duration = Duration::from_millis(50);
+
 /// Whether to wait for a lock that somebody else holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
     /// Wait for it.
     Wait,
+    /// Wait for it until then.
+    Until(Instant),
     /// Give up at once.
     Try,
+}
+
+impl Patience {
+    fn is_left(self) -> bool {
+        matches!(self, Self::Until(deadline) if Instant::now() < deadline)
+    }
 }
 
 /// A held lock; released when dropped or when the process dies. Not inherited across exec.
@@ -39,7 +50,7 @@ impl Lock {
         Ok(Self { file })
     }
 
-    /// Takes the exclusive lock; `None` if somebody has it and we do not wait.
+    /// Takes the exclusive lock; `None` if somebody has it and we do not wait, or not any longer.
     ///
     /// The file may be removed by its last holder, so a lock on a file that lost its name counts
     /// for nothing and is taken anew.
@@ -50,8 +61,12 @@ impl Lock {
                 Patience::Wait => file
                     .lock()
                     .with_context(|| format!("lock {}", path.display()))?,
-                Patience::Try => match file.try_lock() {
+                Patience::Try | Patience::Until(_) => match file.try_lock() {
                     Ok(()) => (),
+                    Err(TryLockError::WouldBlock) if patience.is_left() => {
+                        std::thread::sleep(POLL);
+                        continue;
+                    }
                     Err(TryLockError::WouldBlock) => return Ok(None),
                     Err(TryLockError::Error(error)) => {
                         return Err(error).with_context(|| format!("lock {}", path.display()));

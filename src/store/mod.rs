@@ -4,15 +4,19 @@
 //! ```text
 //! ROOT/VERSION                    {"format":1}; a newer format is refused
 //! ROOT/store.lock                 flock: shared by whoever uses layers, exclusive for pruning
-//! ROOT/blobs/sha256/HEX           manifests, indexes, configurations (and layers on request), 0444
+//! ROOT/blobs/ALGORITHM/HEX        manifests, indexes and configurations, 0444
 //! ROOT/refs/HEX.json              one image name; HEX is the SHA-256 of the name
 //! ROOT/layers/CHAIN/{fs,layer.json}   an unpacked layer in overlay form, by chain ID; with
 //!                                 layer-BOOT.json instead, it was not synced and is valid in that
 //!                                 boot only
-//! ROOT/ingest/HEX                 a layer being fetched: its lock, and its bytes if it is large
-//! ROOT/tmp/RANDOM                 staging; a flock on the directory says that its maker lives
+//! ROOT/ingest/HEX                 a layer being fetched: its lock, and perhaps its bytes;
+//!                                 image-HEX is the right to pull the image of a configuration
+//! ROOT/tmp/RANDOM                 a layer or a small file that is being written; a flock on it says
+//!                                 that its maker lives. Also the locks of paths, by their SHA-256
 //! ROOT/trash/RANDOM               renamed here under the exclusive lock, deleted without it
-//! ROOT/rootfs/ID/                 a provisioned root filesystem: record.json, upper, work, merged
+//! ROOT/rootfs/ID/                 a provisioned root filesystem: record.json, of an overlay upper
+//!                                 and work, and rootfs if no other place was named for it;
+//!                                 temporary.json names what a copy that died leaves elsewhere
 //! ROOT/containers/ID/             the writable layer of a container; a flock on it says
 //!                                 that its ucr lives
 //! ```

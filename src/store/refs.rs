@@ -20,7 +20,7 @@ pub struct ImageRecord {
     pub manifest_digest: Digest,
     /// The image configuration.
     pub config_digest: Digest,
-    /// The platform it was chosen for.
+    /// The platform that its configuration says.
     pub platform: Platform,
     /// Where it came from: a registry, a directory, an archive.
     pub source: String,

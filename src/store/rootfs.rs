@@ -36,14 +36,11 @@ pub struct RootfsRecord {
     /// Where the root filesystem is.
     pub path: PathBuf,
     /// Whether ucr made the directory there, and so removes it.
-    #[serde(default)]
     pub owns_path: bool,
     /// The bundle around it, if one was asked for.
     pub bundle: Option<PathBuf>,
     /// When it was made, seconds since 1970.
     pub created_at: u64,
-    /// The boot it was mounted in; a mount does not outlive it.
-    pub boot_id: String,
 }
 
 impl Store {
@@ -209,7 +206,6 @@ mod tests {
             owns_path: false,
             bundle: None,
             created_at: 0,
-            boot_id: String::new(),
         };
         let mut making = store.create_rootfs_dir(id).unwrap();
         making.note_temporary(tree).unwrap();

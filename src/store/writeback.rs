@@ -21,7 +21,7 @@ use anyhow::{Context, Result, anyhow};
 use super::Store;
 
 /// How many bytes are fetched from one writeback to the next. Each costs a journal commit.
-const BATCH: u64 = 16 << 20;
+const BATCH: u64 = 8 << 20;
 
 /// How long what is published stays valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::process::{
-    DumpableBehavior, Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, set_dumpable_behavior,
-    set_parent_process_death_signal, waitid,
+    DumpableBehavior, Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, WaitIdStatus,
+    getrlimit, set_dumpable_behavior, set_parent_process_death_signal, setrlimit, waitid,
 };
 use rustix::thread::set_no_new_privs;
 
@@ -166,6 +166,19 @@ pub fn is_single_threaded() -> io::Result<bool> {
             error => Err(error),
         },
     }
+}
+
+/// Lets this process open as many files as it ever may: a pull holds a few for each layer, and the
+/// usual soft limit of 1024 is for programs that call select(2). Not for a process that becomes a
+/// container's, which would inherit it.
+pub fn allow_many_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    // If it may not be, opening fails in its time, and says so.
+    let _ = setrlimit(Resource::Nofile, raised);
 }
 
 /// Asks the kernel to kill us when our parent dies. Must come after the last change of

@@ -278,8 +278,8 @@ fn make_file(parent: BorrowedFd, name: &OsStr, mode: u32) -> io::Result<OwnedFd>
 /// Removes a tree, or one object, below a directory handle. Links are removed, never followed; a
 /// mount inside the tree is an error. A missing name is fine.
 ///
-/// Needs two descriptors and no recursion however deep the tree is: a directory that is not empty
-/// is first moved up to the top of the tree.
+/// Needs a handful of descriptors and two levels of recursion however deep the tree is: a directory
+/// that is not empty is first moved up to the top of the tree.
 pub fn remove_tree(parent: BorrowedFd, name: &OsStr) -> io::Result<()> {
     match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),

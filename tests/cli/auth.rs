@@ -248,12 +248,18 @@ fn broken_helpers() {
         let file = ucr.scratch().file("auth.json", config);
         let path = format!("{}:/usr/bin:/bin", ucr.scratch().path().display());
         let pull = ucr.cmd(["pull", "--auth-file", file.to_str().unwrap(), &reference]);
-        let pull = pull.env("PATH", path).limit(Duration::from_secs(60));
+        let pull = pull.env("PATH", &path).limit(Duration::from_secs(60));
         let said = accepted(&ucr, pull);
         assert!(
             said.contains(&program),
             "{name}: a warning names the helper:\n{said}"
         );
+        if name == "hanging" {
+            let line = ["pull", "--pull-timeout", "2", "--auth-file"];
+            let pull = ucr.cmd(line).arg(&file).arg(&reference).env("PATH", &path);
+            let done = pull.limit(Duration::from_secs(15)).run();
+            done.refused(&[&program, "longer than allowed"]);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Faults of ucr's own are 125, usage included; help is 0. What containers return is tested in
 //! `tests/privileged/exit_codes.rs`.
 
+use crate::support::scripted_registry::Refusing;
 use crate::support::ucr::Ucr;
 
 #[test]
@@ -65,10 +66,8 @@ fn faults_as_json() {
 /// A registry that does not answer is a fault of the network, soon.
 #[test]
 fn nobody_there() {
-    // A port that was free a moment ago: bound and closed again.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    drop(listener);
+    let nobody = Refusing::new();
+    let address = nobody.host();
     let ucr = Ucr::new();
     ucr.run(["pull", &format!("{address}/a:1")])
         .refused(&[&address]);

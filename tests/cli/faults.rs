@@ -84,6 +84,25 @@ fn too_many_layers() {
     assert_nothing_kept(&ucr);
 }
 
+/// Nobody checks the size of a layer that is here already; sums of lies must not wrap around.
+#[test]
+fn sizes_without_end() {
+    let layout = Layout::of("x", &image());
+    let ucr = Ucr::new();
+    ucr.pull(&layout.reference("x"));
+    let mut manifest = layout.json(&layout.resolve("x"));
+    for layer in manifest["layers"].as_array_mut().unwrap() {
+        layer["size"] = u64::MAX.into();
+    }
+    let media_type = manifest["mediaType"].as_str().unwrap().to_owned();
+    let lying = layout.put(manifest.to_string().as_bytes(), &media_type);
+    layout.tag("huge", lying);
+    let huge = layout.reference("huge");
+    ucr.pull(&huge);
+    let listed = ucr.run(["inspect", &huge]).ok().json();
+    assert_eq!(listed["size"], u64::MAX);
+}
+
 #[test]
 fn a_wrong_diff_id() {
     let wrong = format!("sha256:{}", "5".repeat(64));
@@ -136,15 +155,10 @@ fn nothing_under_this_name() {
 /// A registry of ours with an image, and the digests of its layers.
 pub fn scripted(image: &Image) -> (ScriptedRegistry, String, Vec<String>) {
     let layout = Layout::of(TAG, image);
-    let server = ScriptedRegistry::start();
-    for path in crate::support::ucr::children(&layout.path().join("blobs/sha256")) {
-        server.blob(&std::fs::read(path).unwrap());
-    }
-    let manifest = layout.resolve(TAG);
-    let bytes = std::fs::read(layout.blob_path(&manifest)).unwrap();
-    server.manifest("1", image.manifest_type(), &bytes);
-    let reference = format!("{}/demo/scripted:1", server.host());
-    (server, reference, layout.layer_digests(&manifest))
+    let server = layout.serve(TAG);
+    let reference = format!("{}/demo/scripted:{TAG}", server.host());
+    let layers = layout.layer_digests(&layout.resolve(TAG));
+    (server, reference, layers)
 }
 
 /// A registry that is bad for good: the pull gives up, and says what about.
@@ -216,7 +230,7 @@ fn a_manifest_of_5_mib() {
     refused();
     let padding = "x".repeat(5 << 20);
     let manifest = format!(r#"{{"schemaVersion":2,"annotations":{{"a":"{padding}"}}}}"#);
-    server.manifest("1", image().manifest_type(), manifest.as_bytes());
+    server.manifest(TAG, image().manifest_type(), manifest.as_bytes());
     refused();
 }
 

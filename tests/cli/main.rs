@@ -19,6 +19,7 @@ mod help;
 mod house;
 mod hygiene;
 mod inspect_schema;
+mod kills;
 mod memory;
 mod output;
 mod platforms;

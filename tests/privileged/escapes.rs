@@ -101,15 +101,7 @@ fn what_runs_inside_is_a_read_only_copy() {
 fn descriptors_of_the_caller_lead_nowhere() {
     let world = World::small();
     let run = |words: &[&str]| {
-        let mut command = Command::new("sh");
-        command
-            .args(["-c", "exec 9</ && exec \"$0\" \"$@\""])
-            .arg(Ucr::binary());
-        command
-            .arg("--root")
-            .arg(world.ucr.root())
-            .arg("--state")
-            .arg(world.ucr.state());
+        let mut command = world.ucr.by_shell("exec 9</ && exec \"$@\"");
         command.arg("run").args(words);
         process::run(&mut command, b"", LIMIT)
     };
@@ -318,29 +310,15 @@ fn a_file_on_standard_input_stays_as_it_is() {
     let world = World::small();
     let file = world.ucr.scratch().file("input", "first\nsecond\n");
     let run = |script: &str| {
-        let mut command = Command::new("sh");
-        command.args(["-c", "exec <\"$1\"; read line; shift; exec \"$0\" \"$@\""]);
-        command.arg(Ucr::binary()).arg(&file);
-        command
-            .arg("--root")
-            .arg(world.ucr.root())
-            .arg("--state")
-            .arg(world.ucr.state());
+        let from_file = format!("exec <{}; read line; exec \"$@\"", file.display());
+        let mut command = world.ucr.by_shell(&from_file);
         command.args(["run", "-i", &world.image, "sh", "-c", script]);
         process::run(&mut command, b"", LIMIT)
     };
     assert_eq!(run("cat").ok().stdout, "second\n", "from where it was left");
     run("echo x >/proc/self/fd/0 || echo x >>/dev/stdin || exit 3").expect_code(3);
     assert_eq!(fs::read_to_string(&file).unwrap(), "first\nsecond\n");
-    let mut command = Command::new("sh");
-    command
-        .args(["-c", "exec </; exec \"$0\" \"$@\""])
-        .arg(Ucr::binary());
-    command
-        .arg("--root")
-        .arg(world.ucr.root())
-        .arg("--state")
-        .arg(world.ucr.state());
+    let mut command = world.ucr.by_shell("exec </; exec \"$@\"");
     command.args(["run", "-i", &world.image, "true"]);
     process::run(&mut command, b"", LIMIT).refused(&["standard input is a directory"]);
 }
@@ -349,15 +327,7 @@ fn a_file_on_standard_input_stays_as_it_is() {
 #[test]
 fn streams_belong_to_the_user() {
     let world = World::small();
-    let mut command = Command::new("sh");
-    command
-        .args(["-c", "\"$0\" \"$@\" 2>&1 | cat"])
-        .arg(Ucr::binary());
-    command
-        .arg("--root")
-        .arg(world.ucr.root())
-        .arg("--state")
-        .arg(world.ucr.state());
+    let mut command = world.ucr.by_shell("\"$@\" 2>&1 | cat");
     let script = "echo out >/dev/stdout; echo err >/dev/stderr";
     command.args(["run", "-u", "1000", &world.image, "sh", "-c", script]);
     assert_eq!(

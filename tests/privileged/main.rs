@@ -11,6 +11,7 @@ mod support;
 
 mod bundle;
 mod corpus;
+mod differential;
 mod escapes;
 mod exit_codes;
 mod images;
@@ -18,5 +19,7 @@ mod lifetime;
 mod old_kernels;
 mod portable;
 mod process;
+mod property;
 mod provision;
+mod trees;
 mod world;

@@ -9,7 +9,6 @@ use crate::support::image::Image;
 use crate::support::layer::Layer;
 use crate::support::process;
 use crate::support::samples;
-use crate::support::ucr::Ucr;
 
 use super::world::World;
 
@@ -108,12 +107,7 @@ fn overlays_of_120_layers() {
         ("strings", NO_OPTIONS_ONE_BY_ONE),
     ] {
         let target = world.ucr.scratch().join(name);
-        let mut command = Command::new(Ucr::binary());
-        command
-            .arg("--root")
-            .arg(world.ucr.root())
-            .arg("--state")
-            .arg(world.ucr.state());
+        let mut command = world.ucr.command();
         command.arg("provision").arg(&world.image).arg(&target);
         without(missing, &mut command);
         process::run(&mut command, b"", LIMIT).ok();

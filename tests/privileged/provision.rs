@@ -3,9 +3,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::support::image::Image;
 use crate::support::layer::{Layer, Packing};
+use crate::support::process;
 use crate::support::samples;
 use crate::support::scratch::mounts_below;
 use crate::support::tree::Tree;
@@ -130,6 +132,26 @@ fn a_hundred_and_twenty_layers() {
             fs::read_to_string(place.join("layers/last")).unwrap(),
             "118"
         );
+        remove(&world, &place);
+    }
+}
+
+/// The soft limit that shells give is 1024; a few descriptors for each layer are more than that for
+/// images that overlay takes.
+#[test]
+fn many_layers_and_few_descriptors() {
+    let image = (0..120).fold(samples::small(), |image, number| {
+        image.layer(Layer::new().file(&format!("layers/{number}"), "x"))
+    });
+    let world = World::of(&image);
+    for backend in BACKENDS {
+        let place = world.ucr.scratch().join(backend);
+        // Pulled for the first, and for the second in the store.
+        let mut command = world.ucr.by_shell("ulimit -S -n 150 && exec \"$@\"");
+        command.args(["provision", "--backend", backend, &world.image]);
+        command.arg(&place);
+        process::run(&mut command, b"", Duration::from_secs(120)).ok();
+        assert_eq!(fs::read_dir(place.join("layers")).unwrap().count(), 120);
         remove(&world, &place);
     }
 }

@@ -2,7 +2,7 @@
 //! the token server, and over TLS.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use ucr::image::{Digest, Document};
 use ucr::registry::{Options, Registry};
 
 use crate::basics::{bytes, fetch, options};
-use crate::token_server::{TokenServer, User};
+use crate::token_server::{TokenServer, User, self_signed};
 
 /// A running docker-registry; stops when dropped.
 struct DockerRegistry {
@@ -207,37 +207,11 @@ fn with_a_token_server() {
     );
 }
 
-/// A certificate for 127.0.0.1 and localhost, as people make them by hand.
-fn self_signed(dir: &Path) -> (PathBuf, PathBuf) {
-    let (key, cert) = (dir.join("tls.key"), dir.join("tls.crt"));
-    let output = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-        ])
-        .args(["-nodes", "-days", "2", "-subj", "/CN=localhost"])
-        .args([
-            "-addext",
-            "subjectAltName=DNS:localhost,IP:127.0.0.1",
-            "-keyout",
-        ])
-        .arg(&key)
-        .arg("-out")
-        .arg(&cert)
-        .output()
-        .expect("openssl is installed");
-    assert!(output.status.success(), "{output:?}");
-    (key, cert)
-}
-
 #[test]
 fn over_tls() {
     let dir = tempfile::tempdir().unwrap();
-    let (key, cert) = self_signed(dir.path());
+    let (key, cert) = (dir.path().join("tls.key"), dir.path().join("tls.crt"));
+    self_signed(&key, &cert);
     let layer = layout(&dir.path().join("image"));
     let http = format!(
         "  tls:\n    certificate: {}\n    key: {}\n",

@@ -10,7 +10,7 @@ use ucr::image::OCI_MANIFEST;
 use ucr::registry::Registry;
 
 use crate::basics::options;
-use crate::scripted_registry::ScriptedRegistry;
+use crate::scripted_registry::{Refusing, ScriptedRegistry};
 
 /// Runs one ignored test of this binary with these variables.
 fn child(test: &str, variables: &[(&str, &str)]) {
@@ -89,9 +89,8 @@ fn localhost_needs_no_resolver() {
 
 #[test]
 fn unreachable_places_are_named() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let host = listener.local_addr().unwrap().to_string();
-    drop(listener);
+    let nobody = Refusing::new();
+    let host = nobody.host();
     let reference = format!("{host}/x").parse().unwrap();
     let registry = Registry::connect(&reference, options(None)).unwrap();
     let error = registry.manifest("1").unwrap_err();

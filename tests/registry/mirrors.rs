@@ -1,7 +1,6 @@
 //! Mirrors: asked first, in order, with their own credentials, and passed over when they fail.
 
 use std::io::Read;
-use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use ucr::credentials::Sources;
@@ -10,7 +9,7 @@ use ucr::image::{OCI_INDEX, OCI_MANIFEST};
 use ucr::registry::{Mirror, Options};
 
 use crate::basics::{bytes, connect, descriptor, fetch, listening, options, warnings};
-use crate::scripted_registry::{Answer, Misbehaviour, ScriptedRegistry};
+use crate::scripted_registry::{Answer, Misbehaviour, Refusing, ScriptedRegistry};
 
 /// The least that is an image's document.
 const INDEX: &[u8] = br#"{"schemaVersion":2,"manifests":[]}"#;
@@ -81,9 +80,8 @@ fn garbage_from_a_mirror_is_passed_over() {
 fn a_dead_mirror_is_asked_once() {
     let server = ScriptedRegistry::start();
     server.manifest("1", OCI_MANIFEST, b"{}");
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    let nobody = Refusing::new();
+    let url = format!("http://{}", nobody.host());
     let (options, told) = listening(mirrored(&server, &[url], options(None)));
     let registry = connect(&server, options);
     for _ in 0..3 {

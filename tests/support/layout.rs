@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use super::image::Image;
 use super::layer::Blob;
 use super::scratch::Scratch;
+use super::scripted_registry::ScriptedRegistry;
+use super::ucr::children;
 use super::{digest, digest_reader};
 
 const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
@@ -56,6 +58,19 @@ impl Layout {
         let layout = Self::new();
         layout.add(tag, image);
         layout
+    }
+
+    /// A registry that serves one image of it under the same tag, and misbehaves as it is told.
+    pub fn serve(&self, tag: &str) -> ScriptedRegistry {
+        let server = ScriptedRegistry::start();
+        for path in children(&self.path.join("blobs/sha256")) {
+            server.blob(&fs::read(path).expect("a blob"));
+        }
+        let digest = self.resolve(tag);
+        let media_type = self.json(&digest)["mediaType"].clone();
+        let bytes = fs::read(self.blob_path(&digest)).expect("a manifest");
+        server.manifest(tag, media_type.as_str().expect("a type"), &bytes);
+        server
     }
 
     /// Where it is.

@@ -13,6 +13,7 @@
     reason = "this is test code outside of #[test] functions"
 )]
 
+pub mod buildah;
 pub mod image;
 pub mod layer;
 pub mod layout;

@@ -114,14 +114,22 @@ pub fn busybox_layer() -> Layer {
 pub fn alpine() -> Layout {
     let image = match shared("alpine-minirootfs-3.20.3-x86_64.tar.gz") {
         Some(path) => Image::new().layer(Layer::from_tar(gunzip(&path))),
-        None => small().layer(Layer::new().file("etc/alpine-release", "3.20.3\n")),
+        None => {
+            let layer = Layer::new().dir("etc", 0o755);
+            small().layer(layer.file("etc/alpine-release", "3.20.3\n"))
+        }
     };
     Layout::of(TAG, &image)
 }
 
-/// A Debian root filesystem, as mmdebstrap makes it; kept in cargo's directory for test data,
-/// because it takes half a minute.
+/// A Debian root filesystem, as mmdebstrap makes it, in one zstd layer.
 pub fn debian() -> Layout {
+    Layout::of(TAG, &debian_image(Packing::Zstd))
+}
+
+/// The same with another packing. The tree is kept in cargo's directory for test data, because it
+/// takes half a minute.
+pub fn debian_image(packing: Packing) -> Image {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("debian-bookworm.tar");
     if !cache.exists() {
         let fresh = cache.with_extension(format!("{}.tar", std::process::id()));
@@ -134,10 +142,97 @@ pub fn debian() -> Layout {
         fs::rename(fresh, &cache).expect("keep the Debian tree");
     }
     let tar = fs::read(cache).expect("the Debian tree");
-    let image = Image::new()
-        .layer(Layer::from_tar(tar).packed(Packing::Zstd))
-        .cmd(&["bash"]);
-    Layout::of(TAG, &image)
+    Image::new()
+        .layer(Layer::from_tar(tar).packed(packing))
+        .cmd(&["bash"])
+}
+
+/// What `docker save` wrote, as a layout: 14 layers with deletes, made by others. The stand-in has
+/// as many.
+pub fn busybox_14_layers(scratch: &Scratch) -> Layout {
+    match shared("busybox-14-layers.docker-save.tar") {
+        Some(path) => converted(&format!("docker-archive:{}", path.display()), scratch),
+        None => Layout::of(TAG, &(1..14).fold(small(), history)),
+    }
+}
+
+/// One step of an image's history: it adds, deletes and replaces.
+fn history(image: Image, step: u32) -> Image {
+    let name = |step: u32| format!("steps/{step}/file");
+    // Real layers list the directories above what changed.
+    let layer = Layer::new()
+        .dir("./", 0o755)
+        .dir("steps", 0o755)
+        .dir(&format!("steps/{step}"), 0o750)
+        .file(&name(step), step.to_string())
+        .file("steps/last", step.to_string());
+    image.layer(match step {
+        1..=3 => layer,
+        _ if step.is_multiple_of(3) => layer.whiteout(&name(step - 2)),
+        _ if step.is_multiple_of(2) => layer.whiteout(&format!("steps/{}", step - 3)),
+        _ => layer.opaque("steps").file("steps/after", "x"),
+    })
+}
+
+/// The other images of `../shared/images`, with the platform that each is for; none where they are
+/// absent.
+pub fn others(scratch: &Scratch) -> Vec<(&'static str, &'static str, Layout)> {
+    let files = [
+        (
+            "alpine 3.10",
+            "linux/amd64",
+            "docker-archive:",
+            "alpine-3.10.docker-save.tar.gz",
+        ),
+        (
+            "hello-world",
+            "linux/arm64",
+            "docker-archive:",
+            "hello-world.docker25-save.tar",
+        ),
+        (
+            "tiny, gzip",
+            "linux/arm64",
+            "oci-archive:",
+            "tiny-gzip.oci-archive.tar",
+        ),
+        (
+            "tiny, zstd",
+            "linux/arm64",
+            "oci-archive:",
+            "tiny-zstd.oci-archive.tar",
+        ),
+        (
+            "tiny, plain",
+            "linux/arm64",
+            "oci-archive:",
+            "tiny-uncompressed.oci-archive.tar",
+        ),
+    ];
+    let there = files
+        .into_iter()
+        .filter_map(|(name, platform, transport, file)| {
+            let mut path = shared(file)?;
+            if file.ends_with(".gz") {
+                path = scratch.file("unpacked.tar", gunzip(&path));
+            }
+            let layout = converted(&format!("{transport}{}", path.display()), scratch);
+            Some((name, platform, layout))
+        });
+    there.collect()
+}
+
+/// A copy, by skopeo, of an image in one of the forms that it reads.
+fn converted(source: &str, scratch: &Scratch) -> Layout {
+    let number = fs::read_dir(scratch.path()).expect("readdir").count();
+    let layout = Layout::at(scratch.join(format!("converted{number}")));
+    let program = need::program("skopeo", "skopeo");
+    process::tool(
+        Command::new(program)
+            .args(["--insecure-policy", "--override-os", "linux"])
+            .args(["copy", "--quiet", source, &layout.reference(TAG)]),
+    );
+    layout
 }
 
 /// Unpacks a gzip file.

@@ -1,6 +1,6 @@
 //! A directory tree as text, one line per object, to compare what two ways of unpacking made.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
 use std::fs::{self, File, Metadata};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -31,7 +31,8 @@ pub struct Node {
     pub xattrs: BTreeMap<String, Vec<u8>>,
     /// Digest of a regular file's content.
     pub sha256: Option<String>,
-    /// The first name, in order, of a file that has several.
+    /// The first name, in order, of a file that has several in the tree. What other names the
+    /// file has elsewhere is not the tree's: overlay counts names that a layer hides.
     pub same_as: Option<PathBuf>,
 }
 
@@ -55,6 +56,13 @@ impl Tree {
                 node.same_as = Some(first.clone());
             }
             nodes.insert(relative, node);
+        }
+        let mut count: HashMap<PathBuf, usize> = HashMap::new();
+        for first in nodes.values().filter_map(|node| node.same_as.as_ref()) {
+            *count.entry(first.clone()).or_default() += 1;
+        }
+        for node in nodes.values_mut() {
+            node.same_as.take_if(|first| count[first] == 1);
         }
         Self(nodes)
     }
@@ -86,13 +94,19 @@ impl Tree {
     /// Panics with the lines that only one of the two has.
     #[track_caller]
     pub fn assert_same(&self, other: &Self) {
-        let (left, right) = (self.lines(), other.lines());
-        let only = |sign: char, these: &[String], those: &[String]| {
-            let missing = these.iter().filter(|line| !those.contains(line));
+        let difference = self.difference(other);
+        assert!(difference.is_empty(), "the trees differ:\n{difference}");
+    }
+
+    /// The lines that only one of the two has.
+    pub fn difference(&self, other: &Self) -> String {
+        let set = |tree: &Self| tree.lines().into_iter().collect::<BTreeSet<_>>();
+        let (left, right) = (set(self), set(other));
+        let only = |sign: char, these: &BTreeSet<String>, those: &BTreeSet<String>| {
+            let missing = these.difference(those);
             missing.fold(String::new(), |text, line| format!("{text}{sign} {line}\n"))
         };
-        let difference = only('-', &left, &right) + &only('+', &right, &left);
-        assert!(difference.is_empty(), "the trees differ:\n{difference}");
+        only('-', &left, &right) + &only('+', &right, &left)
     }
 }
 

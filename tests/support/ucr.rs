@@ -36,23 +36,36 @@ impl Ucr {
         std::env::var_os("UCR_TEST_BINARY").map_or(built.into(), PathBuf::from)
     }
 
+    /// `ucr --root … --state …` in this process's environment, for what [`Self::cmd`] cannot do.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(Self::binary());
+        command.arg("--root").arg(self.root());
+        command.arg("--state").arg(self.state());
+        command
+    }
+
+    /// The same, started by a shell script as `"$@"`.
+    pub fn by_shell(&self, script: &str) -> Command {
+        let own = self.command();
+        let mut command = Command::new("sh");
+        command.args(["-c", script, "sh"]);
+        command.arg(own.get_program()).args(own.get_args());
+        command
+    }
+
     /// A command line; `--root` and `--state` are put before the words.
     pub fn cmd<I>(&self, words: I) -> Invocation
     where
         I: IntoIterator,
         I::Item: AsRef<OsStr>,
     {
-        let mut command = Command::new(Self::binary());
+        let mut command = self.command();
         command
             .env_clear()
             .env("PATH", PATH)
             .env("HOME", self.home())
             .env("LANG", "C.UTF-8")
             .current_dir(self.scratch.path())
-            .arg("--root")
-            .arg(self.root())
-            .arg("--state")
-            .arg(self.state())
             .args(words);
         Invocation {
             command,

@@ -8,7 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use anyhow::{Context, Result};
 
-use super::{Extracted, Extractor, Pending, PendingDir, Place, Walked, implied, shown};
+use super::walk::{Place, Walked};
+use super::{Extracted, Extractor, Pending, PendingDir, PendingLink, implied, shown};
 use crate::layer::dirs::{Id, Origin, ROOT};
 use crate::layer::whiteout::{self, Mark};
 use crate::sys::xattr;
@@ -39,8 +40,12 @@ impl Extractor {
             .live()
             .filter_map(|id| self.pending_dir(id))
             .collect();
-        pending.links = self.links.into_values().collect();
-        pending.replaced = self.replaced;
+        let replaced = self.replaced.into_iter().map(|link| PendingLink {
+            is_replaced: true,
+            ..link
+        });
+        pending.links = self.links.into_values().chain(replaced).collect();
+        pending.links.sort_by_key(|link| link.number);
         Ok(Extracted {
             entries: self.entries,
             bytes: self.bytes,

@@ -8,10 +8,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use super::{Extractor, PendingLink, Place, Walked, bad, is_errno};
+use super::walk::{Place, Walked};
+use super::{Extractor, PendingLink, bad, is_errno};
 use crate::layer::attributes::{self, Applier};
 use crate::layer::dirs::{Id, ROOT};
 use crate::layer::entry::{Attributes, Entry};
@@ -85,6 +86,8 @@ impl Extractor {
             path,
             target,
             attributes: entry.attributes.clone(),
+            number: self.entries,
+            is_replaced: false,
         };
         self.links.insert((dir, name.into()), link);
         Ok(())
@@ -116,6 +119,13 @@ impl Extractor {
     }
 }
 
+/// Whether describing a file by its other name may change it. Never through a symbolic link
+/// (CVE-2021-32760), and never by opening a device.
+pub(in crate::layer) fn changes(attributes: &Attributes, stat: &Stat) -> bool {
+    let has_all = attributes.xattrs.is_empty() && attributes::are_those_of(attributes, stat);
+    attributes::is_file(stat) && !has_all
+}
+
 /// Gives a regular file what its other name says of it; mostly it has it already.
 pub(in crate::layer) fn describe_link(
     applier: &mut Applier,
@@ -124,9 +134,7 @@ pub(in crate::layer) fn describe_link(
     attributes: &Attributes,
 ) -> Result<()> {
     let stat = os(rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW))?;
-    // Never through a symbolic link (CVE-2021-32760), and never by opening a device.
-    let has_all = attributes.xattrs.is_empty() && attributes::are_those_of(attributes, &stat);
-    if has_all || !attributes::is_file(&stat) {
+    if !changes(attributes, &stat) {
         return Ok(());
     }
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;

@@ -11,10 +11,11 @@
 mod content;
 mod finish;
 mod link;
+mod walk;
 
-pub(super) use link::describe_link;
+pub(super) use link::{changes, describe_link};
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::BufRead;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -35,13 +36,6 @@ use crate::error::{Fault, Kind};
 use crate::sys::root::{Root, remove_tree};
 use crate::sys::xattr;
 
-/// As many links as the kernel follows in one path.
-const MAX_LINKS: u32 = 40;
-
-/// Names that one path may have when its links are followed: twice what fits into `PATH_MAX`.
-/// Links of 2000 names each would make 80,000 steps of every short entry.
-const MAX_STEPS: u32 = 4096;
-
 /// What only the lower layers can decide; paths are real ones below the staging directory.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
@@ -49,10 +43,8 @@ pub(super) struct Pending {
     pub(super) dirs: Vec<PendingDir>,
     /// Whiteouts on disk.
     pub(super) whiteouts: Vec<PathBuf>,
-    /// Hard links whose target this layer does not have.
+    /// Hard links whose target this layer does not have, in the order of the archive.
     pub(super) links: Vec<PendingLink>,
-    /// Such links that a later entry replaced; an archive is no better for hiding a bad one.
-    pub(super) replaced: Vec<PendingLink>,
     /// What the archive may ask for.
     pub(super) limits: Limits,
 }
@@ -75,6 +67,10 @@ pub(super) struct PendingLink {
     pub(super) path: PathBuf,
     pub(super) target: PathBuf,
     pub(super) attributes: Attributes,
+    /// Its place in the archive: of several links to one file the last describes it.
+    pub(super) number: u64,
+    /// A later entry took its place.
+    pub(super) is_replaced: bool,
 }
 
 /// What was done.
@@ -112,22 +108,6 @@ struct Extractor {
     bytes: u64,
     logical_bytes: u64,
     index_bytes: u64,
-}
-
-/// Where a path leads, as far as this layer knows.
-enum Place {
-    Directory(Id),
-    /// Nothing of this name in the directory; what is left of the path.
-    Missing(Id, Vec<u8>, VecDeque<Vec<u8>>),
-    /// Something else than a directory; what is left of the path.
-    InTheWay(Id, Vec<u8>, VecDeque<Vec<u8>>),
-}
-
-/// What following links has taken for one path so far.
-#[derive(Default)]
-struct Walked {
-    links: u32,
-    steps: u32,
 }
 
 fn bad(why: impl Into<String>) -> anyhow::Error {
@@ -274,7 +254,7 @@ impl Extractor {
         self.limits.check(limits::Name::Bytes, self.logical_bytes)?;
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = Mode::RUSR | Mode::WUSR;
+        let mode = Applier::mode_of_new(&entry.attributes);
         let file = self.make(dir, name, |dir, name| {
             rustix::fs::openat(dir, name, flags, mode)
         })?;
@@ -283,7 +263,7 @@ impl Extractor {
             Some(sparse) => content::write_sparse(&file, sparse, reader)?,
         }
         self.bytes += entry.size;
-        self.applier.fresh(&file, &entry.attributes)
+        self.applier.new_file(&file, &entry.attributes)
     }
 
     fn directory(&mut self, dir: Id, name: &[u8], attributes: &Attributes) -> Result<()> {
@@ -394,85 +374,6 @@ impl Extractor {
             self.replaced.push(link);
         }
         remove_tree(handle.as_fd(), OsStr::from_bytes(name)).context("replace")
-    }
-
-    /// The directory of a path; what is missing is made, what is in the way is replaced.
-    fn enter(&mut self, parts: &[&[u8]]) -> Result<Id> {
-        let mut walked = Walked::default();
-        let mut place = self.locate(ROOT, parts, &mut walked)?;
-        loop {
-            let (at, name, rest) = match place {
-                Place::Directory(id) => return Ok(id),
-                Place::Missing(at, name, rest) | Place::InTheWay(at, name, rest) => {
-                    (at, name, rest)
-                }
-            };
-            // Only a link leads here: an entry that says so itself is a whiteout or refused.
-            if whiteout::is_reserved(&name) {
-                return Err(bad("a link to the name of a whiteout"));
-            }
-            let made = self.make_directory(at, &name, Origin::Implied)?;
-            place = self.walk(made, rest, &mut walked)?;
-        }
-    }
-
-    fn locate(&mut self, from: Id, parts: &[&[u8]], walked: &mut Walked) -> Result<Place> {
-        let mut at = from;
-        for (depth, part) in parts.iter().enumerate() {
-            match self.dirs.child(at, part) {
-                Some(child) => at = child,
-                None => {
-                    let rest = parts[depth..].iter().map(|part| part.to_vec()).collect();
-                    return self.walk(at, rest, walked);
-                }
-            }
-        }
-        Ok(Place::Directory(at))
-    }
-
-    /// Follows links that this layer made, inside the layer.
-    fn walk(
-        &mut self,
-        from: Id,
-        mut queue: VecDeque<Vec<u8>>,
-        walked: &mut Walked,
-    ) -> Result<Place> {
-        let mut at = from;
-        while let Some(name) = queue.pop_front() {
-            walked.steps += 1;
-            if walked.steps > MAX_STEPS {
-                return Err(bad("a path that is too long when its links are followed"));
-            }
-            if name == b".." {
-                at = self.dirs.node(at).parent;
-                continue;
-            }
-            if let Some(child) = self.dirs.child(at, &name) {
-                at = child;
-                continue;
-            }
-            let handle = self.dirs.handle(at)?;
-            let target = match rustix::fs::readlinkat(&handle, OsStr::from_bytes(&name), Vec::new())
-            {
-                Ok(target) => target.into_bytes(),
-                Err(Errno::NOENT) => return Ok(Place::Missing(at, name, queue)),
-                Err(Errno::INVAL) => return Ok(Place::InTheWay(at, name, queue)),
-                Err(errno) => return os(Err(errno)).context("read a link"),
-            };
-            walked.links += 1;
-            if walked.links > MAX_LINKS {
-                return Err(bad("too many symbolic links in the path"));
-            }
-            if target.starts_with(b"/") {
-                at = ROOT;
-            }
-            for part in target.split(|byte| *byte == b'/').rev() {
-                if !matches!(part, b"" | b".") {
-                    queue.push_front(part.to_vec());
-                }
-            }
-        }
-        Ok(Place::Directory(at))
     }
 }
 

@@ -45,17 +45,21 @@ fn reply(query: &[u8], udp: bool) -> Vec<u8> {
     let name = question.qname.to_string().to_ascii_lowercase();
     let mut packet = Packet::new_reply(query.id());
     let v4 = |last: u8| RData::A(A::from(Ipv4Addr::new(192, 0, 2, last)));
+    let private = RData::A(A::from(Ipv4Addr::new(10, 0, 0, 1)));
+    let link_local = RData::A(A::from(Ipv4Addr::new(169, 254, 169, 254)));
     let v6 = RData::AAAA(AAAA::from("2001:db8::1".parse::<Ipv6Addr>().unwrap()));
     let is_v4 = question.qtype == TYPE::A.into();
     let mut records = Vec::new();
     match name.as_str() {
         "known.test" => records.push(if is_v4 { v4(1) } else { v6 }),
+        "inside.test" if is_v4 => records.extend([v4(1), private]),
+        "metadata.test" if is_v4 => records.push(link_local),
         "app.corp.test" if is_v4 => records.push(v4(2)),
         "big.test" if udp => packet.set_flags(PacketFlag::TRUNCATION),
         "big.test" if is_v4 => records.extend((1..=200).map(v4)),
         "broken.test" => *packet.rcode_mut() = RCODE::ServerFailure,
         "v4only.test" if is_v4 => records.push(v4(3)),
-        "v4only.test" | "big.test" | "app.corp.test" => {}
+        "v4only.test" | "big.test" | "app.corp.test" | "inside.test" | "metadata.test" => {}
         _ => *packet.rcode_mut() = RCODE::NameError,
     }
     for data in records {
@@ -71,6 +75,10 @@ fn reply(query: &[u8], udp: bool) -> Vec<u8> {
 }
 
 fn lookup(port: u16, conf: &str, host: &str) -> Result<Vec<IpAddr>, String> {
+    find(port, conf, host, Reach::LinkLocal)
+}
+
+fn find(port: u16, conf: &str, host: &str, within: Reach) -> Result<Vec<IpAddr>, String> {
     let dir = tempfile::tempdir().unwrap();
     let (hosts, conf_file) = (dir.path().join("hosts"), dir.path().join("resolv.conf"));
     fs::write(
@@ -83,12 +91,14 @@ fn lookup(port: u16, conf: &str, host: &str) -> Result<Vec<IpAddr>, String> {
         hosts,
         conf: conf_file,
         port,
+        patience: Duration::from_millis(1500),
+        within,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(resolver.lookup(host))
+    runtime.block_on(resolver.find(host))
 }
 
 #[test]
@@ -111,6 +121,52 @@ fn names_are_found() {
         assert_eq!(lookup(port, conf, host).as_ref(), Ok(&expected), "{host}");
     }
     assert_eq!(lookup(port, conf, "big.test").unwrap().len(), 200);
+}
+
+/// What a server sends us to is a public name, and then the name is of something inside.
+#[test]
+fn a_name_leads_no_further_than_it_may() {
+    let port = serve();
+    let conf = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n";
+    let rows = [
+        ("known.test", Reach::Public, None),
+        ("inside.test", Reach::Private, None),
+        ("inside.test", Reach::Public, Some("10.0.0.1")),
+        ("metadata.test", Reach::LinkLocal, None),
+        ("metadata.test", Reach::Loopback, Some("169.254.169.254")),
+        ("localhost", Reach::Loopback, None),
+        ("localhost", Reach::Public, Some("127.0.0.1")),
+        ("fixed.test", Reach::Public, Some("::1")),
+    ];
+    for (host, within, refused) in rows {
+        match (find(port, conf, host, within), refused) {
+            (Ok(_), None) => {}
+            (Err(why), Some(address)) => {
+                let expected = format!("host {host} is at {address}, where it may not lead");
+                assert_eq!(why, expected);
+            }
+            (found, _) => panic!("{host} within {within:?}: {found:?}"),
+        }
+    }
+}
+
+/// However many servers and suffixes there are, and however long each may take.
+#[test]
+fn silent_name_servers_are_given_up() {
+    let silent = StdUdp::bind("127.0.0.1:0").unwrap();
+    let conf = "search a.test b.test c.test d.test\nnameserver 127.0.0.1\n\
+        nameserver 127.0.0.1\noptions timeout:1 attempts:5\n";
+    let begin = std::time::Instant::now();
+    let why = lookup(silent.local_addr().unwrap().port(), conf, "x").unwrap_err();
+    assert!(
+        why.contains("host x: name server 127.0.0.1: no answer"),
+        "{why}"
+    );
+    assert!(
+        begin.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        begin.elapsed()
+    );
 }
 
 #[test]
@@ -148,7 +204,7 @@ fn a_missing_resolv_conf_is_named() {
     let resolver = Resolver {
         hosts: "/nonexistent/hosts".into(),
         conf: "/nonexistent/resolv.conf".into(),
-        port: 53,
+        ..Resolver::system()
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()

@@ -126,6 +126,7 @@ fn of_directories() {
     let range = Range::new("opaque directories");
     const OPAQUE: &str = "d/.wh..wh..opq";
     const GONE: [&str; 2] = ["d/old", "d/sub"];
+    const ALL: [&str; 4] = ["d", "f", "foo", "l"];
     range.run_all([
         over("1.2.17, 7.14", &["d/x", OPAQUE], &GONE, &["d/x="]),
         over("1.2.17, 7.14", &[OPAQUE, "d/x"], &GONE, &["d/x="]),
@@ -161,6 +162,10 @@ fn of_directories() {
             &["d"],
             &["d/", "d/b="],
         ),
+        over("3.19", &[".wh..wh..opq", OPAQUE], &ALL, &[]),
+        over("3.19", &[".wh..wh..opq", "d/.wh.old"], &ALL, &[]),
+        over("3.19", &["d/sub/.wh..wh..opq", ".wh..wh..opq"], &ALL, &[]),
+        over("3.19", &[".wh..wh..opq", "f/.wh.x", "l/.wh.x"], &ALL, &[]),
         over("3.19", &[".wh..wh..opq"], &["d", "f", "foo", "l"], &[]),
         over(
             "3.19",

@@ -216,6 +216,41 @@ fn to_lower_layers() {
         over("replaced later", alike("b", "etc/a").file("b", "y"))
             .becomes([&["b=y"][..], &RICH].concat()),
     ]);
+    described(&range);
+}
+
+/// Of several links the last describes the file, and one that is replaced has described it before.
+fn described(range: &Range) {
+    range.run_all([
+        over("two, the last describes the file", {
+            let tar = RawTar::new().hardlink("z/b", "etc/a").mode(0o600);
+            tar.hardlink("b", "etc/a").mode(0o640).owner(1, 2)
+        })
+        .becomes([
+            "b=content 0640 1:2 [user.x=v]",
+            "etc/ 0711 @4",
+            "etc/a==b",
+            "z/ @0",
+            "z/b==b",
+        ]),
+        over("replaced after it has described the file", {
+            RawTar::new()
+                .hardlink("b", "etc/a")
+                .mode(0o600)
+                .file("b", "y")
+        })
+        .becomes(["b=y", "etc/ 0711 @4", "etc/a=content 0600 [user.x=v]"]),
+        over("replaced, and its target as well", {
+            let tar = RawTar::new().hardlink("b", "etc/a").mode(0o600);
+            tar.file("b", "y").file("etc/a", "z")
+        })
+        .becomes(["b=y", "etc/ 0711 @4", "etc/a=z"]),
+        over(
+            "replaced, to nothing",
+            RawTar::new().hardlink("b", "none").file("b", "y"),
+        )
+        .refused(&["'b'", "'none'"]),
+    ]);
 }
 
 /// All names of a file of a lower layer stay names of one file.

@@ -2,10 +2,10 @@
 //! program beside a tree of canaries. What it came to stands in the row, in full, and in short in
 //! the table `tests/data/layer-cases.md`, whose parts say which of the known cases they show.
 //!
-//! Classes of attack that concern neither layers nor digests are in the table's last part, with
-//! the tests that show them.
+//! Cases that other tests show are in the table's last part, with their names.
 
 mod deletions;
+mod elsewhere;
 mod entries;
 mod hard_links;
 mod headers;

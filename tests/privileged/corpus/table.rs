@@ -5,6 +5,7 @@
 //! instead. Nothing of this machine is in it: no paths, no digests, no words of its C library.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -50,13 +51,16 @@ const PARTS: &[(&str, &str)] = &[
     ("a file system without extended attributes", "1.2.38"),
     ("the root", "3.5, 7.2"),
     ("`..` in names", "1.2.2, 3.12, 7.3"),
-    ("whiteouts that lead out, or of no name", "3.16-19, 7.17"),
+    (
+        "whiteouts that lead out, or of no name",
+        "1.2.20, 1.2.21, 3.16-19, 7.17",
+    ),
     ("long, deep and alike", "3.36, 3.38, 3.51, 7.5"),
     (
         "links as parents, in one layer",
         "1.2.1, 1.2.9, 3.1-3, 3.14, 7.27",
     ),
-    ("links of a lower layer", "1.2.10, 3.4, 3.18"),
+    ("links of a lower layer", "1.2.10, 1.5.2, 3.4, 3.18"),
     ("a poisoned cache of directories", "3.6"),
     ("metadata through links", "3.7, 3.8, 7.7"),
     ("hard links that lead out", "3.9-11, 7.3, 7.29"),
@@ -66,19 +70,23 @@ const PARTS: &[(&str, &str)] = &[
     ("too much of a header", "3.33, 3.37, 7.53"),
     ("impossible owners", "1.2.45, 3.39, 7.44"),
     ("impossible maps of sparse files", "3.34, 7.53"),
-    ("marks of the overlay file system", "3.21-24, 7.40"),
+    (
+        "marks of the overlay file system",
+        "1.4.5, 1.4.6, 3.21-24, 7.40",
+    ),
     ("ghosts and repetition", "3.20, 3.52, 7.16, 7.20"),
-    ("devices", "3.25, 7.45, 7.46"),
+    ("devices", "1.5.3, 3.25, 7.45, 7.46"),
     ("bits that give rights", "3.26, 3.27, 7.58"),
     ("bombs", "3.35, 3.36, 7.54"),
     ("commands that take limits", "3.35, 7.54"),
     ("damage", "3.40, 7.50"),
-    ("what follows the data", "3.54, 3.55, 7.49"),
+    ("what follows the data", "1.2.58, 3.54, 3.55, 7.49"),
     ("digests that do not match", "3.41, 3.42, 7.51"),
     ("digests as paths", "3.43"),
     ("sizes of descriptors", "3.32"),
     ("links in an image layout", "3.44"),
     ("documents that are two things", "3.40, 3.45"),
+    ("shown elsewhere", ""),
 ];
 
 const HEAD: &str = "# What ucr makes of each layer\n\n\
@@ -156,7 +164,8 @@ impl Part {
     }
 }
 
-fn blesses() -> bool {
+/// Whether the table is to be rewritten.
+pub fn blesses() -> bool {
     std::env::var_os("UCR_BLESS").is_some_and(|value| value == "1")
 }
 
@@ -204,6 +213,29 @@ fn bless(about: &str, text: &str) {
 /// A cell: a bar would end it, a line break the row.
 fn escape(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', "\\n")
+}
+
+/// All numbers that the lines of the file show.
+pub fn numbers_in_file() -> BTreeSet<String> {
+    let file = fs::read_to_string(path()).expect("the table");
+    let cells = file.lines().filter_map(|line| line.strip_prefix("| "));
+    let cells = cells.filter_map(|line| line.split(" | ").next());
+    cells.flat_map(numbers).collect()
+}
+
+/// `1.2.3, 3.4-5` as three numbers.
+pub fn numbers(text: &str) -> Vec<String> {
+    let each = |item: &str| -> Vec<String> {
+        let (section, rows) = item.rsplit_once('.').unwrap_or(("", item));
+        let (first, last) = rows.split_once('-').unwrap_or((rows, rows));
+        match (first.parse::<u32>(), last.parse::<u32>()) {
+            (Ok(first), Ok(last)) => (first..=last)
+                .map(|row| format!("{section}.{row}"))
+                .collect(),
+            _ => Vec::new(),
+        }
+    };
+    text.split(", ").flat_map(each).collect()
 }
 
 /// Some things on one line, the first ones that fit.

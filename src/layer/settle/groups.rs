@@ -11,9 +11,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 
-use super::limits::{self, Limits};
-use super::lower::names_in;
-use super::os;
+use crate::layer::limits::{self, Limits};
+use crate::layer::lower::names_in;
+use crate::layer::os;
 use crate::sys::root::Root;
 
 /// What tells a file from all others of one layer.

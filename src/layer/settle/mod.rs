@@ -2,6 +2,9 @@
 //! show as a ghost. Costs as much as the layer has whiteouts, unlisted directories and links into
 //! lower layers; touches metadata, and content only to copy up the target of such a link.
 
+mod groups;
+mod links;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -9,21 +12,20 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::attributes::Applier;
-use super::copy::{self, At};
+use super::copy;
 use super::dirs::open_directory;
 use super::entry::Attributes;
-use super::extract::{self, Pending, PendingDir, PendingLink};
-use super::groups::{self, Inode};
-use super::limits::Limits;
-use super::lower::{Answer, Lower, Object, ask};
+use super::extract::{Pending, PendingDir};
+use super::lower::{Lower, Object};
 use super::{os, whiteout};
-use crate::error::{Fault, Kind};
 use crate::sys::root::{Root, remove_tree};
 use crate::sys::xattr;
+
+use self::groups::Inode;
 
 /// Fits a layer to its parents; returns warnings.
 pub(super) fn settle(pending: Pending, staging: &Root, parents: &[Root]) -> Result<Vec<String>> {
@@ -37,6 +39,7 @@ pub(super) fn settle(pending: Pending, staging: &Root, parents: &[Root]) -> Resu
         removed: BTreeSet::new(),
         marked_for_root: BTreeSet::new(),
         groups: BTreeMap::new(),
+        copied: BTreeSet::new(),
     };
     settler.run(&pending)?;
     Ok(settler.applier.warnings.into_vec())
@@ -55,6 +58,8 @@ struct Settler<'a> {
     marked_for_root: BTreeSet<PathBuf>,
     /// The names of files with several that links lead to, by layer.
     groups: BTreeMap<(usize, Inode), Vec<PathBuf>>,
+    /// Files that links have brought up, and their other names.
+    copied: BTreeSet<PathBuf>,
 }
 
 impl Settler<'_> {
@@ -76,17 +81,7 @@ impl Settler<'_> {
             self.remove_if_empty(&dir.path)
                 .with_context(|| shown("directory", &dir.path))?;
         }
-        self.find_groups(&pending.links, &pending.limits)?;
-        for link in &pending.links {
-            self.link(link)
-                .with_context(|| shown("hard link", &link.path))?;
-        }
-        for link in &pending.replaced {
-            if !self.has(&link.target)? && self.below(&link.target)?.is_none() {
-                let missing = Err(missing_target(link));
-                return missing.with_context(|| shown("hard link", &link.path));
-            }
-        }
+        self.links(pending)?;
         for (path, attributes) in std::mem::take(&mut self.final_attributes) {
             let dir = self.open(&path)?;
             self.applier.about(path.as_os_str().as_bytes());
@@ -163,7 +158,12 @@ impl Settler<'_> {
                 self.final_attributes.insert(dir.path.clone(), attributes);
             }
             Some(Object::Directory(_)) => {}
-            Some(Object::Other { .. }) | None if dir.for_whiteouts => self.remove(&dir.path)?,
+            Some(Object::Other { .. }) | None if dir.for_whiteouts => {
+                self.remove(&dir.path)?;
+                if self.marked_for_root.contains(&dir.path) {
+                    whiteout::make(self.open(Path::new(""))?.as_fd(), dir.path.as_os_str())?;
+                }
+            }
             Some(Object::Other { stat, .. }) => self.shadow(dir, stat.st_mode)?,
             None if dir.opaque && !self.marked_for_root.contains(&dir.path) => {
                 let handle = self.open(&dir.path)?;
@@ -234,154 +234,6 @@ impl Settler<'_> {
             Err(errno) => Err(std::io::Error::from(errno).into()),
         }
     }
-
-    fn link(&mut self, link: &PendingLink) -> Result<()> {
-        let missing = || missing_target(link);
-        let (Some(dir), Some(name)) = (link.path.parent(), link.path.file_name()) else {
-            return Err(missing().into());
-        };
-        let (Some(parent), Some(last)) = (link.target.parent(), link.target.file_name()) else {
-            return Err(missing().into());
-        };
-        if !self.has(&link.target)? {
-            self.copy_up(&link.target)?.ok_or_else(missing)?;
-        }
-        self.touch(dir)?;
-        let (from, to) = (self.open(parent)?, self.open(dir)?);
-        // What kept the place.
-        os(rustix::fs::unlinkat(&to, name, AtFlags::empty()))?;
-        os(rustix::fs::linkat(from, last, &to, name, AtFlags::empty()))?;
-        self.applier.about(link.path.as_os_str().as_bytes());
-        extract::describe_link(&mut self.applier, to.as_fd(), name, &link.attributes)
-    }
-
-    /// Whether this layer has an object at a path; a whiteout is none, but it stays in the way.
-    fn has(&self, path: &Path) -> Result<bool> {
-        let found = ask(self.staging, path, 0)?;
-        Ok(matches!(found, Answer::Object(Object::Other { .. })))
-    }
-
-    /// Reads the layers that have files of several names which links lead to.
-    fn find_groups(&mut self, links: &[PendingLink], limits: &Limits) -> Result<()> {
-        let mut wanted: BTreeMap<usize, BTreeSet<Inode>> = BTreeMap::new();
-        for link in links {
-            if let Some(Object::Other { stat, layer, .. }) = self.below(&link.target)?
-                && stat.st_nlink > 1
-            {
-                wanted.entry(layer).or_default().insert(Inode::of(&stat));
-            }
-        }
-        for (number, inodes) in wanted {
-            let Some(layer) = self.lower.layer(number) else {
-                continue;
-            };
-            let found = groups::names(layer, &inodes, limits)?;
-            let found = found.into_iter();
-            self.groups
-                .extend(found.map(|(inode, names)| ((number, inode), names)));
-        }
-        Ok(())
-    }
-
-    /// Copies a file from below to the same place in this layer, and its other names with it;
-    /// `None` if there is none.
-    fn copy_up(&mut self, path: &Path) -> Result<Option<()>> {
-        let Some(Object::Other {
-            dir,
-            name,
-            stat,
-            layer,
-        }) = self.below(path)?
-        else {
-            return Ok(None);
-        };
-        let from = At {
-            dir: dir.as_fd(),
-            name: &name,
-        };
-        let copied = self.place(path, |settler, to| {
-            copy::object(&mut settler.applier, from, to, &stat)
-        })?;
-        if copied.is_some() {
-            let group = (layer, Inode::of(&stat));
-            for other in self.groups.remove(&group).unwrap_or_default() {
-                self.link_up(&other, path, group)
-                    .with_context(|| shown("another name", &other))?;
-            }
-        }
-        Ok(copied)
-    }
-
-    /// Gives a copied file another name that it has below, if that is visible.
-    fn link_up(&mut self, path: &Path, copied: &Path, group: (usize, Inode)) -> Result<()> {
-        let below = self.below(path)?;
-        let same = |stat: &Stat, layer: usize| (layer, Inode::of(stat)) == group;
-        if !matches!(below, Some(Object::Other { stat, layer, .. }) if same(&stat, layer)) {
-            return Ok(());
-        }
-        let (Some(parent), Some(name)) = (copied.parent(), copied.file_name()) else {
-            return Ok(());
-        };
-        let from = self.open(parent)?;
-        self.place(path, |_, to| {
-            let linked = rustix::fs::linkat(&from, name, to.dir, to.name, AtFlags::empty());
-            Ok(os(linked)?)
-        })?;
-        Ok(())
-    }
-
-    /// Makes an object at a path that this layer says nothing about; `None` if it does.
-    fn place(
-        &mut self,
-        path: &Path,
-        make: impl FnOnce(&mut Self, At) -> Result<()>,
-    ) -> Result<Option<()>> {
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-            return Ok(None);
-        };
-        if !matches!(ask(self.staging, path, 0)?, Answer::Nothing) || !self.imply(parent)? {
-            return Ok(None);
-        }
-        self.touch(parent)?;
-        let dir = self.open(parent)?;
-        let at = At {
-            dir: dir.as_fd(),
-            name,
-        };
-        self.applier.about(path.as_os_str().as_bytes());
-        make(self, at).map(Some)
-    }
-
-    /// Makes directories that this layer lacks, looking like those below; `false` if this layer
-    /// has something else in their place.
-    fn imply(&mut self, path: &Path) -> Result<bool> {
-        let mut missing: Vec<&Path> = Vec::new();
-        for above in path.ancestors() {
-            match ask(self.staging, above, 0)? {
-                Answer::Object(Object::Directory(_)) => break,
-                Answer::Nothing => missing.push(above),
-                Answer::Object(_) | Answer::Hidden => return Ok(false),
-            }
-        }
-        for path in missing.into_iter().rev() {
-            let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-                continue;
-            };
-            self.touch(parent)?;
-            os(rustix::fs::mkdirat(self.open(parent)?, name, Mode::RWXU))?;
-            let attributes = match self.below(path)? {
-                Some(Object::Directory(lower)) => copy::attributes_of(lower)?,
-                _ => extract::implied(),
-            };
-            self.final_attributes.insert(path.to_owned(), attributes);
-        }
-        Ok(true)
-    }
-}
-
-fn missing_target(link: &PendingLink) -> Fault {
-    let target = link.target.display();
-    Fault::new(Kind::Layer, format!("its target '{target}' does not exist"))
 }
 
 fn shown(what: &str, path: &Path) -> String {
