@@ -57,11 +57,30 @@ struct Source<'a> {
     text: String,
 }
 
-/// One entry of the list of what cannot be reached: a file and a part of one of its lines.
+/// A place that makes an error.
+struct Site {
+    file: String,
+    /// File and line, for messages.
+    place: String,
+    line: String,
+    /// The line before it: it says when it happens.
+    before: String,
+    count: u64,
+}
+
+/// One entry of the list of what cannot be reached.
 struct Excuse {
     file: String,
     part: String,
     used: bool,
+}
+
+impl Excuse {
+    fn is_for(&self, site: &Site) -> bool {
+        let context = format!("{} {}", site.before, site.line);
+        let is_there = context.contains(&self.part) && !site.before.contains(&self.part);
+        is_there && self.file == site.file
+    }
 }
 
 type Fallible<T> = Result<T, Box<dyn Error>>;
@@ -84,54 +103,60 @@ fn main() -> ExitCode {
 
 /// Prints one line of result, and one for everything that is wrong.
 fn check(target: &str, export: &str, unreachable: &str, files: &[String]) -> Fallible<bool> {
-    let export: Export = serde_json::from_str(&fs::read_to_string(export)?)?;
-    let measured: Vec<Measured> = export
-        .data
-        .into_iter()
-        .flat_map(|data| data.files)
-        .collect();
-    let sources: Vec<Source> = files
-        .iter()
-        .map(|file| read(file))
-        .collect::<Fallible<_>>()?;
+    let sites = sites(export, files)?;
     let mut excuses = excuses(&fs::read_to_string(unreachable)?, files)?;
-    let makers = makers(&sources);
-    let (mut places, mut reached, mut excused, mut wrong) = (0, 0, 0, Vec::new());
-    for source in &sources {
-        let file = measured
-            .iter()
-            .find(|file| file.filename.ends_with(source.name));
-        for at in errors(source, &makers)? {
-            places += 1;
-            let (line, column) = position(&source.text, at);
-            let count = file.map_or(0, |file| count(&file.segments, line, column));
-            let shown = source.text.lines().nth(line - 1).unwrap_or_default().trim();
-            let excuse = excuses
-                .iter_mut()
-                .find(|excuse| excuse.file == source.name && shown.contains(&excuse.part));
-            let verdict = match (count, &excuse) {
-                (0, None) => Some("not reached"),
-                (0, Some(_)) => {
-                    excused += 1;
-                    None
-                }
-                (_, Some(_)) => Some("reached, but listed as unreachable"),
-                (_, None) => {
-                    reached += 1;
-                    None
-                }
-            };
-            wrong.extend(verdict.map(|why| format!("{}:{line}: {why}: {shown}", source.name)));
-            if let Some(excuse) = excuse {
-                excuse.used = true;
-            }
+    let (mut reached, mut excused, mut wrong) = (0, 0, Vec::new());
+    for site in &sites {
+        let excuse = excuses.iter_mut().find(|excuse| excuse.is_for(site));
+        match (&excuse, site.count) {
+            (None, 0) => wrong.push(format!("{}: not reached: {}", site.place, site.line)),
+            (None, _) => reached += 1,
+            (Some(_), 0) => excused += 1,
+            (Some(_), _) => wrong.push(format!("{}: reached after all: {}", site.place, site.line)),
+        }
+        if let Some(excuse) = excuse {
+            excuse.used = true;
         }
     }
     let unused = excuses.iter().filter(|excuse| !excuse.used);
-    wrong.extend(unused.map(|excuse| format!("{}: no error with '{}'", excuse.file, excuse.part)));
-    println!("{target:<10} {places:>4} errors, {reached:>4} reached, {excused:>3} unreachable");
+    wrong.extend(unused.map(|excuse| format!("{}: no error at '{}'", excuse.file, excuse.part)));
+    let total = sites.len();
+    println!("{target:<10} error lines {total:>3}, reached {reached:>3}, unreachable {excused:>2}");
     wrong.iter().for_each(|line| println!("  {line}"));
     Ok(wrong.is_empty())
+}
+
+/// All places that make an error, with what llvm-cov has counted there.
+fn sites(export: &str, files: &[String]) -> Fallible<Vec<Site>> {
+    let export: Export = serde_json::from_str(&fs::read_to_string(export)?)?;
+    let measured = export.data.into_iter().flat_map(|data| data.files);
+    let measured: Vec<Measured> = measured.collect();
+    let sources = files.iter().map(|file| read(file));
+    let sources: Vec<Source> = sources.collect::<Fallible<_>>()?;
+    let makers = makers(&sources);
+    let mut sites = Vec::new();
+    for source in &sources {
+        let counts = measured
+            .iter()
+            .find(|file| file.filename.ends_with(source.name))
+            .map_or(&[][..], |file| &file.segments);
+        let lines: Vec<&str> = source.text.lines().map(str::trim).collect();
+        for at in errors(source, &makers)? {
+            let (number, column) = position(&source.text, at);
+            sites.push(Site {
+                file: source.name.to_owned(),
+                place: format!("{}:{number}", source.name),
+                line: lines[number - 1].to_owned(),
+                before: lines[..number - 1]
+                    .last()
+                    .copied()
+                    .unwrap_or_default()
+                    .to_owned(),
+                count: count(counts, number, column),
+            });
+        }
+    }
+    Ok(sites)
 }
 
 fn read(name: &str) -> Fallible<Source<'_>> {
@@ -140,7 +165,8 @@ fn read(name: &str) -> Fallible<Source<'_>> {
     Ok(Source { name, text })
 }
 
-/// Lines of `FILE: PART OF A LINE: REASON`, those of other files left out.
+/// Entries `FILE: PART: REASON`, those of other files left out. The part stands in the line that
+/// makes the error, or begins in the one before.
 fn excuses(list: &str, files: &[String]) -> Fallible<Vec<Excuse>> {
     let lines = list
         .lines()
@@ -153,7 +179,7 @@ fn excuses(list: &str, files: &[String]) -> Fallible<Vec<Excuse>> {
                 part,
                 used: false,
             }),
-            _ => Err(format!("'{line}' is not FILE: PART OF A LINE: REASON").into()),
+            _ => Err(format!("'{line}' is not FILE: PART: REASON").into()),
         }
     });
     let all: Vec<Excuse> = parsed.collect::<Fallible<_>>()?;

@@ -51,7 +51,10 @@ fn stage() -> Stage {
     ];
     // More names of one file than may be remembered.
     stream.push(tar::member(b'0', "many", "", b"lower"));
-    stream.extend((0..25).map(|n| tar::member(b'1', &format!("many{n:->96}"), "many", b"")));
+    for n in 0..13 {
+        stream.push(tar::member(b'L', "", "", format!("{n:m>255}").as_bytes()));
+        stream.push(tar::member(b'1', "", "many", b""));
+    }
     let applied = sandbox::apply(&mut sandbox, "lower", &stream.concat(), Stages::Alone);
     let (lower, unpacked) = applied.expect("the lower layer");
     settle(unpacked, &lower, &[]).expect("the lower layer");
