@@ -39,7 +39,9 @@ impl Run {
         let (name, args) = self.words.split_first().context("clap requires an image")?;
         let normal_name = super::pull::name(context, name)?.to_string();
         let lookup = |variable: &str| super::environment::variable(variable);
-        let mut spec = self.container.spec(normal_name, args.to_vec(), &lookup)?;
+        let mut spec = self
+            .container
+            .spec(normal_name, args.to_vec(), Vec::new(), &lookup)?;
         spec.sandbox = spec
             .sandbox
             .map(|path| context.absolute(path))
