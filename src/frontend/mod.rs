@@ -2,5 +2,4 @@
 //! end maps every field that it reads or refuses it by name. Pure: no I/O, no environment.
 
 pub mod env_file;
-pub mod env_file;
 pub mod flags;
