@@ -25,7 +25,7 @@ pub use mount::Mount;
 pub use process::{Process, process, with_home};
 pub use secret::{Secret, SecretSource, SecretTarget};
 pub use security::{IdRange, Seccomp, Security, Userns};
-pub use user::{Account, resolve_user};
+pub use user::{Account, resolve_groups, resolve_user};
 
 /// A container as it was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +86,24 @@ pub struct ContainerSpec {
     /// Put a reaping, signal-forwarding process before the command.
     #[serde(default, skip_serializing_if = "Not::not")]
     pub init: bool,
+}
+
+impl ContainerSpec {
+    /// Paths of the host that a command line may say relative to where it is typed.
+    pub fn host_paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let profile = match &mut self.security.seccomp {
+            Some(Seccomp::File(path)) => Some(path),
+            _ => None,
+        };
+        let secrets = self
+            .secrets
+            .iter_mut()
+            .filter_map(|secret| match &mut secret.source {
+                SecretSource::File(path) => Some(path),
+                SecretSource::Environment(_) => None,
+            });
+        self.sandbox.iter_mut().chain(profile).chain(secrets)
+    }
 }
 
 /// A network.

@@ -5,11 +5,13 @@
 
 pub mod credential;
 pub mod mount;
+pub mod network;
 pub mod proc;
 pub mod process;
 pub mod root;
 pub mod signal;
 pub mod tty;
+pub mod users;
 pub mod xattr;
 
 use std::fs::{DirBuilder, File};

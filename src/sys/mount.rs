@@ -84,14 +84,18 @@ pub struct Overlay<'a> {
 /// so in the options of `mount(2)`: their paths need no escaping, and 120 of them fit into the one
 /// page that those options may have.
 pub fn overlay(overlay: &Overlay, target: BorrowedFd) -> io::Result<()> {
-    let mut made = overlay_detached(overlay, Naming::Descriptor);
-    if made.as_ref().is_err_and(is_missing) {
-        made = overlay_detached(overlay, Naming::ProcPath);
-    }
-    match made {
+    match overlay_tree(overlay) {
         Ok(tree) => attach(tree.as_fd(), target),
         Err(error) if is_missing(&error) => overlay_by_mount(overlay, target),
         Err(error) => Err(error),
+    }
+}
+
+/// Makes an overlay that is mounted nowhere yet; not on kernels that only know `mount(2)`.
+pub fn overlay_tree(overlay: &Overlay) -> io::Result<OwnedFd> {
+    match overlay_detached(overlay, Naming::Descriptor) {
+        Err(error) if is_missing(&error) => overlay_detached(overlay, Naming::ProcPath),
+        made => made,
     }
 }
 
@@ -217,13 +221,27 @@ struct MountAttr {
     userns_fd: u64,
 }
 
+/// Lets a detached mount show and store other owners than its filesystem has: those that the IDs
+/// there are in a user namespace (Linux 5.12, and a filesystem that can).
+pub fn map_owners(tree: BorrowedFd, users: BorrowedFd) -> io::Result<()> {
+    let attr = MountAttr {
+        attr_set: libc::MOUNT_ATTR_IDMAP,
+        userns_fd: u64::from(users.as_raw_fd().unsigned_abs()),
+        ..MountAttr::default()
+    };
+    set_attributes(tree, &attr, 0)
+}
+
 /// Restricts a mount, and with `recursive` everything below it.
 pub fn restrict(tree: BorrowedFd, restrict: Restrict, recursive: bool) -> io::Result<()> {
     let attr = MountAttr {
         attr_set: u64::from(restrict.flags().bits()),
         ..MountAttr::default()
     };
-    let recursive = if recursive { libc::AT_RECURSIVE } else { 0 };
+    set_attributes(tree, &attr, if recursive { libc::AT_RECURSIVE } else { 0 })
+}
+
+fn set_attributes(tree: BorrowedFd, attr: &MountAttr, recursive: libc::c_int) -> io::Result<()> {
     // SAFETY: mount_setattr reads `size` bytes from `attr`, which lives across the call and is
     // exactly that large; the path is a static empty string; the descriptor is borrowed.
     let result = unsafe {
@@ -232,7 +250,7 @@ pub fn restrict(tree: BorrowedFd, restrict: Restrict, recursive: bool) -> io::Re
             tree.as_raw_fd(),
             c"".as_ptr(),
             libc::AT_EMPTY_PATH | recursive,
-            &raw const attr,
+            &raw const *attr,
             size_of::<MountAttr>(),
         )
     };

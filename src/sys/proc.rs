@@ -3,12 +3,12 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, PROC_SUPER_MAGIC, fstatfs, openat};
+use rustix::fs::{CWD, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstatfs, openat, openat2};
 
 use super::mount::{Restrict, filesystem};
 
@@ -48,6 +48,22 @@ impl Proc {
         let file = openat(self.root.as_fd(), path, flags, Mode::empty())?;
         File::from(file).read_to_string(&mut text)?;
         Ok(text)
+    }
+
+    /// Writes a value to a file in one go. The name is resolved inside this procfs, whatever is
+    /// mounted over it elsewhere.
+    pub fn write(&self, path: &str, value: &str) -> io::Result<()> {
+        let how = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS;
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        let file = openat2(self.root.as_fd(), path, flags, Mode::empty(), how)?;
+        File::from(file).write_all(value.as_bytes())
+    }
+
+    /// A handle of the user namespace that a process is in.
+    pub fn user_namespace(&self, pid: i32) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let path = format!("{pid}/ns/user");
+        Ok(openat(self.root.as_fd(), path, flags, Mode::empty())?)
     }
 
     /// When a process started, in clock ticks since boot: with its number, its identity. `None` if

@@ -13,7 +13,6 @@ use super::interpreter::{self, Identity};
 use super::plan::Plan;
 use super::status::Reporter;
 use crate::error::{Fault, Kind};
-use crate::spec::{Account, with_home};
 use crate::sys::mount;
 use crate::sys::proc::Proc;
 use crate::sys::process::{Words, exec, exec_handle, keep_across_exec};
@@ -84,12 +83,11 @@ impl OwnProgram {
     pub(super) fn become_command(
         &self,
         plan: &Plan,
-        account: &Account,
+        env: &[Vec<u8>],
         reporter: &Reporter,
     ) -> Result<Infallible> {
-        let env = with_home(&plan.process.env, &account.home);
         let Some((role, copy)) = &self.inside else {
-            return execute(&plan.process.argv, &env, Some(self.identity));
+            return execute(&plan.process.argv, env, Some(self.identity));
         };
         keep_across_exec(reporter.as_fd())?;
         let channel = reporter.as_fd().as_raw_fd().to_string();
@@ -97,7 +95,7 @@ impl OwnProgram {
         let argv = own
             .into_iter()
             .chain(plan.process.argv.iter().map(String::as_str));
-        exec_handle(copy.as_fd(), &Words::new(argv)?, &Words::new(&env)?)
+        exec_handle(copy.as_fd(), &Words::new(argv)?, &Words::new(env)?)
             .context("execute ucr inside the container")
     }
 }
@@ -106,7 +104,7 @@ impl OwnProgram {
 /// [`Kind::NoCommand`] or [`Kind::NotExecutable`].
 pub(super) fn execute(
     argv: &[String],
-    env: &[String],
+    env: &[Vec<u8>],
     forbidden: Option<Identity>,
 ) -> Result<Infallible> {
     let (args, variables) = (Words::new(argv)?, Words::new(env)?);
@@ -132,13 +130,13 @@ pub(super) fn execute(
     }
 }
 
-fn candidates(name: &str, env: &[String]) -> Vec<String> {
+fn candidates(name: &str, env: &[Vec<u8>]) -> Vec<String> {
     if name.contains('/') {
         return vec![name.to_owned()];
     }
     let path = env
         .iter()
-        .find_map(|variable| variable.strip_prefix("PATH="))
+        .find_map(|variable| std::str::from_utf8(variable.strip_prefix(b"PATH=")?).ok())
         .unwrap_or_default();
     let directories = path
         .split(':')
