@@ -8,6 +8,7 @@ pub mod mount;
 pub mod proc;
 pub mod process;
 pub mod root;
+pub mod seccomp;
 pub mod signal;
 pub mod tty;
 pub mod xattr;

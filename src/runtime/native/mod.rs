@@ -17,6 +17,7 @@ mod monitor;
 mod plan;
 pub mod reaper;
 mod rootfs;
+pub mod seccomp;
 mod stage;
 mod status;
 mod streams;
