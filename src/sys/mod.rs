@@ -9,6 +9,7 @@ pub mod network;
 pub mod proc;
 pub mod process;
 pub mod root;
+pub mod seccomp;
 pub mod signal;
 pub mod tty;
 pub mod users;

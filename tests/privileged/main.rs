@@ -21,5 +21,6 @@ mod portable;
 mod process;
 mod property;
 mod provision;
+mod seccomp;
 mod trees;
 mod world;

@@ -20,6 +20,7 @@ mod plan;
 pub mod reaper;
 mod rootfs;
 mod secrets;
+pub mod seccomp;
 mod stage;
 mod status;
 mod streams;
