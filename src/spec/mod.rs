@@ -4,6 +4,9 @@
 pub mod defaults;
 mod mount;
 mod process;
+mod quantity;
+pub mod resources;
+mod ulimit;
 mod user;
 
 use std::path::PathBuf;
@@ -12,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use mount::Mount;
 pub use process::{Process, process, with_home};
+pub use resources::{CgroupPolicy, Cpus, Resources, Ulimit, UlimitName};
 pub use user::{Account, resolve_user};
 
 /// A container as it was asked for.
