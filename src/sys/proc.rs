@@ -113,7 +113,7 @@ impl Proc {
 }
 
 /// mountinfo writes white space and backslashes as three octal digits (proc_pid_mountinfo(5)).
-fn unescape(field: &str) -> PathBuf {
+pub fn unescape(field: &str) -> PathBuf {
     let mut parts = field.split('\\');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
     for part in parts {

@@ -16,6 +16,7 @@ mod escapes;
 mod exit_codes;
 mod images;
 mod lifetime;
+mod limits;
 mod old_kernels;
 mod portable;
 mod process;
