@@ -10,6 +10,8 @@ use crate::exit::{self, Outcome};
 use crate::frontend::flags::ContainerFlags;
 use crate::pull::Policy;
 use crate::runtime::native::Native;
+use crate::spec::Mount;
+use crate::spec::mount::Source;
 use crate::store::Image;
 use crate::sys::process::{Exit, Namespaces, die_with_parent, spawn};
 
@@ -44,6 +46,7 @@ impl Run {
             .sandbox
             .map(|path| context.absolute(path))
             .transpose()?;
+        spec.mounts = mounts(context, spec.mounts)?;
         let image = match self.image(context, name)? {
             Ok(image) => image,
             Err(exit) => return Ok(Outcome::Exited(exit)),
@@ -83,4 +86,17 @@ impl Run {
         die_with_parent()?;
         self.options.pull(context, name, Policy::Missing).map(drop)
     }
+}
+
+/// Paths of the host from here, and images by their full names.
+fn mounts(context: &Context, mounts: Vec<Mount>) -> Result<Vec<Mount>> {
+    let here = context.working_directory()?;
+    let resolve = |mount: Mount| {
+        let mut mount = mount.absolute(&here);
+        if let Source::Image(image) = &mut mount.source {
+            image.name = super::pull::name(context, &image.name)?.to_string();
+        }
+        Ok(mount)
+    };
+    mounts.into_iter().map(resolve).collect()
 }

@@ -23,9 +23,15 @@ pub struct ContainerFlags {
     /// User and perhaps group, by the image's names or by number
     #[arg(long, short, value_name = "USER[:GROUP]")]
     user: Option<String>,
-    /// Show a file or directory of the host inside; repeatable
-    #[arg(long, short, value_name = "HOST:CONTAINER[:ro]")]
+    /// Show a path of the host or a named volume inside; DIR alone is a new volume; repeatable
+    #[arg(long, short, value_name = "[SOURCE:]DIR[:OPTIONS]")]
     volume: Vec<Mount>,
+    /// The same in fields, as in type=bind|volume|tmpfs|image,source=…,target=…; repeatable
+    #[arg(long, value_name = "KEY=VALUE[,…]", value_parser = Mount::from_fields)]
+    mount: Vec<Mount>,
+    /// Show an empty directory in memory inside; repeatable
+    #[arg(long, value_name = "DIR[:OPTIONS]", value_parser = Mount::from_tmpfs)]
+    tmpfs: Vec<Mount>,
     /// Directory of the host to mount as the Mesos sandbox; sets MESOS_SANDBOX
     #[arg(long, value_name = "DIR")]
     sandbox: Option<PathBuf>,
@@ -75,12 +81,17 @@ impl ContainerFlags {
             env,
             working_dir: self.workdir.clone(),
             user: self.user.clone(),
-            mounts: self.volume.clone(),
+            mounts: self.mounts(),
             sandbox: self.sandbox.clone(),
             tty: self.tty,
             stdin: self.interactive,
             init: self.init,
         })
+    }
+
+    /// In the order of options, kind by kind; the runtime sorts them.
+    fn mounts(&self) -> Vec<Mount> {
+        [&self.volume[..], &self.mount, &self.tmpfs].concat()
     }
 }
 

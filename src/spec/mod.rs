@@ -2,7 +2,7 @@
 //! share. Unset stays unset; image defaults are merged in one place per runtime. Pure.
 
 pub mod defaults;
-mod mount;
+pub mod mount;
 mod process;
 mod user;
 
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use mount::Mount;
+pub use mount::{Mount, SANDBOX};
 pub use process::{Process, process, with_home};
 pub use user::{Account, resolve_user};
 

@@ -71,6 +71,23 @@ impl Proc {
             .collect())
     }
 
+    /// Whether the mount that a file is on shares later mounts with others.
+    pub fn is_on_shared_mount(&self, file: BorrowedFd) -> io::Result<bool> {
+        use rustix::fs::{AtFlags, StatxFlags, statx};
+        let found = statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
+        let id = found.stx_mnt_id.to_string();
+        let table = self.read("self/mountinfo")?;
+        // Optional fields end at a dash (proc_pid_mountinfo(5)).
+        Ok(table.lines().any(|line| {
+            let mut fields = line.split(' ');
+            fields.next() == Some(id.as_str())
+                && fields
+                    .skip(5)
+                    .take_while(|field| *field != "-")
+                    .any(|field| field.starts_with("shared:"))
+        }))
+    }
+
     /// Opens for reading, from its start, what another descriptor of this process stands for.
     pub fn reopen(&self, file: BorrowedFd) -> io::Result<OwnedFd> {
         let path = format!("self/fd/{}", file.as_raw_fd());

@@ -20,10 +20,12 @@ mod rootfs;
 mod stage;
 mod status;
 mod streams;
+mod volume;
 
 use anyhow::{Context, Result};
 
 use crate::error::{Fault, Kind};
+use crate::image::ChainId;
 use crate::runtime::{ContainerRecord, State};
 use crate::spec::ContainerSpec;
 use crate::store::{ContainerDir, Image, Store};
@@ -36,6 +38,7 @@ use monitor::Monitor;
 pub use plan::{HostFacts, Plan, plan};
 use stage::Stage;
 use streams::Stdin;
+use volume::Kept;
 
 /// Everything but the network and the users is the container's own.
 const NAMESPACES: Namespaces = Namespaces {
@@ -69,7 +72,10 @@ impl Native<'_> {
         }
         let plan = plan(spec, &image.config, &HostFacts::read()?)?;
         let id = sys::random_name()?;
-        let directory = self.prepare(&id, image)?;
+        let mut kept = Kept::find(self.store, &plan.mounts)?;
+        let leased: Vec<_> = image.layers.iter().chain(kept.layers()).cloned().collect();
+        let directory = self.prepare(&id, &leased)?;
+        kept.use_volumes(self.store, &plan.mounts)?;
         let monitor = Monitor::prepare(&plan)?;
         let (ours, theirs) = status::channel()?;
         let stage = Stage {
@@ -79,6 +85,8 @@ impl Native<'_> {
             directory: &directory,
             own: OwnProgram::find(&plan)?,
             stdin: Stdin::prepare(&plan)?,
+            trees: volume::open(&plan.mounts)?,
+            kept: &kept,
         };
         if !sys::process::is_single_threaded()? {
             return Err(Fault::new(Kind::Kernel, "internal: more than one thread at clone").into());
@@ -110,9 +118,9 @@ impl Native<'_> {
         exit
     }
 
-    fn prepare(&self, id: &str, image: &Image) -> Result<ContainerDir> {
+    fn prepare(&self, id: &str, layers: &[ChainId]) -> Result<ContainerDir> {
         // Between this lock and the lease a prune cannot take the layers away.
-        let _shared = self.store.lock_layers(&image.layers)?;
-        self.store.create_container(id, &image.layers)
+        let _shared = self.store.lock_layers(layers)?;
+        self.store.create_container(id, layers)
     }
 }

@@ -6,12 +6,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::error::{Fault, Kind};
 use crate::image::ImageConfig;
-use crate::spec::{ContainerSpec, Mount, Process, process};
-
-/// Where Mesos tasks expect their sandbox.
-pub const SANDBOX: &str = "/mnt/mesos/sandbox";
+use crate::spec::{ContainerSpec, Mount, Process, SANDBOX, mount, process};
 
 /// What the host contributes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +50,7 @@ pub struct OwnFile {
 pub struct Plan {
     /// What is executed.
     pub process: Process,
-    /// The host's files and directories inside, parents before children.
+    /// What is mounted at the user's wish or the image's, parents before children.
     pub mounts: Vec<Mount>,
     /// Files of ucr's own.
     pub files: Vec<OwnFile>,
@@ -68,40 +64,18 @@ pub struct Plan {
 
 /// Decides. Fails with [`Kind::Spec`] if the description and the image together make no container.
 pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts) -> Result<Plan> {
-    let mut spec = spec.clone();
-    if let Some(sandbox) = &spec.sandbox {
-        spec.env.push(format!("MESOS_SANDBOX={SANDBOX}"));
-        spec.mounts.push(Mount {
-            source: sandbox.clone(),
-            target: SANDBOX.into(),
-            read_only: false,
-        });
+    let mut with_sandbox = spec.clone();
+    if spec.sandbox.is_some() {
+        with_sandbox.env.push(format!("MESOS_SANDBOX={SANDBOX}"));
     }
     Ok(Plan {
-        process: process(&spec, image, &host.name)?,
-        mounts: ordered(spec.mounts)?,
+        process: process(&with_sandbox, image, &host.name)?,
+        mounts: mount::mounts(spec, image)?,
         files: own_files(host),
         tty: spec.tty,
         stdin: spec.stdin,
         init: spec.init,
     })
-}
-
-/// Parents before children, whatever order they were asked for in.
-fn ordered(mut mounts: Vec<Mount>) -> Result<Vec<Mount>> {
-    mounts.sort_by_key(|mount| mount.target.components().count());
-    for (place, mount) in mounts.iter().enumerate() {
-        if mounts[..place]
-            .iter()
-            .any(|earlier| earlier.target == mount.target)
-        {
-            let message = format!("two mounts on {}", mount.target.display());
-            return Err(Fault::new(Kind::Spec, message)
-                .hint("keep one of them")
-                .into());
-        }
-    }
-    Ok(mounts)
 }
 
 /// On the host's network a container sees the host's names.
@@ -138,28 +112,6 @@ mod tests {
     }
 
     #[test]
-    fn mounts_are_ordered_and_targets_stand_once() {
-        let mounts = |targets: &[&str]| -> Vec<Mount> {
-            targets
-                .iter()
-                .map(|t| format!("/src:{t}").parse().unwrap())
-                .collect()
-        };
-        let spec = |targets: &[&str]| ContainerSpec {
-            mounts: mounts(targets),
-            ..Default::default()
-        };
-        let made = plan(&spec(&["/a/b", "/z", "/a"]), &image(), &host()).unwrap();
-        let order: Vec<_> = made
-            .mounts
-            .iter()
-            .map(|m| m.target.to_str().unwrap())
-            .collect();
-        assert_eq!(order, ["/z", "/a", "/a/b"]);
-        assert!(plan(&spec(&["/a", "/b", "/a"]), &image(), &host()).is_err());
-    }
-
-    #[test]
     fn a_sandbox_is_mounted_and_announced() {
         let spec = ContainerSpec {
             sandbox: Some("/box".into()),
@@ -171,6 +123,6 @@ mod tests {
                 .env
                 .contains(&format!("MESOS_SANDBOX={SANDBOX}"))
         );
-        assert_eq!(made.mounts[0].source, PathBuf::from("/box"));
+        assert_eq!(made.mounts, [Mount::bind("/box", SANDBOX)]);
     }
 }

@@ -4,7 +4,7 @@
 
 use std::fs::{self, DirBuilder};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -12,11 +12,12 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, mkdirat, openat};
 
 use super::device;
 use super::stage::Stage;
+use super::volume;
 use crate::bundle::account;
 use crate::error::{Fault, Kind};
 use crate::provision::{Writable, inherit_root, mount_layers};
+use crate::spec::Account;
 use crate::spec::defaults::{FILESYSTEMS, Filesystem, MASKED_PATHS, READ_ONLY_PATHS};
-use crate::spec::{Account, Mount};
 use crate::sys::mount::{self, Restrict};
 use crate::sys::root::Root;
 
@@ -46,14 +47,8 @@ impl Rootfs {
 /// Builds it below the container's private directory.
 pub(super) fn build(stage: &Stage) -> Result<Rootfs> {
     let root = overlay(stage)?;
-    // The host's trees are taken before anything of the image is looked at, and the image's files
-    // are read while no kernel filesystem is there for a link to lead to.
-    let volumes = stage
-        .plan
-        .mounts
-        .iter()
-        .map(volume)
-        .collect::<Result<Vec<_>>>()?;
+    let made = volume::make(stage, &root)?;
+    // The image's files are read while no kernel filesystem is there for a link to lead to.
     let account = account(&root, stage.plan.process.user.as_deref())?;
     let mut null = None;
     for filesystem in &FILESYSTEMS {
@@ -67,15 +62,7 @@ pub(super) fn build(stage: &Stage) -> Result<Rootfs> {
     let devpts = open_own(&root, "/dev/pts")?;
     let kernel = KernelFilesystems::find(&root)?;
     own_files(stage, &root, &kernel)?;
-    for (mount, (tree, is_directory)) in stage.plan.mounts.iter().zip(volumes) {
-        attach_volume(&root, &kernel, mount, (tree.as_fd(), is_directory)).with_context(|| {
-            format!(
-                "mount {} on {}",
-                mount.source.display(),
-                mount.target.display()
-            )
-        })?;
-    }
+    volume::attach(stage, &made, &root, &kernel)?;
     hide(&root, null.as_fd())?;
     Ok(Rootfs {
         root,
@@ -102,49 +89,6 @@ fn overlay(stage: &Stage) -> Result<Root> {
     mount_layers(stage.store, stage.layers, &writable, target.as_fd())?;
     // The handle above is of the directory below the mount.
     Ok(Root::open(&merged)?)
-}
-
-/// A detached copy of what the host has at a volume's source, and whether it is a directory.
-fn volume(mount: &Mount) -> Result<(OwnedFd, bool)> {
-    let source = &mount.source;
-    let metadata = fs::metadata(source).map_err(|error| {
-        let message = format!("volume source {}: {error}", source.display());
-        Fault::new(Kind::Spec, message)
-            .hint("make it first; ucr does not make directories on the host")
-    })?;
-    let take = || -> Result<OwnedFd> {
-        let tree = mount::clone_tree(source)?;
-        let no_dev = !metadata.file_type().is_char_device();
-        let restrict = Restrict {
-            read_only: mount.read_only,
-            no_dev,
-            ..Restrict::default()
-        };
-        mount::restrict(tree.as_fd(), restrict, true)?;
-        Ok(tree)
-    };
-    let tree = take().with_context(|| format!("volume source {}", source.display()))?;
-    Ok((tree, metadata.is_dir()))
-}
-
-fn attach_volume(
-    root: &Root,
-    kernel: &KernelFilesystems,
-    mount: &Mount,
-    (tree, is_directory): (BorrowedFd, bool),
-) -> Result<()> {
-    let target = if is_directory {
-        root.create_dir_all(&mount.target, 0o755)?
-    } else {
-        root.create_file(&mount.target, 0o644)?
-    };
-    if !["/dev", "/sys"]
-        .iter()
-        .any(|own| mount.target.starts_with(own))
-    {
-        kernel.refuse(target.as_fd(), &mount.target)?;
-    }
-    Ok(mount::attach(tree, target.as_fd())?)
 }
 
 /// Attaches one; of `/dev` it returns the null device.
@@ -211,7 +155,7 @@ fn refuse_link(error: rustix::io::Errno, path: &str) -> anyhow::Error {
 
 /// The kernel's filesystems in the container, by device number: a link of the image must not lead a
 /// mount onto `/dev/null` or into `/proc`.
-struct KernelFilesystems(Vec<(&'static str, u64)>);
+pub(super) struct KernelFilesystems(Vec<(&'static str, u64)>);
 
 impl KernelFilesystems {
     /// Notes them while no volume covers them.
@@ -225,7 +169,7 @@ impl KernelFilesystems {
         ))
     }
 
-    fn refuse(&self, target: BorrowedFd, path: &Path) -> Result<()> {
+    pub(super) fn refuse(&self, target: BorrowedFd, path: &Path) -> Result<()> {
         let device = fstat(target)?.st_dev;
         match self.0.iter().find(|(_, own)| *own == device) {
             None => Ok(()),

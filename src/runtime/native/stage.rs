@@ -12,6 +12,7 @@ use super::plan::Plan;
 use super::rootfs::{self, Rootfs};
 use super::status::Reporter;
 use super::streams::{Stdin, give_pipes};
+use super::volume::{Kept, Tree};
 use crate::error::{Fault, Kind};
 use crate::exit;
 use crate::image::ChainId;
@@ -31,6 +32,10 @@ pub(super) struct Stage<'a> {
     pub(super) directory: &'a ContainerDir,
     pub(super) own: OwnProgram,
     pub(super) stdin: Stdin,
+    /// What the host contributes to the mounts of the plan, one for one.
+    pub(super) trees: Vec<Option<Tree>>,
+    /// What the store does.
+    pub(super) kept: &'a Kept,
 }
 
 impl Stage<'_> {
