@@ -4,6 +4,7 @@
 //! mount_setattr, close_range, execveat). Nothing in here knows about images or containers.
 
 pub mod credential;
+pub mod idmap;
 pub mod mount;
 pub mod proc;
 pub mod process;

@@ -255,6 +255,16 @@ pub fn share(tree: BorrowedFd, sharing: Sharing, recursive: bool) -> io::Result<
     change(tree, &attr, recursive)
 }
 
+/// Shows the owners of files through the mapping of a user namespace. Of a detached mount only.
+pub fn map_owners(tree: BorrowedFd, mapping: BorrowedFd, recursive: bool) -> io::Result<()> {
+    let attr = MountAttr {
+        attr_set: libc::MOUNT_ATTR_IDMAP,
+        userns_fd: u64::from(mapping.as_raw_fd().unsigned_abs()),
+        ..MountAttr::default()
+    };
+    change(tree, &attr, recursive)
+}
+
 fn change(tree: BorrowedFd, attr: &MountAttr, recursive: bool) -> io::Result<()> {
     let recursive = if recursive { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: mount_setattr reads `size` bytes from `attr`, which lives across the call and is

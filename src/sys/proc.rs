@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -48,6 +48,19 @@ impl Proc {
         let file = openat(self.root.as_fd(), path, flags, Mode::empty())?;
         File::from(file).read_to_string(&mut text)?;
         Ok(text)
+    }
+
+    /// Writes to a file in one go, as the kernel wants it.
+    pub fn write(&self, path: &str, text: &str) -> io::Result<()> {
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        let file = openat(self.root.as_fd(), path, flags, Mode::empty())?;
+        File::from(file).write_all(text.as_bytes())
+    }
+
+    /// Opens a file for reading.
+    pub fn open_file(&self, path: &str) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        Ok(openat(self.root.as_fd(), path, flags, Mode::empty())?)
     }
 
     /// When a process started, in clock ticks since boot: with its number, its identity. `None` if

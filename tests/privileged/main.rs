@@ -22,4 +22,5 @@ mod process;
 mod property;
 mod provision;
 mod trees;
+mod volumes;
 mod world;

@@ -26,7 +26,7 @@ use crate::image::ChainId;
 use crate::provision::{Writable, copy_tree, inherit_root, mount_layers};
 use crate::spec::Mount;
 use crate::spec::mount::{
-    Access, Bind, ImageSource, Propagation, Recursive, Source, Tmpfs, Volume,
+    Access, Bind, IdMap, IdRange, ImageSource, Propagation, Recursive, Source, Tmpfs, Volume,
 };
 use crate::store::{Store, VolumeUse};
 use crate::sys;
@@ -122,6 +122,9 @@ fn take(bind: &Bind, access: Access, read_only: bool) -> Result<Tree> {
     let tree = mount::clone_path(&bind.path, recursive)?;
     // At once, in a call of its own: what is cloned from a shared mount is shared.
     mount::share(tree.as_fd(), sharing, recursive)?;
+    if let Some(map) = &bind.idmap {
+        map_owners(tree.as_fd(), map, recursive)?;
+    }
     let is_device = metadata.file_type().is_char_device();
     let restrict = Restrict {
         read_only: read_only && bind.recursive != Some(Recursive::Writable),
@@ -145,6 +148,26 @@ fn take(bind: &Bind, access: Access, read_only: bool) -> Result<Tree> {
     Ok(Tree {
         tree,
         is_directory: metadata.is_dir(),
+    })
+}
+
+fn map_owners(tree: BorrowedFd, map: &IdMap, recursive: bool) -> Result<()> {
+    let IdMap::Explicit { uids, gids } = map else {
+        let fault = Fault::new(Kind::Spec, "the container has no user namespace to map to");
+        return Err(fault.hint("say idmap=uids=DISK-SHOWN-COUNT;gids=…").into());
+    };
+    let ranges = |ranges: &[IdRange]| -> Vec<_> {
+        ranges
+            .iter()
+            .map(|it| (it.on_disk, it.shown, it.count))
+            .collect()
+    };
+    let gids = if gids.is_empty() { uids } else { gids };
+    let mapping = sys::idmap::user_namespace(&ranges(uids), &ranges(gids))
+        .with_context(|| format!("make the mapping {map}"))?;
+    mount::map_owners(tree, mapping.as_fd(), recursive).map_err(|error| {
+        let message = format!("the owners of its filesystem cannot be mapped: {error}");
+        Fault::new(Kind::Unsupported, message).into()
     })
 }
 
