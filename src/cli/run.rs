@@ -16,7 +16,8 @@ use crate::frontend::env_file;
 use crate::frontend::flags::ContainerFlags;
 use crate::pull::Policy;
 use crate::runtime::native::{self, Native};
-use crate::spec::{ContainerSpec, MAX_DOCUMENT};
+use crate::spec::mount::Source;
+use crate::spec::{ContainerSpec, MAX_DOCUMENT, Mount};
 use crate::store::Image;
 use crate::sys::process::{Exit, Namespaces, die_with_parent, spawn};
 
@@ -123,6 +124,7 @@ impl Run {
             Ok(())
         };
         spec.host_paths().try_for_each(absolute)?;
+        spec.mounts = mounts(context, spec.mounts)?;
         Ok(spec)
     }
 
@@ -173,4 +175,17 @@ fn read_limited(from: &mut impl Read, max_bytes: u64) -> Result<Vec<u8>> {
         return Err(Fault::new(Kind::Limit, message).into());
     }
     Ok(bytes)
+}
+
+/// Paths of the host from here, and images by their full names.
+fn mounts(context: &Context, mounts: Vec<Mount>) -> Result<Vec<Mount>> {
+    let here = context.working_directory()?;
+    let resolve = |mount: Mount| {
+        let mut mount = mount.absolute(&here);
+        if let Source::Image(image) = &mut mount.source {
+            image.name = super::pull::name(context, &image.name)?.to_string();
+        }
+        Ok(mount)
+    };
+    mounts.into_iter().map(resolve).collect()
 }

@@ -36,9 +36,15 @@ pub struct ContainerFlags {
     /// Add a group to the user's, by the image's name or by number; repeatable
     #[arg(long, value_name = "GROUP")]
     group_add: Vec<String>,
-    /// Show a file or directory of the host inside; repeatable
-    #[arg(long, short, value_name = "HOST:CONTAINER[:ro]")]
+    /// Show a path of the host or a named volume inside; DIR alone is a new volume; repeatable
+    #[arg(long, short, value_name = "[SOURCE:]DIR[:OPTIONS]")]
     volume: Vec<Mount>,
+    /// The same in fields, as in type=bind|volume|tmpfs|image,source=…,target=…; repeatable
+    #[arg(long, value_name = "KEY=VALUE[,…]", value_parser = Mount::from_fields)]
+    mount: Vec<Mount>,
+    /// Show an empty directory in memory inside; repeatable
+    #[arg(long, value_name = "DIR[:OPTIONS]", value_parser = Mount::from_tmpfs)]
+    tmpfs: Vec<Mount>,
     /// Directory of the host to mount as the Mesos sandbox; sets MESOS_SANDBOX
     #[arg(long, value_name = "DIR")]
     sandbox: Option<PathBuf>,
@@ -122,12 +128,17 @@ impl ContainerFlags {
             network: self.network,
             hostname: self.hostname.clone(),
             security: self.security.security()?,
-            mounts: self.volume.clone(),
+            mounts: self.mounts(),
             sandbox: self.sandbox.clone(),
             tty: self.tty,
             stdin: self.interactive,
             init: self.init,
         })
+    }
+
+    /// In the order of options, kind by kind; the runtime sorts them.
+    fn mounts(&self) -> Vec<Mount> {
+        [&self.volume[..], &self.mount, &self.tmpfs].concat()
     }
 }
 

@@ -18,6 +18,7 @@ use crate::error::{Fault, Kind};
 use crate::store::{Backend, Image, RootfsRecord, Store};
 use crate::sys;
 
+pub use copy::copy_tree;
 pub use overlay::{Writable, inherit_root, layers_for_users, mount_layers};
 
 /// What to provision.

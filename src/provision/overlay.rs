@@ -47,7 +47,7 @@ pub fn layers_for_users(
 ) -> Result<OwnedFd> {
     let root = directory(store.root())?;
     let mapped = mount::clone_handle(root.as_fd())?;
-    mount::map_owners(mapped.as_fd(), users)
+    mount::map_owners(mapped.as_fd(), users, false)
         .with_context(|| format!("give {} other owners", store.root().display()))?;
     let open = |path: &Path| {
         let below = path.strip_prefix(store.root())?;

@@ -74,6 +74,13 @@ pub fn make_private(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Makes a directory that everybody may enter and list, whatever the umask.
+pub fn make_open(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::create_dir(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
+}
+
 /// Makes all that was written to the filesystem of a directory durable.
 pub fn sync_filesystem(directory: &Path) -> io::Result<()> {
     Ok(rustix::fs::syncfs(File::open(directory)?)?)

@@ -59,10 +59,9 @@ impl Proc {
         File::from(file).write_all(value.as_bytes())
     }
 
-    /// A handle of the user namespace that a process is in.
-    pub fn user_namespace(&self, pid: i32) -> io::Result<OwnedFd> {
+    /// Opens a file for reading.
+    pub fn open_file(&self, path: &str) -> io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let path = format!("{pid}/ns/user");
         Ok(openat(self.root.as_fd(), path, flags, Mode::empty())?)
     }
 
@@ -85,6 +84,23 @@ impl Proc {
         Ok(points
             .filter(|point| point != directory && point.starts_with(directory))
             .collect())
+    }
+
+    /// Whether the mount that a file is on shares later mounts with others.
+    pub fn is_on_shared_mount(&self, file: BorrowedFd) -> io::Result<bool> {
+        use rustix::fs::{AtFlags, StatxFlags, statx};
+        let found = statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
+        let id = found.stx_mnt_id.to_string();
+        let table = self.read("self/mountinfo")?;
+        // Optional fields end at a dash (proc_pid_mountinfo(5)).
+        Ok(table.lines().any(|line| {
+            let mut fields = line.split(' ');
+            fields.next() == Some(id.as_str())
+                && fields
+                    .skip(5)
+                    .take_while(|field| *field != "-")
+                    .any(|field| field.starts_with("shared:"))
+        }))
     }
 
     /// Opens for reading, from its start, what another descriptor of this process stands for.

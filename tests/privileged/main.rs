@@ -24,4 +24,5 @@ mod property;
 mod provision;
 mod seccomp;
 mod trees;
+mod volumes;
 mod world;

@@ -13,6 +13,7 @@ use super::interpreter::{self, Identity};
 use super::plan::Plan;
 use super::status::Reporter;
 use crate::error::{Fault, Kind};
+use crate::spec::Mount;
 use crate::sys::mount;
 use crate::sys::proc::Proc;
 use crate::sys::process::{Words, exec, exec_handle, keep_across_exec};
@@ -51,17 +52,18 @@ impl OwnProgram {
     /// Finds it, and takes a read-only handle along where it is needed inside. In the parent,
     /// because the program's mount is none of a new mount namespace's.
     ///
-    /// Without volumes nobody else can write to the root filesystem before the command runs, so a
-    /// look at what would be executed is enough. With volumes somebody might change it after the
+    /// Without volumes of others nobody else can write to the root filesystem before the command runs, so a
+    /// look at what would be executed is enough. With them somebody might change it after the
     /// look, so what is executed is opened by the copy.
     pub(super) fn find(plan: &Plan) -> Result<Self> {
         let program = Proc::open().and_then(|proc| proc.own_program());
         let program = program.context("find ucr's own program")?;
         let found = rustix::fs::fstat(&program)?;
-        let role = match (plan.init, plan.mounts.is_empty()) {
+        let is_reached_by_others = plan.mounts.iter().any(Mount::is_reached_by_others);
+        let role = match (plan.init, is_reached_by_others) {
             (true, _) => Some(Role::Init),
-            (false, false) => Some(Role::Relay),
-            (false, true) => None,
+            (false, true) => Some(Role::Relay),
+            (false, false) => None,
         };
         let copy = |role| Ok::<_, io::Error>((role, mount::read_only_program(program.as_fd())?));
         let inside = role

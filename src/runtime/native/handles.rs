@@ -12,6 +12,7 @@ use super::plan::Plan;
 use super::rootfs::writable;
 use super::secrets::Secrets;
 use super::streams::Stdin;
+use super::volume::{self, Tree};
 use crate::image::ChainId;
 use crate::provision::{inherit_root, layers_for_users};
 use crate::store::{ContainerDir, Store};
@@ -26,6 +27,8 @@ pub(super) struct Handles {
     pub(super) stdin: Stdin,
     /// The root filesystem, where the container's users are not the host's.
     pub(super) root: Option<OwnedFd>,
+    /// What the host contributes to the mounts of the plan, one for one.
+    pub(super) trees: Vec<Option<Tree>>,
     /// The device nodes that are shown, in the order of the plan's.
     pub(super) devices: Vec<Shown>,
     /// The values of secrets.
@@ -41,17 +44,20 @@ impl Handles {
         directory: &ContainerDir,
         ids: Option<&[users::Range]>,
     ) -> Result<Self> {
-        let root = |ids| -> Result<OwnedFd> {
-            let users = users::namespace(ids).context("make a user namespace")?;
+        let make_users = |ids| users::namespace(ids, ids).context("make a user namespace");
+        let users = ids.map(make_users).transpose()?;
+        let users = users.as_ref().map(AsFd::as_fd);
+        let root = |(ids, users)| -> Result<OwnedFd> {
             let upper = directory.path().join("upper");
             inherit_root(store, layers, &upper)?;
             give_to(&upper, ids)?;
-            layers_for_users(store, layers, &writable(directory.path()), users.as_fd())
+            layers_for_users(store, layers, &writable(directory.path()), users)
         };
         Ok(Self {
             own: OwnProgram::find(plan)?,
             stdin: Stdin::prepare(plan)?,
-            root: ids.map(root).transpose()?,
+            root: ids.zip(users).map(root).transpose()?,
+            trees: volume::open(&plan.mounts, users)?,
             devices: device::open_shown(plan)?,
             secrets: Secrets::read(&plan.secrets)?,
         })

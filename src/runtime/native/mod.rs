@@ -20,16 +20,18 @@ mod monitor;
 mod plan;
 pub mod reaper;
 mod rootfs;
-mod secrets;
 pub mod seccomp;
+mod secrets;
 mod stage;
 mod status;
 mod streams;
 mod users;
+mod volume;
 
 use anyhow::{Context, Result};
 
 use crate::error::{Fault, Kind};
+use crate::image::ChainId;
 use crate::runtime::{ContainerRecord, State};
 use crate::spec::ContainerSpec;
 use crate::store::{ContainerDir, Image, Store};
@@ -43,6 +45,7 @@ use monitor::Monitor;
 pub use plan::{Plan, plan};
 use stage::Stage;
 use users::Leased;
+use volume::Kept;
 
 /// Where containers run.
 #[derive(Debug)]
@@ -69,7 +72,10 @@ impl Native<'_> {
         let id = sys::random_name()?;
         let plan = plan(spec, &image.config, &HostFacts::read(spec)?, &id)?;
         plan.notes.iter().for_each(|text| note(text));
-        let directory = self.prepare(&id, image)?;
+        let mut kept = Kept::find(self.store, &plan.mounts)?;
+        let leased: Vec<_> = image.layers.iter().chain(kept.layers()).cloned().collect();
+        let directory = self.prepare(&id, &leased)?;
+        kept.use_volumes(self.store, &plan.mounts)?;
         let monitor = Monitor::prepare(&plan)?;
         let users = Leased::take(&plan, self.state)?;
         let handles = Handles::open(
@@ -86,6 +92,7 @@ impl Native<'_> {
             plan: &plan,
             directory: &directory,
             handles,
+            kept: &kept,
         };
         if !sys::process::is_single_threaded()? {
             return Err(Fault::new(Kind::Kernel, "internal: more than one thread at clone").into());
@@ -93,7 +100,8 @@ impl Native<'_> {
         let child = sys::process::spawn(plan.namespaces, move || stage.run(&theirs))
             .context("make namespaces")?;
         if let Some(users) = &users {
-            sys::users::set_map(&child, users.ranges()).context("map the container's users")?;
+            sys::users::set_map(&child, users.ranges(), users.ranges())
+                .context("map the container's users")?;
             ours.users_are_mapped()?;
         }
         let pid = child.pid().as_raw_nonzero().get();
@@ -121,10 +129,10 @@ impl Native<'_> {
         exit
     }
 
-    fn prepare(&self, id: &str, image: &Image) -> Result<ContainerDir> {
+    fn prepare(&self, id: &str, layers: &[ChainId]) -> Result<ContainerDir> {
         // Between this lock and the lease a prune cannot take the layers away.
-        let _shared = self.store.lock_layers(&image.layers)?;
-        self.store.create_container(id, &image.layers)
+        let _shared = self.store.lock_layers(layers)?;
+        self.store.create_container(id, layers)
     }
 }
 

@@ -2,10 +2,10 @@
 //! the host's files that were asked for, and what is hidden. Every place inside the image is
 //! reached by handle; the image may hold any symbolic link anywhere.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{DirBuilder, File};
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -14,10 +14,11 @@ use rustix::fs::{CWD, FileType, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, m
 use super::device;
 use super::plan::{KernelFilesystem, Plan};
 use super::stage::Stage;
+use super::volume;
 use crate::bundle::account;
 use crate::error::{Fault, Kind};
 use crate::provision::{Writable, inherit_root, mount_layers};
-use crate::spec::{Account, Mount};
+use crate::spec::Account;
 use crate::sys::credential::{Identity, switch_identity};
 use crate::sys::mount::{self, Restrict};
 use crate::sys::root::Root;
@@ -52,9 +53,8 @@ pub(super) fn build(stage: &Stage) -> Result<Rootfs> {
         Some(tree) => attach_root(stage, tree.as_fd())?,
         None => overlay(stage)?,
     };
-    // The host's trees are taken before anything of the image is looked at, and the image's files
-    // are read while no kernel filesystem is there for a link to lead to.
-    let volumes = plan.mounts.iter().map(volume).collect::<Result<Vec<_>>>()?;
+    let made = volume::make(stage, &root)?;
+    // The image's files are read while no kernel filesystem is there for a link to lead to.
     let account = account(&root, plan.process.user.as_deref(), &plan.groups)?;
     for filesystem in &plan.filesystems {
         attach_filesystem(&root, stage, filesystem)
@@ -66,15 +66,7 @@ pub(super) fn build(stage: &Stage) -> Result<Rootfs> {
     device::show(&root, plan, &stage.handles.devices)?;
     let null = device::null(dev.as_fd())?;
     own_files(stage, &root, &kernel, &account)?;
-    for (mount, (tree, is_directory)) in plan.mounts.iter().zip(volumes) {
-        attach_volume(&root, &kernel, mount, (tree.as_fd(), is_directory)).with_context(|| {
-            format!(
-                "mount {} on {}",
-                mount.source.display(),
-                mount.target.display()
-            )
-        })?;
-    }
+    volume::attach(stage, &made, &root, &kernel)?;
     hide(&root, plan, null.as_fd())?;
     Ok(Rootfs {
         root,
@@ -132,49 +124,6 @@ pub(super) fn writable(private: &Path) -> Writable<'_> {
         volatile: true,
         no_suid: false,
     }
-}
-
-/// A detached copy of what the host has at a volume's source, and whether it is a directory.
-fn volume(mount: &Mount) -> Result<(OwnedFd, bool)> {
-    let source = &mount.source;
-    let metadata = fs::metadata(source).map_err(|error| {
-        let message = format!("volume source {}: {error}", source.display());
-        Fault::new(Kind::Spec, message)
-            .hint("make it first; ucr does not make directories on the host")
-    })?;
-    let take = || -> Result<OwnedFd> {
-        let tree = mount::clone_tree(source)?;
-        let no_dev = !metadata.file_type().is_char_device();
-        let restrict = Restrict {
-            read_only: mount.read_only,
-            no_dev,
-            ..Restrict::default()
-        };
-        mount::restrict(tree.as_fd(), restrict, true)?;
-        Ok(tree)
-    };
-    let tree = take().with_context(|| format!("volume source {}", source.display()))?;
-    Ok((tree, metadata.is_dir()))
-}
-
-fn attach_volume(
-    root: &Root,
-    kernel: &KernelFilesystems,
-    mount: &Mount,
-    (tree, is_directory): (BorrowedFd, bool),
-) -> Result<()> {
-    let target = if is_directory {
-        root.create_dir_all(&mount.target, 0o755)?
-    } else {
-        root.create_file(&mount.target, 0o644)?
-    };
-    if !["/dev", "/sys"]
-        .iter()
-        .any(|own| mount.target.starts_with(own))
-    {
-        kernel.refuse(target.as_fd(), &mount.target)?;
-    }
-    Ok(mount::attach(tree, target.as_fd())?)
 }
 
 fn attach_filesystem(root: &Root, stage: &Stage, filesystem: &KernelFilesystem) -> Result<()> {
@@ -268,7 +217,7 @@ impl KernelFilesystems {
         ))
     }
 
-    fn refuse(&self, target: BorrowedFd, path: &Path) -> Result<()> {
+    pub(super) fn refuse(&self, target: BorrowedFd, path: &Path) -> Result<()> {
         let device = fstat(target)?.st_dev;
         match self.0.iter().find(|(_, own)| *own == device) {
             None => Ok(()),

@@ -16,17 +16,15 @@ use serde::Serialize;
 use super::host::HostFacts;
 use crate::error::{Fault, Kind};
 use crate::image::ImageConfig;
+use crate::spec::mount::{self, Source};
 use crate::spec::{
-    ContainerSpec, IdRange, Mount, Network, Process, Secret, SecretTarget, Userns, process,
+    ContainerSpec, IdRange, Mount, Network, Process, SANDBOX, Secret, SecretTarget, Userns, process,
 };
 use crate::sys::process::Namespaces;
 
 pub use device::Node;
 pub use filesystem::KernelFilesystem;
 pub use security::{Confinement, Filtering};
-
-/// Where Mesos tasks expect their sandbox.
-pub const SANDBOX: &str = "/mnt/mesos/sandbox";
 
 /// A file that ucr writes and shows inside the container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -105,29 +103,24 @@ pub enum Users {
 /// together make no container, and with [`Kind::Unsupported`] if this host cannot give what was
 /// asked for.
 pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &str) -> Result<Plan> {
-    let mut spec = spec.clone();
-    if let Some(sandbox) = &spec.sandbox {
-        spec.env.push(format!("MESOS_SANDBOX={SANDBOX}"));
-        spec.mounts.push(Mount {
-            source: sandbox.clone(),
-            target: SANDBOX.into(),
-            read_only: false,
-        });
+    let mut with_sandbox = spec.clone();
+    if spec.sandbox.is_some() {
+        with_sandbox.env.push(format!("MESOS_SANDBOX={SANDBOX}"));
     }
     let own_network = spec.network == Some(Network::None);
-    let hostname = hostname(&spec, own_network, id)?;
+    let hostname = hostname(spec, own_network, id)?;
     let name = hostname.as_deref().unwrap_or(&host.name);
-    let users = users(&spec)?;
+    let users = users(spec)?;
     let ids = match &users {
         Some(Users::Map(ids)) => Some(ids.as_slice()),
         Some(Users::Auto) => Some(&AUTO_SHAPE[..]),
         None => None,
     };
     check_secrets(&spec.secrets)?;
-    let confinement = security::confinement(&spec, host)?;
-    let (masked_paths, read_only_paths) = filesystem::hidden(&spec, host);
+    let confinement = security::confinement(spec, host)?;
+    let (masked_paths, read_only_paths) = filesystem::hidden(spec, host);
     Ok(Plan {
-        process: process(&spec, image, name)?,
+        process: process(&with_sandbox, image, name)?,
         groups: spec.groups.clone(),
         namespaces: Namespaces {
             mount: true,
@@ -140,10 +133,10 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         },
         hostname: hostname.clone(),
         read_only: spec.read_only,
-        filesystems: filesystem::filesystems(&spec, ids, None),
-        devices: device::nodes(&spec, host, users.is_some())?,
+        filesystems: filesystem::filesystems(spec, ids, None),
+        devices: device::nodes(spec, host, users.is_some())?,
         files: own_files(host, name, own_network),
-        mounts: ordered(std::mem::take(&mut spec.mounts))?,
+        mounts: mounts(spec, image, users.is_some())?,
         secrets: spec.secrets.clone(),
         masked_paths,
         read_only_paths,
@@ -226,21 +219,28 @@ fn sysctls(own_network: bool) -> Vec<(String, String)> {
     ]
 }
 
-/// Parents before children, whatever order they were asked for in.
-fn ordered(mut mounts: Vec<Mount>) -> Result<Vec<Mount>> {
-    mounts.sort_by_key(|mount| mount.target.components().count());
-    for (place, mount) in mounts.iter().enumerate() {
-        if mounts[..place]
-            .iter()
-            .any(|earlier| earlier.target == mount.target)
-        {
-            let message = format!("two mounts on {}", mount.target.display());
-            return Err(Fault::new(Kind::Spec, message)
-                .hint("keep one of them")
-                .into());
+/// What is mounted at the user's wish or the image's, parents before children.
+///
+/// What the store would have to make for users that are not the host's is refused. Of an image's
+/// own volumes nothing is lost: the root filesystem, where they are then, ends with the container
+/// too.
+fn mounts(spec: &ContainerSpec, image: &ImageConfig, has_users: bool) -> Result<Vec<Mount>> {
+    let mut mounts = mount::mounts(spec, image)?;
+    if !has_users {
+        return Ok(mounts);
+    }
+    let is_asked = |mount: &Mount| spec.mounts.iter().any(|asked| asked.target == mount.target);
+    mounts.retain(|mount| is_asked(mount) || !matches!(mount.source, Source::Volume(_)));
+    let of_store = |mount: &&Mount| matches!(mount.source, Source::Volume(_) | Source::Image(_));
+    match mounts.iter().find(of_store) {
+        None => Ok(mounts),
+        Some(mount) => {
+            let message = format!("mount {mount}: not with --userns");
+            Err(Fault::new(Kind::Unsupported, message)
+                .hint("show a directory of the host with -v DIR:TARGET:idmap")
+                .into())
         }
     }
-    Ok(mounts)
 }
 
 /// On the host's network a container sees the host's names, on one of its own its own.
@@ -284,42 +284,6 @@ mod tests {
     }
 
     #[test]
-    fn mounts_are_ordered_and_targets_stand_once() {
-        let mounts = |targets: &[&str]| -> Vec<Mount> {
-            targets
-                .iter()
-                .map(|t| format!("/src:{t}").parse().unwrap())
-                .collect()
-        };
-        let spec = |targets: &[&str]| ContainerSpec {
-            mounts: mounts(targets),
-            ..Default::default()
-        };
-        let made = plan(
-            &spec(&["/a/b", "/z", "/a"]),
-            &image(),
-            &host(),
-            "0123456789ab",
-        )
-        .unwrap();
-        let order: Vec<_> = made
-            .mounts
-            .iter()
-            .map(|m| m.target.to_str().unwrap())
-            .collect();
-        assert_eq!(order, ["/z", "/a", "/a/b"]);
-        assert!(
-            plan(
-                &spec(&["/a", "/b", "/a"]),
-                &image(),
-                &host(),
-                "0123456789ab"
-            )
-            .is_err()
-        );
-    }
-
-    #[test]
     fn a_sandbox_is_mounted_and_announced() {
         let spec = ContainerSpec {
             sandbox: Some("/box".into()),
@@ -331,6 +295,6 @@ mod tests {
                 .env
                 .contains(&format!("MESOS_SANDBOX={SANDBOX}"))
         );
-        assert_eq!(made.mounts[0].source, PathBuf::from("/box"));
+        assert_eq!(made.mounts, [Mount::bind("/box", SANDBOX)]);
     }
 }

@@ -98,10 +98,10 @@ impl Plan {
             let size = file.content.len();
             ("file", format!("{} ({size} bytes)", file.target.display()))
         });
-        let mounts = self.mounts.iter().map(|mount| {
-            let (source, target) = (mount.source.display(), mount.target.display());
-            ("volume", format!("{target} {source}"))
-        });
+        let mounts = self
+            .mounts
+            .iter()
+            .map(|mount| ("volume", mount.to_string()));
         let secrets = self.secrets.iter().map(|secret| {
             let source = match &secret.source {
                 SecretSource::File(path) => format!("file {}", path.display()),
