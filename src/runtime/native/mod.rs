@@ -91,8 +91,13 @@ impl Native<'_> {
         if !sys::process::is_single_threaded()? {
             return Err(Fault::new(Kind::Kernel, "internal: more than one thread at clone").into());
         }
-        let child = sys::process::spawn(NAMESPACES, move || stage.run(&theirs))
-            .context("make namespaces")?;
+        let start = move || {
+            let code = stage.run(&theirs);
+            // It has closed by number what it owns.
+            std::mem::forget(stage);
+            code
+        };
+        let child = sys::process::spawn(NAMESPACES, start).context("make namespaces")?;
         let pid = child.pid().as_raw_nonzero().get();
         // Recorded before it executes anything: from then on it could outlive us.
         let published = self.state.publish(&ContainerRecord {
