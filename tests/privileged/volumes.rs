@@ -12,11 +12,11 @@ use nix::sys::signal::Signal;
 use crate::support::image::Image;
 use crate::support::layer::Layer;
 use crate::support::layout::Layout;
-use crate::support::process::{Running, tool};
+use crate::support::process::{self, Running, tool};
 use crate::support::samples;
 use crate::support::scratch::Scratch;
 use crate::support::tree::Tree;
-use crate::support::ucr::children;
+use crate::support::ucr::{Ucr, children};
 
 use super::world::World;
 
@@ -85,7 +85,7 @@ fn parents_come_before_children() {
         "/a/b/c/d",
     ];
     let script =
-        "cat /a/name /a/b/name; echo; touch /a/b/c/d/x && grep -c ' /a' /proc/self/mountinfo";
+        "cat /a/name /a/b/name; echo; touch /a/b/c/d/x && grep -cE ' /a[ /]' /proc/self/mountinfo";
     assert_eq!(world.script(&flags, script), "outerinner\n4");
     // As Docker does: the inner one's place is made in the outer one.
     assert!(outer.join("b").is_dir() && inner.join("c").is_dir());
@@ -185,7 +185,7 @@ fn read_only_binds() {
     assert_eq!(options(&world, &writable, "/v/inner")[0], "rw");
     let alone = ["--mount", &field(",bind-recursive=disabled")];
     assert_eq!(
-        world.script(&alone, "grep -c ' /v' /proc/self/mountinfo; ls /v"),
+        world.script(&alone, "grep -cE ' /v[ /]' /proc/self/mountinfo; ls /v"),
         "1\ninner"
     );
     assert_eq!(
@@ -297,8 +297,8 @@ fn propagation() {
         let place = format!(" {} ", inside.display());
         assert_eq!(own.contains(&place), goes_out, "{option}");
         stop(running);
-        drop(host);
     }
+    world.ucr.run(["ps"]).ok();
     world.assert_clean();
 }
 
@@ -596,11 +596,11 @@ fn hostile_places() {
     let source = Scratch::new();
     let (directory, file) = (source.dir("directory"), source.file("file", "x"));
     let out = canary.to_str().unwrap();
-    // Where the link leads, and whether a directory or a file may be mounted by it.
+    // Where the link leads, whether something may be mounted there, and below.
     let rows = [
         (out, true, true),
-        ("../../../../../../../../../..", false, false),
-        ("/", false, false),
+        ("../../../../../../../../../..", false, true),
+        ("/", false, true),
         ("/proc", false, false),
         ("/proc/self/root", false, false),
         ("/proc/1/cwd", false, false),
@@ -612,40 +612,26 @@ fn hostile_places() {
         ("/sys/kernel", false, false),
         ("loop", false, false),
     ];
-    for (link, takes_directory, takes_file) in rows {
+    for (link, itself, below) in rows {
         let layer = samples::busybox_layer()
             .symlink("place", link)
             .symlink("loop", "loop");
         let world = World::of(&Image::new().layer(layer));
-        for (path, source, takes) in [
-            ("/place", &directory, false),
-            ("/place", &file, false),
-            ("/place/new/deep", &directory, takes_directory),
-            ("/place/new/file", &file, takes_file),
-        ] {
-            let done = world.run(&["-v", &volume(source, path)], &["true"]);
-            // The link itself may be one to a missing file or directory inside, which is made.
-            let takes = takes || link == out;
-            assert_eq!(
-                done.code,
-                if takes { 0 } else { 125 },
-                "{link} {path}: {}",
-                done.stderr
-            );
-        }
-        for flags in [
-            ["--tmpfs", "/place/t"],
-            ["-v", "/place/t"],
-            ["-v", "named:/place/t"],
-        ] {
+        let attempts = [
+            (["-v", &volume(&directory, "/place")], itself),
+            (["-v", &volume(&file, "/place")], itself),
+            (["--tmpfs", "/place"], itself),
+            (["-v", "/place"], itself),
+            (["-v", &volume(&directory, "/place/new/deep")], below),
+            (["-v", &volume(&file, "/place/new/file")], below),
+            (["--tmpfs", "/place/new"], below),
+            (["-v", "/place/new"], below),
+            (["-v", "named:/place/new"], below),
+        ];
+        for (flags, works) in attempts {
             let done = world.run(&flags, &["true"]);
-            let is_inside = takes_directory || link.starts_with("..") || link == "/";
-            assert_eq!(
-                done.code,
-                if is_inside { 0 } else { 125 },
-                "{link} {flags:?}: {}",
-                done.stderr
-            );
+            let expected = if works { 0 } else { 125 };
+            assert_eq!(done.code, expected, "{link} {flags:?}: {}", done.stderr);
         }
         world.assert_clean();
         Tree::read(host.path()).assert_same(&before);
@@ -781,6 +767,55 @@ fn mapped_owners() {
     world
         .run(&["-v", &volume(&source, "/v:idmap")], &["true"])
         .refused(&["no user namespace"]);
+    world.assert_clean();
+}
+
+/// Volumes by name: listed with who has them, made and removed by command only.
+#[test]
+fn the_volume_command() {
+    let world = World::small();
+    let volume = |words: &[&str]| world.ucr.run([&["volume"], words].concat());
+    let json = |words: &[&str]| {
+        let line = [&["--format", "json", "volume"], words].concat();
+        world.ucr.run(line).ok().json()
+    };
+    assert_eq!(json(&["ls"]), serde_json::json!([]));
+    assert_eq!(volume(&["create", "one"]).ok().stdout, "one\n");
+    fs::write(data(&world, "one").join("x"), "kept").unwrap();
+    assert_eq!(json(&["create", "one"]), serde_json::json!(["one"]));
+    let (running, _) = running(&world, &["-v", "one:/v", "-v", "two:/w"]);
+    let id = world.ucr.run(["--format", "json", "ps"]).ok().json()[0]["id"].clone();
+    let one = &json(&["inspect", "one"])[0];
+    assert_eq!(one["kind"], "volume");
+    assert_eq!(one["path"], data(&world, "one").to_str().unwrap());
+    assert_eq!(one["used_by"], serde_json::json!([id]));
+    assert!(one["created_at"].is_string());
+    volume(&["rm", "one"]).refused(&["volume one is in use", id.as_str().unwrap()]);
+    // Nor while it is in use by what is not listed: a container about to start.
+    let mut other = Command::new(Ucr::binary());
+    other.arg("--root").arg(world.ucr.root());
+    other.arg("--state").arg(world.ucr.scratch().dir("other"));
+    other.args(["volume", "rm", "two"]);
+    let done = process::run(&mut other, b"", LIMIT);
+    done.refused(&["volume two is in use"]);
+    stop(running);
+    world.ucr.run(["prune"]).ok();
+    let listed = volume(&["ls"]).ok().stdout;
+    let names: Vec<_> = listed
+        .lines()
+        .map(|line| line.split(' ').next().unwrap())
+        .collect();
+    assert_eq!(names, ["NAME", "one", "two"]);
+    assert_eq!(
+        fs::read_to_string(data(&world, "one").join("x")).unwrap(),
+        "kept"
+    );
+    assert_eq!(volume(&["rm", "two", "one"]).ok().stdout, "two\none\n");
+    volume(&["rm", "one"]).refused(&["no volume one"]);
+    volume(&["inspect", "one"]).refused(&["no volume one"]);
+    for name in ["..", "a/b", "", ".hidden"] {
+        volume(&["create", name]).refused(&["no name of a volume"]);
+    }
     world.assert_clean();
 }
 

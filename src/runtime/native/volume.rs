@@ -415,6 +415,11 @@ impl Place<'_> {
     }
 
     fn attach(&self, tree: BorrowedFd, target: BorrowedFd) -> Result<()> {
+        let (found, root) = (fstat(target)?, fstat(self.root)?);
+        if (found.st_dev, found.st_ino) == (root.st_dev, root.st_ino) {
+            let message = format!("the image's {} leads to its root", self.target.display());
+            return Err(Fault::new(Kind::Spec, message).into());
+        }
         let asked_for = |own| self.target.starts_with(own);
         if !["/dev", "/sys"].iter().any(asked_for) {
             self.kernel.refuse(target, self.target)?;

@@ -20,6 +20,7 @@ use written::Written;
 
 pub use idmap::{IdMap, IdRange};
 pub use resolve::{SANDBOX, mounts};
+pub use written::volume_name;
 
 /// One mount, as it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

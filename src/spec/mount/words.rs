@@ -419,6 +419,10 @@ mod tests {
         for (text, expected) in rows {
             reads_as(str::parse, text, &expected);
         }
+    }
+
+    #[test]
+    fn no_volumes() {
         for (text, words) in [
             ("b", "'b' is not absolute"),
             ("", "'' is not absolute"),
@@ -493,6 +497,10 @@ mod tests {
         for (text, expected) in rows {
             reads_as(Mount::from_fields, text, &expected);
         }
+    }
+
+    #[test]
+    fn no_fields_of_mounts() {
         for (text, words) in [
             ("", "'' is not supported"),
             ("type=bind,src=/a", "the container path is missing"),

@@ -218,8 +218,13 @@ impl From<Mount> for Written {
     }
 }
 
-/// A name of a volume, which is also the name of a directory in the store.
-pub(super) fn check_name(name: &str) -> Result<(), String> {
+/// A name of a volume; nothing else passes.
+pub fn volume_name(name: &str) -> Result<String, String> {
+    check_name(name).map(|()| name.to_owned())
+}
+
+/// It is also the name of a directory in the store.
+fn check_name(name: &str) -> Result<(), String> {
     let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     let starts_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
     if starts_well && name.chars().all(inner) && name.len() <= MAX_NAME {
