@@ -108,15 +108,6 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// A machine's own and the one it also runs, under the name that Rust has for it.
-    pub fn family(machine: &str) -> Option<[Self; 2]> {
-        match machine {
-            "x86_64" => Some([Self::X86_64, Self::I386]),
-            "aarch64" => Some([Self::Aarch64, Self::Arm]),
-            _ => None,
-        }
-    }
-
     /// The value in `seccomp_data.arch`.
     pub fn audit(self) -> u32 {
         match self {
