@@ -1,7 +1,8 @@
 //! A profile's entries to tables of rules, merged as libseccomp merges them.
 //!
-//! An entry with the default action says nothing. For one call, an entry without conditions makes
-//! all others void, whatever comes first; of those with conditions the first that holds decides.
+//! An entry with the default action says nothing. For one call, the first entry without conditions
+//! makes all others void, wherever they are. Of those whose conditions hold the strictest decides;
+//! there libseccomp goes by the shape of the conditions, and may take a milder one.
 
 use std::collections::BTreeMap;
 
@@ -69,8 +70,9 @@ fn merge(rule: &mut Rule, alternatives: &[Vec<Condition>], action: Action) {
     if alternatives.is_empty() {
         rule.cases = vec![case(&[])];
     }
-    rule.cases
-        .extend(alternatives.iter().map(|conditions| case(conditions)));
+    let cases = alternatives.iter().map(|conditions| case(conditions));
+    rule.cases.extend(cases);
+    rule.cases.sort_by_key(|case| case.action.rank());
 }
 
 /// Numbers without a rule. Those beyond the newest call that the profile knows do not exist, as far

@@ -28,6 +28,11 @@ impl Action {
         Self(0x7ff0_0000 | message as u32)
     }
 
+    /// The kernel's own order of actions, the strictest first.
+    pub const fn rank(self) -> i32 {
+        (self.0 & 0xffff_0000).cast_signed()
+    }
+
     /// Whether a call that nobody has judged is let through, if only to a tracer.
     pub const fn lets_through(self) -> bool {
         matches!(

@@ -145,7 +145,7 @@ fn says(entry: &Value, call: &Call, architecture: Architecture) -> Option<Action
     all.then(|| action(&entry["action"]))
 }
 
-/// Reads the entries in their order: one without conditions wins, then the first that holds.
+/// Reads the entries: the first without conditions wins, else the strictest that holds.
 fn read(profile: &Value, call: &Call, architecture: Architecture) -> Action {
     let default = action(&profile["defaultAction"]);
     let column = architecture.column();
@@ -164,9 +164,10 @@ fn read(profile: &Value, call: &Call, architecture: Architecture) -> Action {
     if let Some(entry) = plain {
         return action(&entry["action"]);
     }
-    let decided = about
+    let all = about
         .iter()
-        .find_map(|entry| says(entry, call, architecture));
+        .filter_map(|entry| says(entry, call, architecture));
+    let decided = all.min_by_key(|action| action.rank());
     let beyond = newest(profile, architecture).is_some_and(|newest| call.number > newest);
     match decided {
         Some(action) => action,
