@@ -118,15 +118,32 @@ fn exit_of(status: &WaitIdStatus) -> Exit {
     }
 }
 
+/// include/uapi/linux/sched.h; not in libc for musl.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
 /// Runs `body` in a new process with namespaces of its own. The child is a copy, as after fork, so
 /// the caller must be single-threaded; what `body` returns is the child's exit code.
 pub fn spawn(namespaces: Namespaces, body: impl FnOnce() -> u8) -> io::Result<Child> {
+    spawn_into(namespaces, None, body)
+}
+
+/// The same, and the new process is born in a cgroup of version 2 (Linux 5.7): moving it there
+/// afterwards would wait for all processors.
+pub fn spawn_into(
+    namespaces: Namespaces,
+    cgroup: Option<BorrowedFd>,
+    body: impl FnOnce() -> u8,
+) -> io::Result<Child> {
     let mut handle: libc::c_int = -1;
     // SAFETY: clone_args is plain integers, for which all zeroes is a valid value.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
     args.flags = namespaces.flags() | libc::CLONE_PIDFD.cast_unsigned() as u64;
     args.exit_signal = libc::SIGCHLD.cast_unsigned() as u64;
     args.pidfd = &raw mut handle as u64;
+    if let Some(cgroup) = cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = u64::from(cgroup.as_raw_fd().unsigned_abs());
+    }
     // SAFETY: without CLONE_VM the child gets its own copy of memory and stack, so this is fork;
     // `args` is valid for the size given, and `handle` outlives the call.
     let result = unsafe {
