@@ -1,11 +1,12 @@
 //! What the parent opens for a container while it still is on the host and may enter every
 //! directory of the store.
 
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use super::cgroup::Cgroups;
 use super::command::OwnProgram;
 use super::device::{self, Shown};
 use super::plan::Plan;
@@ -16,7 +17,7 @@ use super::volume::{self, Tree};
 use crate::image::ChainId;
 use crate::provision::{inherit_root, layers_for_users};
 use crate::store::{ContainerDir, Store};
-use crate::sys::users;
+use crate::sys::{mount, users};
 
 /// Open handles, for the stage.
 #[derive(Debug)]
@@ -31,19 +32,33 @@ pub(super) struct Handles {
     pub(super) trees: Vec<Option<Tree>>,
     /// The device nodes that are shown, in the order of the plan's.
     pub(super) devices: Vec<Shown>,
+    /// Views of the container's cgroups, by their paths on the host.
+    pub(super) cgroups: Vec<(PathBuf, OwnedFd)>,
     /// The values of secrets.
     pub(super) secrets: Secrets,
 }
 
+/// What a container is made from on the host.
+#[derive(Debug)]
+pub(super) struct Basis<'a> {
+    pub(super) store: &'a Store,
+    pub(super) layers: &'a [ChainId],
+    pub(super) directory: &'a ContainerDir,
+    pub(super) cgroups: &'a Cgroups,
+    /// The map of the container's users, if it has one.
+    pub(super) ids: Option<&'a [users::Range]>,
+}
+
 impl Handles {
-    /// Opens them. `ids` is the map of the container's users, if it has one.
-    pub(super) fn open(
-        plan: &Plan,
-        store: &Store,
-        layers: &[ChainId],
-        directory: &ContainerDir,
-        ids: Option<&[users::Range]>,
-    ) -> Result<Self> {
+    /// Opens them.
+    pub(super) fn open(plan: &Plan, basis: &Basis) -> Result<Self> {
+        let &Basis {
+            store,
+            layers,
+            directory,
+            cgroups,
+            ids,
+        } = basis;
         let make_users = |ids| users::namespace(ids, ids).context("make a user namespace");
         let users = ids.map(make_users).transpose()?;
         let users = users.as_ref().map(AsFd::as_fd);
@@ -59,9 +74,29 @@ impl Handles {
             root: ids.zip(users).map(root).transpose()?,
             trees: volume::open(&plan.mounts, users)?,
             devices: device::open_shown(plan)?,
+            cgroups: views(cgroups).context("show cgroups")?,
             secrets: Secrets::read(&plan.secrets)?,
         })
     }
+}
+
+impl Handles {
+    /// The view of the cgroup that a kernel filesystem's options name.
+    pub(super) fn cgroup(&self, options: &[String]) -> Option<BorrowedFd<'_>> {
+        let path = Path::new(options.first()?);
+        let found = self.cgroups.iter().find(|(own, _)| own == path);
+        found.map(|(_, tree)| tree.as_fd())
+    }
+}
+
+fn views(cgroups: &Cgroups) -> Result<Vec<(PathBuf, OwnedFd)>> {
+    let view = |(path, own)| Ok((path, mount::clone_handle(own)?));
+    cgroups
+        .paths()
+        .into_iter()
+        .zip(cgroups.directories())
+        .map(view)
+        .collect()
 }
 
 /// Gives a directory to whoever its owner and group are in a map; others it stays with.

@@ -12,8 +12,8 @@ use anyhow::{Context, Result};
 use rustix::fs::{CWD, FileType, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, mkdirat, openat};
 
 use super::device;
-use super::plan::{KernelFilesystem, Plan};
-use super::stage::Stage;
+use super::plan::{BIND, CGROUP, KernelFilesystem, Plan};
+use super::stage::{READ_ONLY, Stage};
 use super::volume;
 use crate::bundle::account;
 use crate::error::{Fault, Kind};
@@ -59,6 +59,14 @@ pub(super) fn build(stage: &Stage) -> Result<Rootfs> {
     for filesystem in &plan.filesystems {
         attach_filesystem(&root, stage, filesystem)
             .with_context(|| format!("mount {}", filesystem.target.display()))?;
+    }
+    for frame in plan
+        .filesystems
+        .iter()
+        .filter(|it| it.kind == "tmpfs" && it.read_only)
+    {
+        let handle = open_own(&root, &frame.target)?;
+        mount::restrict(handle.as_fd(), READ_ONLY, false)?;
     }
     let dev = open_own(&root, Path::new("/dev"))?;
     let devpts = open_own(&root, Path::new("/dev/pts"))?;
@@ -134,11 +142,25 @@ fn attach_filesystem(root: &Root, stage: &Stage, filesystem: &KernelFilesystem) 
         no_exec: filesystem.no_exec,
         no_dev: filesystem.no_dev,
     };
-    if filesystem.kind == "bind" {
-        let tree = mount::clone_tree(&filesystem.target)?;
+    let of_host = match filesystem.kind.as_str() {
+        BIND => Some(mount::clone_tree(&filesystem.target)?),
+        // One that was a mere default may not have been had.
+        CGROUP => match stage.handles.cgroup(&filesystem.options) {
+            Some(tree) => Some(tree.try_clone_to_owned()?),
+            None => return Ok(()),
+        },
+        _ => None,
+    };
+    if let Some(tree) = of_host {
         mount::restrict(tree.as_fd(), restrict, true)?;
         return Ok(mount::attach(tree.as_fd(), target.as_fd())?);
     }
+    // What is mounted on needs places for that.
+    let is_frame = filesystem.kind == "tmpfs" && filesystem.read_only;
+    let restrict = Restrict {
+        read_only: restrict.read_only && !is_frame,
+        ..restrict
+    };
     let options: Vec<(&str, Option<&str>)> = filesystem
         .options
         .iter()
@@ -295,7 +317,17 @@ impl Shown<'_> {
         }
         fchmod(&file, Mode::from_raw_mode(self.mode))?;
         let tree = mount::clone_handle(file.as_fd())?;
-        let target = root.create_file(self.target, 0o644)?;
+        let target = root.create_file(self.target, 0o644).map_err(|error| {
+            match error.raw_os_error() {
+                // A loop of links, or one of those in /proc that are none.
+                Some(libc::ELOOP) => {
+                    let path = self.target.display();
+                    let message = format!("the image's {path} leads into links without an end");
+                    anyhow::Error::new(Fault::new(Kind::Spec, message))
+                }
+                _ => error.into(),
+            }
+        })?;
         kernel.refuse(target.as_fd(), self.target)?;
         Ok(mount::attach(tree.as_fd(), target.as_fd())?)
     }
