@@ -9,7 +9,7 @@ use crate::error::{Fault, Kind};
 use crate::image::{Document, ImageConfig, chain_ids};
 use crate::provision;
 use crate::runtime::ContainerRecord;
-use crate::runtime::native::HostFacts;
+use crate::runtime::native::host_name;
 use crate::spec::{ContainerSpec, process};
 use crate::store::{ImageRecord, RootfsRecord, Store, VolumeRecord};
 
@@ -69,7 +69,7 @@ fn run(record: &ImageRecord, config: &ImageConfig) -> Result<Value> {
         image: record.name.clone(),
         ..ContainerSpec::default()
     };
-    let process = process(&spec, config, &HostFacts::read()?.name).ok();
+    let process = process(&spec, config, &host_name()).ok();
     Ok(json!(process.map(|process| json!({
         "argv": process.argv,
         "env": process.env,

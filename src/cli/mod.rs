@@ -95,7 +95,7 @@ enum Format {
 enum Command {
     Pull(pull::Pull),
     Provision(provision::Provision),
-    Run(run::Run),
+    Run(Box<run::Run>),
     Inspect(inspect::Inspect),
     Images(images::Images),
     Ps(ps::Ps),

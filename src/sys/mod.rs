@@ -3,14 +3,17 @@
 //! rustix and nix where they have a safe form; `libc::syscall` for what neither wraps (clone3,
 //! mount_setattr, close_range, execveat). Nothing in here knows about images or containers.
 
+pub mod cgroup;
 pub mod credential;
-pub mod idmap;
 pub mod mount;
+pub mod network;
 pub mod proc;
 pub mod process;
 pub mod root;
+pub mod seccomp;
 pub mod signal;
 pub mod tty;
+pub mod users;
 pub mod xattr;
 
 use std::fs::{DirBuilder, File};

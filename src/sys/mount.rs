@@ -84,14 +84,18 @@ pub struct Overlay<'a> {
 /// so in the options of `mount(2)`: their paths need no escaping, and 120 of them fit into the one
 /// page that those options may have.
 pub fn overlay(overlay: &Overlay, target: BorrowedFd) -> io::Result<()> {
-    let mut made = overlay_detached(overlay, Naming::Descriptor);
-    if made.as_ref().is_err_and(is_missing) {
-        made = overlay_detached(overlay, Naming::ProcPath);
-    }
-    match made {
+    match overlay_tree(overlay) {
         Ok(tree) => attach(tree.as_fd(), target),
         Err(error) if is_missing(&error) => overlay_by_mount(overlay, target),
         Err(error) => Err(error),
+    }
+}
+
+/// Makes an overlay that is mounted nowhere yet; not on kernels that only know `mount(2)`.
+pub fn overlay_tree(overlay: &Overlay) -> io::Result<OwnedFd> {
+    match overlay_detached(overlay, Naming::Descriptor) {
+        Err(error) if is_missing(&error) => overlay_detached(overlay, Naming::ProcPath),
+        made => made,
     }
 }
 
@@ -221,13 +225,16 @@ struct MountAttr {
     userns_fd: u64,
 }
 
-/// Restricts a mount, and with `recursive` everything below it.
-pub fn restrict(tree: BorrowedFd, restrict: Restrict, recursive: bool) -> io::Result<()> {
+/// Lets a detached mount show and store other owners than its filesystem has: those that the IDs
+/// there are in a user namespace (Linux 5.12, and a filesystem that can).
+/// With `recursive` also what is mounted below it.
+pub fn map_owners(tree: BorrowedFd, users: BorrowedFd, recursive: bool) -> io::Result<()> {
     let attr = MountAttr {
-        attr_set: u64::from(restrict.flags().bits()),
+        attr_set: libc::MOUNT_ATTR_IDMAP,
+        userns_fd: u64::from(users.as_raw_fd().unsigned_abs()),
         ..MountAttr::default()
     };
-    change(tree, &attr, recursive)
+    set_attributes(tree, &attr, if recursive { libc::AT_RECURSIVE } else { 0 })
 }
 
 /// Which later mounts a mount has in common with the one that it is a copy of.
@@ -243,30 +250,27 @@ pub enum Sharing {
 
 /// Changes what a mount, and with `recursive` everything below it, shares.
 pub fn share(tree: BorrowedFd, sharing: Sharing, recursive: bool) -> io::Result<()> {
-    let flags = match sharing {
-        Sharing::Private => libc::MS_PRIVATE,
-        Sharing::Slave => libc::MS_SLAVE,
-        Sharing::Shared => libc::MS_SHARED,
-    };
     let attr = MountAttr {
-        propagation: flags,
+        propagation: match sharing {
+            Sharing::Private => libc::MS_PRIVATE,
+            Sharing::Slave => libc::MS_SLAVE,
+            Sharing::Shared => libc::MS_SHARED,
+        },
         ..MountAttr::default()
     };
-    change(tree, &attr, recursive)
+    set_attributes(tree, &attr, if recursive { libc::AT_RECURSIVE } else { 0 })
 }
 
-/// Shows the owners of files through the mapping of a user namespace. Of a detached mount only.
-pub fn map_owners(tree: BorrowedFd, mapping: BorrowedFd, recursive: bool) -> io::Result<()> {
+/// Restricts a mount, and with `recursive` everything below it.
+pub fn restrict(tree: BorrowedFd, restrict: Restrict, recursive: bool) -> io::Result<()> {
     let attr = MountAttr {
-        attr_set: libc::MOUNT_ATTR_IDMAP,
-        userns_fd: u64::from(mapping.as_raw_fd().unsigned_abs()),
+        attr_set: u64::from(restrict.flags().bits()),
         ..MountAttr::default()
     };
-    change(tree, &attr, recursive)
+    set_attributes(tree, &attr, if recursive { libc::AT_RECURSIVE } else { 0 })
 }
 
-fn change(tree: BorrowedFd, attr: &MountAttr, recursive: bool) -> io::Result<()> {
-    let recursive = if recursive { libc::AT_RECURSIVE } else { 0 };
+fn set_attributes(tree: BorrowedFd, attr: &MountAttr, recursive: libc::c_int) -> io::Result<()> {
     // SAFETY: mount_setattr reads `size` bytes from `attr`, which lives across the call and is
     // exactly that large; the path is a static empty string; the descriptor is borrowed.
     let result = unsafe {
@@ -275,7 +279,7 @@ fn change(tree: BorrowedFd, attr: &MountAttr, recursive: bool) -> io::Result<()>
             tree.as_raw_fd(),
             c"".as_ptr(),
             libc::AT_EMPTY_PATH | recursive,
-            std::ptr::from_ref(attr),
+            &raw const *attr,
             size_of::<MountAttr>(),
         )
     };

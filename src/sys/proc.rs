@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, PROC_SUPER_MAGIC, fstatfs, openat};
+use rustix::fs::{CWD, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstatfs, openat, openat2};
 
 use super::mount::{Restrict, filesystem};
 
@@ -50,16 +50,19 @@ impl Proc {
         Ok(text)
     }
 
-    /// Writes to a file in one go, as the kernel wants it.
-    pub fn write(&self, path: &str, text: &str) -> io::Result<()> {
+    /// Writes a value to a file in one go. The name is resolved inside this procfs, whatever is
+    /// mounted over it elsewhere.
+    pub fn write(&self, path: &str, value: &str) -> io::Result<()> {
+        let how = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS;
         let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-        let file = openat(self.root.as_fd(), path, flags, Mode::empty())?;
-        File::from(file).write_all(text.as_bytes())
+        let file = openat2(self.root.as_fd(), path, flags, Mode::empty(), how)?;
+        File::from(file).write_all(value.as_bytes())
     }
 
-    /// Opens a file for reading.
-    pub fn open_file(&self, path: &str) -> io::Result<OwnedFd> {
+    /// A handle of the user namespace that a process is in.
+    pub fn user_namespace(&self, pid: i32) -> io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let path = format!("{pid}/ns/user");
         Ok(openat(self.root.as_fd(), path, flags, Mode::empty())?)
     }
 
@@ -127,7 +130,7 @@ impl Proc {
 }
 
 /// mountinfo writes white space and backslashes as three octal digits (proc_pid_mountinfo(5)).
-fn unescape(field: &str) -> PathBuf {
+pub fn unescape(field: &str) -> PathBuf {
     let mut parts = field.split('\\');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
     for part in parts {

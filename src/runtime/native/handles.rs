@@ -1,0 +1,102 @@
+//! What the parent opens for a container while it still is on the host and may enter every
+//! directory of the store.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::command::OwnProgram;
+use super::device::{self, Shown};
+use super::plan::Plan;
+use super::rootfs::writable;
+use super::secrets::Secrets;
+use super::streams::Stdin;
+use super::volume::{Kept, Opening, Tree};
+use crate::image::ChainId;
+use crate::provision::{inherit_root, layers_for_users};
+use crate::store::{ContainerDir, Store};
+use crate::sys::users;
+
+/// Open handles, for the stage.
+#[derive(Debug)]
+pub(super) struct Handles {
+    /// ucr's own program.
+    pub(super) own: OwnProgram,
+    /// What standard input becomes.
+    pub(super) stdin: Stdin,
+    /// The root filesystem, where the container's users are not the host's.
+    pub(super) root: Option<OwnedFd>,
+    /// The device nodes that are shown, in the order of the plan's.
+    pub(super) devices: Vec<Shown>,
+    /// The values of secrets.
+    pub(super) secrets: Secrets,
+    /// What is mounted at the user's wish, in the order of the plan's; `None` for what the stage
+    /// makes.
+    pub(super) volumes: Vec<Option<Tree>>,
+}
+
+impl Handles {
+    /// Opens them. `ids` is the map of the container's users, if it has one.
+    pub(super) fn open(
+        plan: &Plan,
+        store: &Store,
+        layers: &[ChainId],
+        directory: &ContainerDir,
+        ids: Option<&[users::Range]>,
+        kept: &Kept,
+    ) -> Result<Self> {
+        let own_users = ids.map(|ids| -> Result<_> {
+            let namespace = users::namespace(ids).context("make a user namespace")?;
+            Ok(OwnUsers { ids, namespace })
+        });
+        let own_users = own_users.transpose()?;
+        let root = |users: &OwnUsers| -> Result<OwnedFd> {
+            let upper = directory.path().join("upper");
+            inherit_root(store, layers, &upper)?;
+            give_to(&upper, users.ids)?;
+            let users = users.namespace.as_fd();
+            layers_for_users(store, layers, &writable(directory.path()), users)
+        };
+        let volumes = Opening {
+            store,
+            directory: directory.path(),
+            layers,
+            kept,
+            users: own_users.as_ref(),
+        };
+        Ok(Self {
+            own: OwnProgram::find(plan)?,
+            stdin: Stdin::prepare(plan)?,
+            root: own_users.as_ref().map(root).transpose()?,
+            devices: device::open_shown(plan)?,
+            secrets: Secrets::read(&plan.secrets)?,
+            volumes: volumes.open(&plan.mounts)?,
+        })
+    }
+}
+
+/// The users of a container that are not the host's.
+#[derive(Debug)]
+pub(super) struct OwnUsers<'a> {
+    pub(super) ids: &'a [users::Range],
+    /// A user namespace with the same map.
+    pub(super) namespace: OwnedFd,
+}
+
+/// Gives a directory to whoever its owner and group are in a map; others it stays with.
+pub(super) fn give_to(path: &Path, ids: &[users::Range]) -> Result<()> {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let found = std::fs::metadata(path)?;
+    let outside = |id: u32| {
+        let range = ids
+            .iter()
+            .find(|(inside, _, count)| id >= *inside && id - inside < *count);
+        range.map_or(id, |(inside, outside, _)| outside + (id - inside))
+    };
+    Ok(chown(
+        path,
+        Some(outside(found.uid())),
+        Some(outside(found.gid())),
+    )?)
+}
