@@ -128,12 +128,17 @@ impl ContainerFlags {
             network: self.network,
             hostname: self.hostname.clone(),
             security: self.security.security()?,
-            mounts: [&self.volume[..], &self.mount, &self.tmpfs].concat(),
+            mounts: self.mounts(),
             sandbox: self.sandbox.clone(),
             tty: self.tty,
             stdin: self.interactive,
             init: self.init,
         })
+    }
+
+    /// In the order of options, kind by kind; the runtime sorts them.
+    fn mounts(&self) -> Vec<Mount> {
+        [&self.volume[..], &self.mount, &self.tmpfs].concat()
     }
 }
 

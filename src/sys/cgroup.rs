@@ -11,7 +11,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, fstat, fstatfs, mkdirat, openat, unlinkat,
+    AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, flock, fstat, fstatfs, mkdirat,
+    openat, unlinkat,
 };
 use rustix::path::Arg;
 
@@ -91,6 +92,13 @@ impl Directory {
             }
         }
         Ok(found)
+    }
+
+    /// Waits until no other process has this lock of the directory; held until it is dropped.
+    pub fn lock(&self) -> io::Result<OwnedFd> {
+        let lock = openat(&self.handle, ".", DIRECTORY, Mode::empty())?;
+        flock(&lock, FlockOperation::LockExclusive)?;
+        Ok(lock)
     }
 
     /// Opens one of the kernel's files in it for writing.

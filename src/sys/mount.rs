@@ -225,16 +225,13 @@ struct MountAttr {
     userns_fd: u64,
 }
 
-/// Lets a detached mount show and store other owners than its filesystem has: those that the IDs
-/// there are in a user namespace (Linux 5.12, and a filesystem that can).
-/// With `recursive` also what is mounted below it.
-pub fn map_owners(tree: BorrowedFd, users: BorrowedFd, recursive: bool) -> io::Result<()> {
+/// Restricts a mount, and with `recursive` everything below it.
+pub fn restrict(tree: BorrowedFd, restrict: Restrict, recursive: bool) -> io::Result<()> {
     let attr = MountAttr {
-        attr_set: libc::MOUNT_ATTR_IDMAP,
-        userns_fd: u64::from(users.as_raw_fd().unsigned_abs()),
+        attr_set: u64::from(restrict.flags().bits()),
         ..MountAttr::default()
     };
-    set_attributes(tree, &attr, if recursive { libc::AT_RECURSIVE } else { 0 })
+    change(tree, &attr, recursive)
 }
 
 /// Which later mounts a mount has in common with the one that it is a copy of.
@@ -250,27 +247,30 @@ pub enum Sharing {
 
 /// Changes what a mount, and with `recursive` everything below it, shares.
 pub fn share(tree: BorrowedFd, sharing: Sharing, recursive: bool) -> io::Result<()> {
+    let flags = match sharing {
+        Sharing::Private => libc::MS_PRIVATE,
+        Sharing::Slave => libc::MS_SLAVE,
+        Sharing::Shared => libc::MS_SHARED,
+    };
     let attr = MountAttr {
-        propagation: match sharing {
-            Sharing::Private => libc::MS_PRIVATE,
-            Sharing::Slave => libc::MS_SLAVE,
-            Sharing::Shared => libc::MS_SHARED,
-        },
+        propagation: flags,
         ..MountAttr::default()
     };
-    set_attributes(tree, &attr, if recursive { libc::AT_RECURSIVE } else { 0 })
+    change(tree, &attr, recursive)
 }
 
-/// Restricts a mount, and with `recursive` everything below it.
-pub fn restrict(tree: BorrowedFd, restrict: Restrict, recursive: bool) -> io::Result<()> {
+/// Shows the owners of files through the mapping of a user namespace. Of a detached mount only.
+pub fn map_owners(tree: BorrowedFd, mapping: BorrowedFd, recursive: bool) -> io::Result<()> {
     let attr = MountAttr {
-        attr_set: u64::from(restrict.flags().bits()),
+        attr_set: libc::MOUNT_ATTR_IDMAP,
+        userns_fd: u64::from(mapping.as_raw_fd().unsigned_abs()),
         ..MountAttr::default()
     };
-    set_attributes(tree, &attr, if recursive { libc::AT_RECURSIVE } else { 0 })
+    change(tree, &attr, recursive)
 }
 
-fn set_attributes(tree: BorrowedFd, attr: &MountAttr, recursive: libc::c_int) -> io::Result<()> {
+fn change(tree: BorrowedFd, attr: &MountAttr, recursive: bool) -> io::Result<()> {
+    let recursive = if recursive { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: mount_setattr reads `size` bytes from `attr`, which lives across the call and is
     // exactly that large; the path is a static empty string; the descriptor is borrowed.
     let result = unsafe {
@@ -279,7 +279,7 @@ fn set_attributes(tree: BorrowedFd, attr: &MountAttr, recursive: libc::c_int) ->
             tree.as_raw_fd(),
             c"".as_ptr(),
             libc::AT_EMPTY_PATH | recursive,
-            &raw const *attr,
+            std::ptr::from_ref(attr),
             size_of::<MountAttr>(),
         )
     };

@@ -59,10 +59,9 @@ impl Proc {
         File::from(file).write_all(value.as_bytes())
     }
 
-    /// A handle of the user namespace that a process is in.
-    pub fn user_namespace(&self, pid: i32) -> io::Result<OwnedFd> {
+    /// Opens a file for reading.
+    pub fn open_file(&self, path: &str) -> io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let path = format!("{pid}/ns/user");
         Ok(openat(self.root.as_fd(), path, flags, Mode::empty())?)
     }
 

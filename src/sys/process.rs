@@ -148,13 +148,17 @@ fn exit_of(status: &WaitIdStatus) -> Exit {
     }
 }
 
+/// include/uapi/linux/sched.h; not in libc for musl.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
 /// Runs `body` in a new process with namespaces of its own. The child is a copy, as after fork, so
 /// the caller must be single-threaded; what `body` returns is the child's exit code.
 pub fn spawn(namespaces: Namespaces, body: impl FnOnce() -> u8) -> io::Result<Child> {
     spawn_into(namespaces, None, body)
 }
 
-/// The same, in a cgroup of version 2 from its first instruction (CLONE_INTO_CGROUP, Linux 5.7).
+/// The same, and the new process is born in a cgroup of version 2 (Linux 5.7): moving it there
+/// afterwards would wait for all processors.
 pub fn spawn_into(
     namespaces: Namespaces,
     cgroup: Option<BorrowedFd>,

@@ -1,11 +1,8 @@
 //! Limits on this machine's own cgroups, seen to bite: a child lets itself in, then allocates, forks
 //! or spins.
 
+use std::ffi::CString;
 use std::io::Read;
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ucr::error::{self, Kind};
@@ -14,22 +11,26 @@ use ucr::runtime::native::cgroup::{
 };
 use ucr::spec::Resources;
 use ucr::sys;
+use ucr::sys::proc::Proc;
+use ucr::sys::process::{Exit, Namespaces, Words, exec, spawn_into};
 
 use crate::support::need;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
+fn host() -> Host {
+    Host::detect(&Proc::open().unwrap()).unwrap()
+}
+
 fn decide(json: &str) -> CgroupPlan {
     need::root();
     let resources: Resources = serde_json::from_str(json).unwrap();
-    let id = sys::random_name().unwrap();
-    plan(
-        &resources,
-        &Host::detect().unwrap(),
-        &id,
-        Some(&DeviceRule::DEFAULT),
-    )
-    .unwrap()
+    let (host, id) = (host(), sys::random_name().unwrap());
+    // Version 2 has no list of devices, which would be a note.
+    let devices = host
+        .v1_of(Controller::Devices)
+        .map(|_| &DeviceRule::DEFAULT[..]);
+    plan(&resources, &host, &id, devices).unwrap()
 }
 
 fn make(json: &str) -> Cgroups {
@@ -39,38 +40,31 @@ fn make(json: &str) -> Cgroups {
     cgroups
 }
 
-/// Runs a script inside; its stdout.
-fn inside(cgroups: &Arc<Cgroups>, script: &str) -> (ExitStatus, String) {
-    let mut command = Command::new("timeout");
+/// Runs a script inside; how it ended, and its stdout.
+fn inside(cgroups: &Cgroups, script: &str) -> (Exit, String) {
     let seconds = LIMIT.as_secs().to_string();
-    command.args(["-s", "KILL", &seconds, "sh", "-c", script]);
-    command
-        .stdout(Stdio::piped())
-        .stdin(Stdio::null())
-        .stderr(Stdio::null());
-    let own = Arc::clone(cgroups);
-    // SAFETY: the closure writes to open descriptors, and nothing else unless that fails.
-    #[allow(
-        unsafe_code,
-        reason = "the child has to let itself in before it executes"
-    )]
-    unsafe {
-        command.pre_exec(move || own.attach_self().map_err(std::io::Error::other));
-    }
-    let mut child = command.spawn().unwrap();
-    drop(command);
-    let mut output = String::new();
-    child
-        .stdout
-        .take()
-        .unwrap()
-        .read_to_string(&mut output)
-        .unwrap();
-    (child.wait().unwrap(), output)
+    let words = ["timeout", "-s", "KILL", &seconds, "sh", "-c", script];
+    let words = Words::new(words).unwrap();
+    let env = Words::new(["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]).unwrap();
+    let program = need::program("timeout", "coreutils");
+    let program = CString::new(program.as_os_str().as_encoded_bytes()).unwrap();
+    let (mut output, theirs) = std::io::pipe().unwrap();
+    let child = spawn_into(Namespaces::default(), cgroups.clone_into(), || {
+        let started = cgroups.attach_self().map_err(std::io::Error::other);
+        let started = started.and_then(|()| Ok(rustix::stdio::dup2_stdout(&theirs)?));
+        match started.and_then(|()| exec(&program, &words, &env)) {
+            Ok(never) => match never {},
+            Err(_) => 99,
+        }
+    });
+    drop(theirs);
+    let child = child.unwrap();
+    let mut text = String::new();
+    output.read_to_string(&mut text).unwrap();
+    (child.wait().unwrap(), text)
 }
 
-fn destroy(cgroups: Arc<Cgroups>) {
-    let cgroups = Arc::into_inner(cgroups).expect("nobody else holds them");
+fn destroy(cgroups: Cgroups) {
     let paths = cgroups.paths();
     cgroups.destroy().unwrap();
     let left: Vec<_> = paths.iter().filter(|path| path.exists()).collect();
@@ -79,9 +73,9 @@ fn destroy(cgroups: Arc<Cgroups>) {
 
 #[test]
 fn memory_runs_out_and_the_kill_is_counted() {
-    let cgroups = Arc::new(make(r#"{"memory": 16777216, "memory_swap": 16777216}"#));
-    let (status, output) = inside(&cgroups, "echo small");
-    assert!(status.success());
+    let cgroups = make(r#"{"memory": 16777216, "memory_swap": 16777216}"#);
+    let (exit, output) = inside(&cgroups, "echo small");
+    assert_eq!(exit, Exit::Code(0));
     assert_eq!(output, "small\n");
     assert_eq!(cgroups.oom_kills(), Some(0));
     // The variable grows past the limit; the shell is what gets killed.
@@ -93,24 +87,24 @@ fn memory_runs_out_and_the_kill_is_counted() {
 
 #[test]
 fn without_a_limit_of_memory_nothing_is_known_of_kills() {
-    let cgroups = Arc::new(make("{}"));
+    let cgroups = make("{}");
     assert_eq!(cgroups.oom_kills(), None);
     destroy(cgroups);
 }
 
 #[test]
 fn a_fork_bomb_stays_inside() {
-    let cgroups = Arc::new(make(r#"{"pids_limit": 20}"#));
+    let cgroups = make(r#"{"pids_limit": 20}"#);
     let script = "for i in $(seq 40); do sleep 60 >/dev/null & done 2>/dev/null; echo unreached";
-    let (status, output) = inside(&cgroups, script);
-    assert!(!status.success(), "{output}");
+    let (exit, output) = inside(&cgroups, script);
+    assert_ne!(exit, Exit::Code(0), "{output}");
     // Fewer than twenty are asleep now, and everything is gone at the end.
     destroy(cgroups);
 }
 
 #[test]
 fn half_a_processor_is_half_of_the_time() {
-    let cgroups = Arc::new(make(r#"{"cpus": 0.2, "cpu_shares": 512}"#));
+    let cgroups = make(r#"{"cpus": 0.2, "cpu_shares": 512}"#);
     let script = "timeout 2 sh -c 'while :; do :; done'; times";
     let begin = Instant::now();
     let (_, output) = inside(&cgroups, script);
@@ -133,7 +127,7 @@ fn seconds(times: &str) -> f64 {
 
 #[test]
 fn processors_can_be_chosen() {
-    let cgroups = Arc::new(make(r#"{"cpuset_cpus": "0"}"#));
+    let cgroups = make(r#"{"cpuset_cpus": "0"}"#);
     let (_, output) = inside(&cgroups, "grep Cpus_allowed_list /proc/self/status");
     assert_eq!(output, "Cpus_allowed_list:\t0\n");
     destroy(cgroups);
@@ -141,7 +135,7 @@ fn processors_can_be_chosen() {
 
 #[test]
 fn devices_that_are_not_listed_are_refused() {
-    let cgroups = Arc::new(make("{}"));
+    let cgroups = make("{}");
     let script = "true </dev/zero && echo zero; true </dev/kmsg || echo refused";
     let (_, output) = inside(&cgroups, script);
     assert_eq!(output, "zero\nrefused\n");
@@ -150,7 +144,7 @@ fn devices_that_are_not_listed_are_refused() {
 
 #[test]
 fn what_lingers_is_killed() {
-    let cgroups = Arc::new(make(r#"{"memory": 16777216}"#));
+    let cgroups = make(r#"{"memory": 16777216}"#);
     let (_, output) = inside(&cgroups, "sleep 1000 >/dev/null & echo $!");
     let state = || {
         // The field behind the name; nobody need have reaped it.
@@ -172,7 +166,6 @@ fn what_lingers_is_killed() {
 fn others_can_destroy_what_is_left() {
     let cgroups = make("{}");
     let paths = cgroups.paths();
-    let cgroups = Arc::new(cgroups);
     inside(&cgroups, "sleep 1000 >/dev/null &");
     std::fs::create_dir_all(paths[0].join("a/b")).unwrap();
     std::mem::forget(cgroups);
@@ -188,7 +181,7 @@ fn others_can_destroy_what_is_left() {
 
 #[test]
 fn only_what_has_a_limit_is_touched_and_it_is_below_our_own_cgroup() {
-    let host = Host::detect().unwrap();
+    let host = host();
     let made = decide(r#"{"cpus": 1}"#);
     let touched: Vec<_> = made
         .groups
@@ -214,7 +207,7 @@ fn what_the_kernel_refuses() {
         .unwrap();
     assert_eq!(cgroups.notes().len(), 1, "{:?}", cgroups.notes());
     assert!(cgroups.notes()[0].contains("--cpuset-cpus"));
-    destroy(Arc::new(cgroups));
+    destroy(cgroups);
     let refused = decide(&format!("{{{impossible}}}"));
     let error = refused.create().unwrap_err();
     assert_eq!(error::kind(&error), Kind::Unsupported);
@@ -247,14 +240,9 @@ fn nothing_is_made_outside_a_cgroup_filesystem() {
     let cgroups = moved(false).create().unwrap();
     assert_eq!(cgroups.notes().len(), 2);
     assert!(cgroups.paths().is_empty());
-    let other: &Path = &Host::detect()
-        .unwrap()
-        .v1_of(Controller::Cpu)
-        .unwrap()
-        .directory
-        .clone();
+    let other = host().v1_of(Controller::Cpu).unwrap().directory.clone();
     let mut wrong = decide(r#"{"pids_limit": 5}"#);
-    wrong.groups[0].parent = other.to_owned();
+    wrong.groups[0].parent = other;
     let error = wrong.create().unwrap_err();
     assert!(
         error.to_string().contains("another filesystem"),

@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ucr::runtime::native::seccomp::Filter;
+use ucr::runtime::native::seccomp::{Filter, Instruction};
 use ucr::spec::defaults::CAPABILITIES;
 use ucr::sys::seccomp::load;
 
@@ -274,4 +274,86 @@ fn programs_see_one_filter() {
     };
     assert_eq!(field("Seccomp:").as_deref(), Some("2"));
     assert_eq!(field("Seccomp_filters:").as_deref(), Some("1"));
+}
+
+/// What it costs to load a program, in a child of its own each time: the median of 1,000.
+#[allow(unsafe_code, reason = "only fork leaves the filter behind")]
+fn load_time(program: &[Instruction]) -> Duration {
+    let (mut reader, writer) = io::pipe().unwrap();
+    for _ in 0..1000 {
+        // SAFETY: the child makes system calls, allocates nothing and does not return.
+        match unsafe { libc::fork() } {
+            -1 => panic!("{}", io::Error::last_os_error()),
+            0 => {
+                let begin = Instant::now();
+                let loaded = load(program, 0);
+                let nanoseconds = begin.elapsed().subsec_nanos();
+                let words = [nanoseconds, u32::from(loaded.is_err())];
+                // SAFETY: eight bytes are there; then the child ends.
+                unsafe {
+                    libc::write(writer.as_raw_fd(), words.as_ptr().cast(), 8);
+                    libc::_exit(0)
+                }
+            }
+            // SAFETY: our own child, which nobody else waits for.
+            child => unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) },
+        };
+    }
+    drop(writer);
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes).unwrap();
+    let word = |raw: &[u8]| u32::from_ne_bytes(raw.try_into().unwrap());
+    let mut times: Vec<u32> = bytes
+        .chunks_exact(8)
+        .map(|raw| {
+            assert_eq!(word(&raw[4..]), 0, "not loaded");
+            word(&raw[..4])
+        })
+        .collect();
+    assert_eq!(times.len(), 1000);
+    times.sort_unstable();
+    Duration::from_nanos(times[500].into())
+}
+
+/// As most programs do it: every allowed number compared in turn.
+fn chain(numbers: u32) -> Vec<Instruction> {
+    let instruction = |code, jt, jf, k| Instruction { code, jt, jf, k };
+    let mut program = vec![instruction(0x20, 0, 0, 0)];
+    for number in 0..numbers {
+        program.push(instruction(0x15, 0, 1, number));
+        program.push(instruction(0x06, 0, 0, libc::SECCOMP_RET_ALLOW));
+    }
+    program.push(instruction(0x06, 0, 0, libc::SECCOMP_RET_ERRNO | 38));
+    program
+}
+
+/// The kernel runs the program for each number when it is loaded, so its shape is what it costs.
+#[test]
+fn loading_is_quick() {
+    let filter = built_in();
+    let ours = load_time(filter.program());
+    let chain = load_time(&chain(400));
+    println!(
+        "{} instructions: {ours:?}; a chain of 400 numbers: {chain:?}",
+        filter.instructions()
+    );
+    assert!(ours < chain, "{ours:?}, a chain takes {chain:?}");
+    // Some 40 µs; a machine that is busy may take longer.
+    assert!(ours < Duration::from_millis(1), "{ours:?}");
+}
+
+/// Without no_new_privs and without a capability the kernel says so, and nothing is loaded.
+#[test]
+#[allow(unsafe_code, reason = "an identity is given up between fork and exec")]
+fn a_filter_takes_no_new_privs() {
+    let filter = built_in();
+    let mut command = Command::new("true");
+    let install = move || {
+        rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(12345))?;
+        load(filter.program(), filter.flags())
+    };
+    // SAFETY: the closure makes two system calls and allocates nothing.
+    unsafe { command.pre_exec(install) };
+    let error = command.spawn().unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::EACCES), "{error}");
 }

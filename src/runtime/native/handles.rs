@@ -27,13 +27,12 @@ pub(super) struct Handles {
     pub(super) stdin: Stdin,
     /// The root filesystem, where the container's users are not the host's.
     pub(super) root: Option<OwnedFd>,
+    /// What the host contributes to the mounts of the plan, one for one.
+    pub(super) trees: Vec<Option<Tree>>,
     /// The device nodes that are shown, in the order of the plan's.
     pub(super) devices: Vec<Shown>,
     /// The values of secrets.
     pub(super) secrets: Secrets,
-    /// What is mounted at the user's wish, in the order of the plan's; `None` for what the stage
-    /// makes.
-    pub(super) volumes: Vec<Option<Tree>>,
 }
 
 impl Handles {
@@ -47,7 +46,7 @@ impl Handles {
         kept: &Kept,
     ) -> Result<Self> {
         let own_users = ids.map(|ids| -> Result<_> {
-            let namespace = users::namespace(ids).context("make a user namespace")?;
+            let namespace = users::namespace(ids, ids).context("make a user namespace")?;
             Ok(OwnUsers { ids, namespace })
         });
         let own_users = own_users.transpose()?;
@@ -58,7 +57,7 @@ impl Handles {
             let users = users.namespace.as_fd();
             layers_for_users(store, layers, &writable(directory.path()), users)
         };
-        let volumes = Opening {
+        let opening = Opening {
             store,
             directory: directory.path(),
             layers,
@@ -69,9 +68,9 @@ impl Handles {
             own: OwnProgram::find(plan)?,
             stdin: Stdin::prepare(plan)?,
             root: own_users.as_ref().map(root).transpose()?,
+            trees: opening.open(&plan.mounts)?,
             devices: device::open_shown(plan)?,
             secrets: Secrets::read(&plan.secrets)?,
-            volumes: volumes.open(&plan.mounts)?,
         })
     }
 }

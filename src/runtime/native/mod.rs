@@ -98,15 +98,11 @@ impl Native<'_> {
         if !sys::process::is_single_threaded()? {
             return Err(Fault::new(Kind::Kernel, "internal: more than one thread at clone").into());
         }
-        let start = move || {
-            let code = stage.run(&theirs);
-            // It has closed by number what it owns.
-            std::mem::forget(stage);
-            code
-        };
-        let child = sys::process::spawn(plan.namespaces, start).context("make namespaces")?;
+        let child = sys::process::spawn(plan.namespaces, move || stage.run(&theirs))
+            .context("make namespaces")?;
         if let Some(users) = &users {
-            sys::users::set_map(&child, users.ranges()).context("map the container's users")?;
+            sys::users::set_map(&child, users.ranges(), users.ranges())
+                .context("map the container's users")?;
             ours.users_are_mapped()?;
         }
         let pid = child.pid().as_raw_nonzero().get();

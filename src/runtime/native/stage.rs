@@ -2,6 +2,7 @@
 //! host, single-threaded, a copy of its parent. It builds the root filesystem while the host is
 //! still visible, moves into it, gives up what the command must not have, and becomes the command.
 
+use std::mem::ManuallyDrop;
 use std::os::fd::AsFd;
 use std::path::Path;
 
@@ -38,13 +39,16 @@ pub(super) struct Stage<'a> {
     pub(super) plan: &'a Plan,
     pub(super) directory: &'a ContainerDir,
     pub(super) handles: Handles,
+    /// What the store contributes to the mounts of the plan.
     pub(super) kept: &'a Kept,
 }
 
 impl Stage<'_> {
     /// Becomes the command; returns an exit code only if that fails, after reporting why.
-    pub(super) fn run(&self, reporter: &Reporter) -> u8 {
-        let error = match self.enter(reporter) {
+    pub(super) fn run(self, reporter: &Reporter) -> u8 {
+        // Its handles may be closed already, and this process only ends.
+        let stage = ManuallyDrop::new(self);
+        let error = match stage.enter(reporter) {
             Ok(never) => match never {},
             Err(error) => error,
         };

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::Controller;
+use super::place::LEAF;
 use super::plan::{CgroupPlan, Group, Preparation, Setting, Value};
 use crate::error::{Fault, Kind};
 use crate::sys::cgroup::{Directory, Version, write};
@@ -25,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Cgroups {
     made: Vec<Made>,
     notes: Vec<String>,
+    /// Version 2: the cgroup that ucr left for a leaf in it.
+    outer: Option<Directory>,
 }
 
 #[derive(Debug)]
@@ -45,7 +48,11 @@ impl CgroupPlan {
         let mut cgroups = Cgroups {
             made: Vec::new(),
             notes: Vec::new(),
+            outer: self.outer.as_deref().and_then(|o| Directory::open(o).ok()),
         };
+        // Until our cgroup is made, nobody may take the others for the last ones.
+        let lock = cgroups.outer.as_ref().map(Directory::lock).transpose();
+        let lock = lock.context("lock a cgroup")?;
         let prepared = self.preparation.iter().try_for_each(prepare);
         for group in &self.groups {
             let made = match &prepared {
@@ -61,6 +68,7 @@ impl CgroupPlan {
                 Err(why) => plan.not_made(group, &why)?,
             }
         }
+        drop(lock);
         cgroups.notes = plan.notes;
         Ok(cgroups)
     }
@@ -263,7 +271,37 @@ impl Drop for Cgroups {
             // On a fault, which is reported; whoever finds the record tries again.
             let _ = made.parent.remove(made.name.as_str());
         }
+        if let Some(outer) = &self.outer {
+            // What stays is an empty cgroup, and a later ucr in it knows it again.
+            let _ = tidy(outer);
+        }
     }
+}
+
+/// Undoes what the first container below a cgroup needed there, after the last one: else nobody
+/// could be put into that cgroup again.
+fn tidy(outer: &Directory) -> std::io::Result<()> {
+    let _lock = outer.lock()?;
+    let others = outer
+        .children()?
+        .iter()
+        .any(|name| name.to_bytes() != LEAF.as_bytes());
+    let leaf = outer.enter(LEAF)?;
+    let inside = leaf.read("cgroup.procs")?;
+    let ourselves = std::process::id().to_string();
+    if others || inside.lines().any(|pid| pid != ourselves) {
+        return Ok(());
+    }
+    let enabled = outer.read("cgroup.subtree_control")?;
+    let words: Vec<_> = enabled
+        .split_whitespace()
+        .map(|name| format!("-{name}"))
+        .collect();
+    outer.write("cgroup.subtree_control", &words.join(" "))?;
+    if !inside.is_empty() {
+        outer.write("cgroup.procs", "0")?;
+    }
+    outer.remove(LEAF)
 }
 
 fn removing(path: &Path) -> String {
@@ -281,6 +319,10 @@ pub fn destroy_left(paths: &[PathBuf]) -> Result<()> {
             continue;
         };
         destroy(&parent, name).with_context(|| removing(path))?;
+        if parent.version() == Version::V2 {
+            // Where there is no leaf there is nothing to tidy.
+            let _ = tidy(&parent);
+        }
     }
     Ok(())
 }

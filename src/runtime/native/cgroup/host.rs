@@ -62,8 +62,7 @@ pub struct Unified {
 
 impl Host {
     /// Looks. A machine without any cgroups is a machine with none, not an error.
-    pub fn detect() -> Result<Self> {
-        let proc = Proc::open().context("open a proc filesystem")?;
+    pub fn detect(proc: &Proc) -> Result<Self> {
         // Absent in a kernel without cgroups.
         let own = proc.read("self/cgroup").unwrap_or_default();
         let mounts = proc.read("self/mountinfo").context("read mountinfo")?;
@@ -198,44 +197,69 @@ impl Mount<'_> {
 
 /// The cgroup mounts that can be written to and are not hidden, the one mounted last first.
 fn visible(mountinfo: &str) -> Vec<Mount<'_>> {
-    let lines: Vec<Vec<&str>> = mountinfo
-        .lines()
-        .map(|line| line.split(' ').collect::<Vec<_>>())
-        .filter(|fields| fields.len() >= 10)
-        .collect();
-    let parents: HashMap<&str, &str> = lines.iter().map(|f| (f[0], f[1])).collect();
-    let mut found = Vec::new();
-    for fields in &lines {
-        let Some((options, point)) = options(fields) else {
-            continue;
-        };
-        let hidden = lines.iter().any(|other| {
-            point.starts_with(unescape(other[4])) && !is_or_is_above(other[0], fields[0], &parents)
-        });
-        if !hidden {
-            found.push(Mount {
-                is_v2: fields[fields.len() - 3] == "cgroup2",
-                device: fields[2],
-                root: unescape(fields[3]),
-                point,
-                options,
-            });
-        }
-    }
-    found.reverse();
-    found
+    let lines: Vec<Line> = mountinfo.lines().filter_map(Line::parse).collect();
+    let parents: HashMap<&str, &str> = lines.iter().map(|line| (line.id, line.parent)).collect();
+    let is_hidden = |line: &Line| {
+        let mut over = lines
+            .iter()
+            .filter(|other| is_below(line.point, other.point));
+        over.any(|other| !is_or_is_above(other.id, line.id, &parents))
+    };
+    let cgroups = lines.iter().rev().filter(|line| line.is_writable_cgroup());
+    cgroups
+        .filter(|line| !is_hidden(line))
+        .map(|line| Mount {
+            is_v2: line.kind == "cgroup2",
+            device: line.device,
+            root: unescape(line.root),
+            point: unescape(line.point),
+            options: line.options.split(',').collect(),
+        })
+        .collect()
 }
 
-/// The filesystem's options and the mount point, if it is a cgroup filesystem mounted for writing.
-fn options<'a>(fields: &[&'a str]) -> Option<(Vec<&'a str>, PathBuf)> {
-    // Type, source and options follow a dash (proc_pid_mountinfo(5)).
-    let tail = fields.iter().rposition(|field| *field == "-")?;
-    let [kind, _, options] = fields.get(tail + 1..)? else {
-        return None;
-    };
-    let writable = fields[5].split(',').any(|option| option == "rw");
-    let is_cgroup = matches!(*kind, "cgroup" | "cgroup2");
-    (writable && is_cgroup).then(|| (options.split(',').collect(), unescape(fields[4])))
+/// One line of mountinfo (proc_pid_mountinfo(5)), as it is written there.
+struct Line<'a> {
+    id: &'a str,
+    parent: &'a str,
+    device: &'a str,
+    root: &'a str,
+    point: &'a str,
+    flags: &'a str,
+    kind: &'a str,
+    options: &'a str,
+}
+
+impl<'a> Line<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let mut fields = line.split(' ');
+        let [id, parent, device, root, point, flags] =
+            std::array::from_fn(|_| fields.next().unwrap_or_default());
+        // Any number of tags, then a dash.
+        fields.find(|field| *field == "-")?;
+        let (kind, _source, options) = (fields.next()?, fields.next()?, fields.next()?);
+        Some(Self {
+            id,
+            parent,
+            device,
+            root,
+            point,
+            flags,
+            kind,
+            options,
+        })
+    }
+
+    fn is_writable_cgroup(&self) -> bool {
+        let is_cgroup = matches!(self.kind, "cgroup" | "cgroup2");
+        is_cgroup && self.flags.split(',').any(|flag| flag == "rw")
+    }
+}
+
+/// Whether a path is another one or below it; both as mountinfo writes them.
+fn is_below(path: &str, upper: &str) -> bool {
+    let rest = path.strip_prefix(upper.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Whether a mount is another one, or that one is mounted somewhere in it.
@@ -342,7 +366,7 @@ mod tests {
 
     #[test]
     fn this_machine() {
-        let host = Host::detect().unwrap();
+        let host = Host::detect(&Proc::open().unwrap()).unwrap();
         assert!(host.processors > 0);
         assert!(!host.v1.is_empty() || host.v2.is_some(), "{host:?}");
     }

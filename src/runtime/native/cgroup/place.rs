@@ -23,6 +23,8 @@ pub(super) struct Place {
     pub(super) parent: PathBuf,
     /// The container's own in it.
     pub(super) name: String,
+    /// It is below the cgroup that ucr was started in.
+    pub(super) below_own: bool,
     /// What can be limited there.
     pub(super) controllers: Vec<Controller>,
     /// Where controllers have to be enabled, from the top, and what comes before.
@@ -45,6 +47,7 @@ pub(super) fn place(host: &Host, v2: &Unified, id: &str) -> Result<Place, String
         return Ok(Place {
             parent: v2.directory.clone(),
             name: format!("ucr-{id}"),
+            below_own: true,
             controllers: v2.controllers.clone(),
             preparation: leaf.into_iter().chain([enable]).collect(),
         });
@@ -53,6 +56,7 @@ pub(super) fn place(host: &Host, v2: &Unified, id: &str) -> Result<Place, String
         let parent = v2.top.join(DELEGATED);
         return Ok(Place {
             name: id.to_owned(),
+            below_own: false,
             controllers: v2.top_controllers.clone(),
             preparation: vec![
                 enable(v2.top.clone()),
@@ -87,95 +91,82 @@ mod tests {
         }
     }
 
+    /// In the words of the table: where, and whether ucr moves.
+    fn placed(v2: &Unified, is_root: bool) -> Result<(String, bool), String> {
+        let host = Host {
+            is_root,
+            ..Host::default()
+        };
+        let place = place(&host, v2, "x")?;
+        let own = [Controller::Pids];
+        assert_eq!(place.below_own, place.controllers == own, "{place:?}");
+        let moves = matches!(place.preparation[0], Preparation::MoveSelf { .. });
+        let path = place.parent.join(place.name);
+        Ok((path.display().to_string(), moves))
+    }
+
     #[test]
     fn started_anywhere() {
         let leaf = Unified {
             in_leaf: true,
             ..unified("/cg/a", true, false)
         };
+        let alone = unified("/cg/a", true, true);
         let rows = [
-            ("alone", unified("/cg/a", true, true), true, "/cg/a/ucr-x"),
-            (
-                "alone as a user",
-                unified("/cg/a", true, true),
-                false,
-                "/cg/a/ucr-x",
-            ),
-            ("in our leaf", leaf, true, "/cg/a/ucr-x"),
+            ("alone", alone.clone(), true, "/cg/a/ucr-x", true),
+            ("alone as a user", alone, false, "/cg/a/ucr-x", true),
+            ("in our leaf", leaf, true, "/cg/a/ucr-x", false),
             (
                 "at the root",
                 unified("/cg", true, false),
                 true,
                 "/cg/ucr/x",
+                false,
             ),
             (
-                "at the root, alone",
+                "alone there",
                 unified("/cg", true, true),
                 true,
                 "/cg/ucr/x",
+                false,
             ),
             (
-                "at a namespace's root",
+                "a namespace's root",
                 unified("/cg", false, true),
                 true,
                 "/cg/ucr-x",
+                true,
             ),
             (
-                "beside others",
+                "beside",
                 unified("/cg/a", true, false),
                 true,
                 "/cg/ucr/x",
+                false,
             ),
             (
-                "beside others in a container",
+                "beside in one",
                 unified("/cg/a", false, false),
                 true,
                 "/cg/ucr/x",
-            ),
-        ];
-        for (name, v2, is_root, expected) in rows {
-            let host = Host {
-                is_root,
-                ..Host::default()
-            };
-            let place = place(&host, &v2, "x").unwrap();
-            let below = if expected.starts_with("/cg/ucr/") {
-                Controller::Memory
-            } else {
-                Controller::Pids
-            };
-            assert_eq!(place.controllers, [below], "{name}");
-            assert_eq!(
-                place.parent.join(place.name),
-                PathBuf::from(expected),
-                "{name}"
-            );
-            let moves = matches!(place.preparation[0], Preparation::MoveSelf { .. });
-            assert_eq!(
-                moves,
-                v2.alone && !expected.starts_with("/cg/ucr/"),
-                "{name}"
-            );
-        }
-        for (name, v2, is_root) in [
-            (
-                "at a namespace's root, beside others",
-                unified("/cg", false, false),
-                true,
-            ),
-            (
-                "beside others as a user",
-                unified("/cg/a", true, false),
                 false,
             ),
-            ("at the root as a user", unified("/cg", true, true), false),
+        ];
+        for (name, v2, is_root, path, moves) in rows {
+            let expected = (path.to_owned(), moves);
+            assert_eq!(placed(&v2, is_root).unwrap(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn nowhere() {
+        for (v2, is_root) in [
+            (unified("/cg", false, false), true),
+            (unified("/cg/a", true, false), false),
+            (unified("/cg", true, true), false),
         ] {
-            let host = Host {
-                is_root,
-                ..Host::default()
-            };
-            let why = place(&host, &v2, "x").unwrap_err();
-            assert!(why.contains("/cg"), "{name}: {why}");
+            let why = placed(&v2, is_root).unwrap_err();
+            assert!(why.contains("/cg"), "{v2:?}: {why}");
         }
     }
 }

@@ -146,6 +146,9 @@ pub struct CgroupPlan {
     pub preparation: Vec<Preparation>,
     /// What is made.
     pub groups: Vec<Group>,
+    /// Version 2: the cgroup that ucr left, or leaves now, for a leaf in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outer: Option<PathBuf>,
     /// What cannot be had and was not asked for, or may be missing.
     pub notes: Vec<String>,
     /// A limit that was asked for may be missing.
@@ -267,6 +270,7 @@ impl CgroupPlan {
         }
         let group = self.groups.iter().find(|group| group.v2);
         if let (Some(group), Ok(place)) = (group, place) {
+            self.outer = place.below_own.then_some(place.parent);
             self.preparation = place.preparation;
             for step in &mut self.preparation {
                 if let Preparation::Enable { controllers, .. } = step {

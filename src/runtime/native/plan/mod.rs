@@ -67,7 +67,7 @@ pub struct Plan {
     pub devices: Vec<Node>,
     /// Files of ucr's own.
     pub files: Vec<OwnFile>,
-    /// What is mounted at the user's wish or the image's, parents before children.
+    /// The host's files and directories inside, parents before children.
     pub mounts: Vec<Mount>,
     /// Values that are read when the container starts.
     pub secrets: Vec<Secret>,
@@ -103,25 +103,24 @@ pub enum Users {
 /// together make no container, and with [`Kind::Unsupported`] if this host cannot give what was
 /// asked for.
 pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &str) -> Result<Plan> {
-    let mounts = mounts(spec, image)?;
-    let mut spec = spec.clone();
+    let mut with_sandbox = spec.clone();
     if spec.sandbox.is_some() {
-        spec.env.push(format!("MESOS_SANDBOX={SANDBOX}"));
+        with_sandbox.env.push(format!("MESOS_SANDBOX={SANDBOX}"));
     }
     let own_network = spec.network == Some(Network::None);
-    let hostname = hostname(&spec, own_network, id)?;
+    let hostname = hostname(spec, own_network, id)?;
     let name = hostname.as_deref().unwrap_or(&host.name);
-    let users = users(&spec)?;
+    let users = users(spec)?;
     let ids = match &users {
         Some(Users::Map(ids)) => Some(ids.as_slice()),
         Some(Users::Auto) => Some(&AUTO_SHAPE[..]),
         None => None,
     };
     check_secrets(&spec.secrets)?;
-    let confinement = security::confinement(&spec, host)?;
-    let (masked_paths, read_only_paths) = filesystem::hidden(&spec, host);
+    let confinement = security::confinement(spec, host)?;
+    let (masked_paths, read_only_paths) = filesystem::hidden(spec, host);
     Ok(Plan {
-        process: process(&spec, image, name)?,
+        process: process(&with_sandbox, image, name)?,
         groups: spec.groups.clone(),
         namespaces: Namespaces {
             mount: true,
@@ -134,10 +133,10 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         },
         hostname: hostname.clone(),
         read_only: spec.read_only,
-        filesystems: filesystem::filesystems(&spec, ids, None),
-        devices: device::nodes(&spec, host, users.is_some())?,
+        filesystems: filesystem::filesystems(spec, ids, None),
+        devices: device::nodes(spec, host, users.is_some())?,
         files: own_files(host, name, own_network),
-        mounts,
+        mounts: mounts(spec, image)?,
         secrets: spec.secrets.clone(),
         masked_paths,
         read_only_paths,

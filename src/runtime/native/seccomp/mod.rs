@@ -13,7 +13,10 @@
 mod bpf;
 mod capability;
 mod compile;
+mod merge;
+mod node;
 mod policy;
+mod profile;
 mod rule;
 mod syscalls;
 #[cfg(test)]
@@ -21,10 +24,13 @@ mod tests;
 
 use std::borrow::Cow;
 
+use anyhow::Result;
 use caps::CapsHashSet;
 
+use crate::error::{Fault, Kind};
 pub use crate::sys::seccomp::Instruction;
 use policy::Circumstances;
+use profile::{Host, Profile};
 use rule::Architecture;
 
 include!(concat!(env!("OUT_DIR"), "/seccomp.rs"));
@@ -35,6 +41,9 @@ const FAMILY: [Architecture; 2] = if cfg!(target_arch = "aarch64") {
 } else {
     [Architecture::X86_64, Architecture::I386]
 };
+
+/// BPF_MAXINSNS.
+const MAX_INSTRUCTIONS: usize = 4096;
 
 /// A program that judges every system call, and how to load it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +63,35 @@ impl Filter {
             other => Cow::Owned(compile::compile(&policy::tables(FAMILY, other))),
         };
         Self { program, flags: 0 }
+    }
+
+    /// The filter that a profile describes, and what is odd about the profile. A bounding set and a
+    /// kernel decide which of its entries apply.
+    pub fn from_profile(
+        json: &[u8],
+        bounding: &CapsHashSet,
+        kernel: (u32, u32),
+    ) -> Result<(Self, Vec<String>)> {
+        let host = Host {
+            capabilities: bounding,
+            kernel,
+            family: FAMILY,
+        };
+        let profile = Profile::parse(json, host)?;
+        let program = compile::compile(&merge::tables(&profile));
+        if program.len() > MAX_INSTRUCTIONS {
+            let message = format!(
+                "seccomp profile: makes a program of {} instructions, the kernel takes {}",
+                program.len(),
+                MAX_INSTRUCTIONS
+            );
+            return Err(Fault::new(Kind::Limit, message).into());
+        }
+        let filter = Self {
+            program: Cow::Owned(program),
+            flags: profile.flags,
+        };
+        Ok((filter, profile.warnings))
     }
 
     /// What is loaded.

@@ -28,6 +28,11 @@ impl Action {
         Self(0x7ff0_0000 | message as u32)
     }
 
+    /// The kernel's own order of actions, the strictest first.
+    pub const fn rank(self) -> i32 {
+        (self.0 & 0xffff_0000).cast_signed()
+    }
+
     /// Whether a call that nobody has judged is let through, if only to a tracer.
     pub const fn lets_through(self) -> bool {
         matches!(
@@ -108,15 +113,6 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// A machine's own and the one it also runs, under the name that Rust has for it.
-    pub fn family(machine: &str) -> Option<[Self; 2]> {
-        match machine {
-            "x86_64" => Some([Self::X86_64, Self::I386]),
-            "aarch64" => Some([Self::Aarch64, Self::Arm]),
-            _ => None,
-        }
-    }
-
     /// The value in `seccomp_data.arch`.
     pub fn audit(self) -> u32 {
         match self {

@@ -518,10 +518,43 @@ pub const SYSCALLS: &[Syscall] = &[
     ("writev", Always, [20, 146, 66, 146]),
 ];
 
+/// Calls of other architectures only, which profiles for all of them name.
+const ELSEWHERE: &[&str] = &[
+    "atomic_barrier",
+    "atomic_cmpxchg_32",
+    "cachectl",
+    "getpagesize",
+    "multiplexer",
+    "or1k_atomic",
+    "riscv_flush_icache",
+    "riscv_hwprobe",
+    "rtas",
+    "s390_guarded_storage",
+    "s390_pci_mmio_read",
+    "s390_pci_mmio_write",
+    "s390_runtime_instr",
+    "s390_sthyi",
+    "sched_get_affinity",
+    "sched_set_affinity",
+    "spu_create",
+    "spu_run",
+    "subpage_prot",
+    "swapcontext",
+    "switch_endian",
+    "sys_debug_setcontext",
+    "sysmips",
+    "timerfd",
+];
+
 /// The entry of a name.
 pub fn find(name: &str) -> Option<&'static Syscall> {
     let at = SYSCALLS
         .binary_search_by_key(&name, |(name, ..)| name)
         .ok()?;
     SYSCALLS.get(at)
+}
+
+/// Whether any machine has a call of that name.
+pub fn exists(name: &str) -> bool {
+    find(name).is_some() || ELSEWHERE.contains(&name)
 }

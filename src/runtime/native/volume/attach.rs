@@ -21,7 +21,7 @@ pub(in crate::runtime::native) fn attach(
     root: &Root,
     kernel: &KernelFilesystems,
 ) -> Result<()> {
-    let opened = stage.handles.volumes.iter().zip(images);
+    let opened = stage.handles.trees.iter().zip(images);
     let opened = opened.map(|(taken, made)| taken.as_ref().or(made.as_ref()));
     for (mount, opened) in stage.plan.mounts.iter().zip(opened) {
         let place = Place {

@@ -80,7 +80,7 @@ fn map_owners(
         }
         (IdMap::Explicit { uids, gids }, _) => {
             let gids = if gids.is_empty() { uids } else { gids };
-            made = users::namespace_of(&ranges(uids), &ranges(gids))
+            made = users::namespace(&ranges(uids), &ranges(gids))
                 .with_context(|| format!("make the mapping {map}"))?;
             made.as_fd()
         }

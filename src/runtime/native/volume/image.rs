@@ -23,7 +23,7 @@ use crate::sys::root::Root;
 pub(in crate::runtime::native) fn images(stage: &Stage) -> Result<Vec<Option<Tree>>> {
     let mounts = stage.plan.mounts.iter().enumerate();
     let made = mounts.map(|(number, mount)| match &mount.source {
-        Source::Image(image) if stage.handles.volumes[number].is_none() => {
+        Source::Image(image) if stage.handles.trees[number].is_none() => {
             let made = make(stage, mount, image, number);
             made.map(Some).with_context(|| format!("mount {mount}"))
         }

@@ -46,15 +46,28 @@ pub fn verify(program: &[Instruction]) {
 
 /// Runs a program; also says how many instructions that took.
 pub fn run(program: &[Instruction], call: &Call) -> (Action, usize) {
-    let (mut at, mut accumulator) = (0, 0_u32);
+    let (action, steps, _) = trace(program, call);
+    (action, steps)
+}
+
+/// The offset of every word that a program looks at.
+pub fn loads(program: &[Instruction], call: &Call) -> Vec<u32> {
+    trace(program, call).2
+}
+
+fn trace(program: &[Instruction], call: &Call) -> (Action, usize, Vec<u32>) {
+    let (mut at, mut accumulator, mut loads) = (0, 0_u32, Vec::new());
     for steps in 1..=4096 {
         let Instruction { code, jt, jf, k } = program[at];
         let skip = |holds: bool| usize::from(if holds { jt } else { jf });
         at += 1;
         match code {
-            0x20 => accumulator = call.word(k),
+            0x20 => {
+                accumulator = call.word(k);
+                loads.push(k);
+            }
             0x54 => accumulator &= k,
-            0x06 => return (Action(k), steps),
+            0x06 => return (Action(k), steps, loads),
             0x05 => at += k as usize,
             0x15 => at += skip(accumulator == k),
             0x25 => at += skip(accumulator > k),

@@ -2,6 +2,8 @@
 
 mod built_in;
 mod interpreter;
+mod oracle;
+mod random;
 
 use interpreter::{Call, run};
 
