@@ -17,7 +17,7 @@ use crate::frontend::flags::ContainerFlags;
 use crate::pull::Policy;
 use crate::runtime::native::{self, Native};
 use crate::spec::mount::Source;
-use crate::spec::{ContainerSpec, MAX_DOCUMENT, Mount};
+use crate::spec::{ContainerSpec, MAX_DOCUMENT};
 use crate::store::Image;
 use crate::sys::process::{Exit, Namespaces, die_with_parent, spawn};
 
@@ -107,6 +107,7 @@ impl Run {
         let bytes = bytes.with_context(|| format!("read {}", file.display()))?;
         let mut spec = ContainerSpec::parse(&bytes)?;
         spec.image = super::pull::name(context, &spec.image)?.to_string();
+        name_images(context, &mut spec)?;
         Ok(spec)
     }
 
@@ -131,7 +132,7 @@ impl Run {
             Ok(())
         };
         spec.host_paths().try_for_each(absolute)?;
-        spec.mounts = mounts(context, spec.mounts)?;
+        name_images(context, &mut spec)?;
         Ok(spec)
     }
 
@@ -184,15 +185,12 @@ fn read_limited(from: &mut impl Read, max_bytes: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Paths of the host from here, and images by their full names.
-fn mounts(context: &Context, mounts: Vec<Mount>) -> Result<Vec<Mount>> {
-    let here = context.working_directory()?;
-    let resolve = |mount: Mount| {
-        let mut mount = mount.absolute(&here);
+/// Gives the images that are mounted their full names.
+fn name_images(context: &Context, spec: &mut ContainerSpec) -> Result<()> {
+    for mount in &mut spec.mounts {
         if let Source::Image(image) = &mut mount.source {
             image.name = super::pull::name(context, &image.name)?.to_string();
         }
-        Ok(mount)
-    };
-    mounts.into_iter().map(resolve).collect()
+    }
+    Ok(())
 }

@@ -109,7 +109,9 @@ impl ContainerSpec {
                 SecretSource::File(path) => Some(path),
                 SecretSource::Environment(_) => None,
             });
-        self.sandbox.iter_mut().chain(profile).chain(secrets)
+        let binds = self.mounts.iter_mut().filter_map(Mount::host_path);
+        let rest = profile.into_iter().chain(secrets).chain(binds);
+        self.sandbox.iter_mut().chain(rest)
     }
 }
 

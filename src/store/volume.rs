@@ -58,10 +58,15 @@ impl VolumeUse {
         self.directory.join(DATA)
     }
 
+    /// Whether [`Self::fill`] would fill it.
+    pub fn is_fillable(&self) -> bool {
+        self.is_alone && is_empty(&self.data()).unwrap_or(false)
+    }
+
     /// Fills the volume, if it is empty and nobody else has it: all of it is there afterwards, or
     /// nothing. `copy` gets an empty directory and returns whether there is anything to have.
     pub fn fill(&self, copy: impl FnOnce(&Path) -> Result<bool>) -> Result<()> {
-        if !self.is_alone || !is_empty(&self.data())? {
+        if !self.is_fillable() {
             return Ok(());
         }
         let (staging, data) = (self.directory.join(COPY), self.data());

@@ -53,9 +53,9 @@ impl OwnProgram {
     /// Finds it, and takes a read-only handle along where it is needed inside. In the parent,
     /// because the program's mount is none of a new mount namespace's.
     ///
-    /// Without volumes of others nobody else can write to the root filesystem before the command runs, so a
-    /// look at what would be executed is enough. With them somebody might change it after the
-    /// look, so what is executed is opened by the copy.
+    /// Without mounts that others reach nobody can write to the root filesystem before the command
+    /// runs, so a look at what would be executed is enough. With them somebody might change it
+    /// after the look, so what is executed is opened by the copy.
     pub(super) fn find(plan: &Plan) -> Result<Self> {
         let program = Proc::open().and_then(|proc| proc.own_program());
         let program = program.context("find ucr's own program")?;

@@ -13,7 +13,7 @@ use super::plan::Plan;
 use super::rootfs::writable;
 use super::secrets::Secrets;
 use super::streams::Stdin;
-use super::volume::{self, Tree};
+use super::volume::{Kept, Opening, Tree};
 use crate::image::ChainId;
 use crate::provision::{inherit_root, layers_for_users};
 use crate::store::{ContainerDir, Store};
@@ -45,6 +45,7 @@ pub(super) struct Basis<'a> {
     pub(super) layers: &'a [ChainId],
     pub(super) directory: &'a ContainerDir,
     pub(super) cgroups: &'a Cgroups,
+    pub(super) kept: &'a Kept,
     /// The map of the container's users, if it has one.
     pub(super) ids: Option<&'a [users::Range]>,
 }
@@ -57,22 +58,33 @@ impl Handles {
             layers,
             directory,
             cgroups,
+            kept,
             ids,
         } = basis;
-        let make_users = |ids| users::namespace(ids, ids).context("make a user namespace");
-        let users = ids.map(make_users).transpose()?;
-        let users = users.as_ref().map(AsFd::as_fd);
-        let root = |(ids, users)| -> Result<OwnedFd> {
+        let own_users = ids.map(|ids| -> Result<_> {
+            let namespace = users::namespace(ids, ids).context("make a user namespace")?;
+            Ok(OwnUsers { ids, namespace })
+        });
+        let own_users = own_users.transpose()?;
+        let root = |users: &OwnUsers| -> Result<OwnedFd> {
             let upper = directory.path().join("upper");
             inherit_root(store, layers, &upper)?;
-            give_to(&upper, ids)?;
+            give_to(&upper, users.ids)?;
+            let users = users.namespace.as_fd();
             layers_for_users(store, layers, &writable(directory.path()), users)
+        };
+        let opening = Opening {
+            store,
+            directory: directory.path(),
+            layers,
+            kept,
+            users: own_users.as_ref(),
         };
         Ok(Self {
             own: OwnProgram::find(plan)?,
             stdin: Stdin::prepare(plan)?,
-            root: ids.zip(users).map(root).transpose()?,
-            trees: volume::open(&plan.mounts, users)?,
+            root: own_users.as_ref().map(root).transpose()?,
+            trees: opening.open(&plan.mounts)?,
             devices: device::open_shown(plan)?,
             cgroups: views(cgroups).context("show cgroups")?,
             secrets: Secrets::read(&plan.secrets)?,
@@ -99,8 +111,16 @@ fn views(cgroups: &Cgroups) -> Result<Vec<(PathBuf, OwnedFd)>> {
         .collect()
 }
 
+/// The users of a container that are not the host's.
+#[derive(Debug)]
+pub(super) struct OwnUsers<'a> {
+    pub(super) ids: &'a [users::Range],
+    /// A user namespace with the same map.
+    pub(super) namespace: OwnedFd,
+}
+
 /// Gives a directory to whoever its owner and group are in a map; others it stays with.
-fn give_to(path: &Path, ids: &[users::Range]) -> Result<()> {
+pub(super) fn give_to(path: &Path, ids: &[users::Range]) -> Result<()> {
     use std::os::unix::fs::{MetadataExt, chown};
     let found = std::fs::metadata(path)?;
     let outside = |id: u32| {

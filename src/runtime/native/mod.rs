@@ -91,6 +91,7 @@ impl Native<'_> {
             layers: &image.layers,
             directory: &directory,
             cgroups: &cgroups,
+            kept: &kept,
             ids: users,
         };
         let handles = Handles::open(&plan, &basis)?;

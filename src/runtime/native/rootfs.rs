@@ -53,7 +53,7 @@ pub(super) fn build(stage: &Stage) -> Result<Rootfs> {
         Some(tree) => attach_root(stage, tree.as_fd())?,
         None => overlay(stage)?,
     };
-    let made = volume::make(stage, &root)?;
+    let images = volume::images(stage)?;
     // The image's files are read while no kernel filesystem is there for a link to lead to.
     let account = account(&root, plan.process.user.as_deref(), &plan.groups)?;
     for filesystem in &plan.filesystems {
@@ -74,7 +74,7 @@ pub(super) fn build(stage: &Stage) -> Result<Rootfs> {
     device::show(&root, plan, &stage.handles.devices)?;
     let null = device::null(dev.as_fd())?;
     own_files(stage, &root, &kernel, &account)?;
-    volume::attach(stage, &made, &root, &kernel)?;
+    volume::attach(stage, &images, &root, &kernel)?;
     hide(&root, plan, null.as_fd())?;
     Ok(Rootfs {
         root,

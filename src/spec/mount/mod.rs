@@ -12,7 +12,7 @@ mod words;
 mod written;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -176,15 +176,12 @@ impl Mount {
         }
     }
 
-    /// Makes a relative path of the host absolute.
-    #[must_use]
-    pub fn absolute(mut self, working_directory: &Path) -> Self {
-        if let Source::Bind(bind) = &mut self.source {
-            let path = working_directory.join(&bind.path);
-            // As docker does: "./x" is not shown as "/here/./x".
-            bind.path = path.components().collect();
+    /// The path of the host that is shown, if one is.
+    pub fn host_path(&mut self) -> Option<&mut PathBuf> {
+        match &mut self.source {
+            Source::Bind(bind) => Some(&mut bind.path),
+            Source::Tmpfs(_) | Source::Volume(_) | Source::Image(_) => None,
         }
-        self
     }
 }
 

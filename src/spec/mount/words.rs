@@ -593,17 +593,4 @@ mod tests {
             assert!(serde_json::from_str::<Mount>(text).is_err(), "{text}");
         }
     }
-
-    #[test]
-    fn sources_of_the_host_become_absolute() {
-        let here = Path::new("/here/now");
-        for (text, expected) in [
-            ("./x/:/b", "/here/now/x"),
-            (".:/b", "/here/now"),
-            ("/a:/b", "/a"),
-        ] {
-            let mount: Mount = text.parse().unwrap();
-            assert_eq!(mount.absolute(here), Mount::bind(expected, "/b"));
-        }
-    }
 }

@@ -18,7 +18,7 @@ use super::host::HostFacts;
 use super::seccomp::Filter;
 use crate::error::{Fault, Kind};
 use crate::image::ImageConfig;
-use crate::spec::mount::{self, Source};
+use crate::spec::mount::mounts;
 use crate::spec::{
     ContainerSpec, IdRange, Mount, Network, Process, SANDBOX, Secret, SecretTarget, Userns, process,
 };
@@ -155,7 +155,7 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         filesystems: filesystem::filesystems(spec, ids, &cgroups),
         devices,
         files: own_files(host, name, own_network),
-        mounts: mounts(spec, image, users.is_some())?,
+        mounts: mounts(spec, image)?,
         secrets: spec.secrets.clone(),
         masked_paths,
         read_only_paths,
@@ -246,30 +246,6 @@ fn sysctls(own_network: bool) -> Vec<(String, String)> {
         pair("net/ipv4/ping_group_range", "0 2147483647"),
         pair("net/ipv4/ip_unprivileged_port_start", "0"),
     ]
-}
-
-/// What is mounted at the user's wish or the image's, parents before children.
-///
-/// What the store would have to make for users that are not the host's is refused. Of an image's
-/// own volumes nothing is lost: the root filesystem, where they are then, ends with the container
-/// too.
-fn mounts(spec: &ContainerSpec, image: &ImageConfig, has_users: bool) -> Result<Vec<Mount>> {
-    let mut mounts = mount::mounts(spec, image)?;
-    if !has_users {
-        return Ok(mounts);
-    }
-    let is_asked = |mount: &Mount| spec.mounts.iter().any(|asked| asked.target == mount.target);
-    mounts.retain(|mount| is_asked(mount) || !matches!(mount.source, Source::Volume(_)));
-    let of_store = |mount: &&Mount| matches!(mount.source, Source::Volume(_) | Source::Image(_));
-    match mounts.iter().find(of_store) {
-        None => Ok(mounts),
-        Some(mount) => {
-            let message = format!("mount {mount}: not with --userns");
-            Err(Fault::new(Kind::Unsupported, message)
-                .hint("show a directory of the host with -v DIR:TARGET:idmap")
-                .into())
-        }
-    }
 }
 
 /// On the host's network a container sees the host's names, on one of its own its own.
