@@ -71,7 +71,7 @@ pub(super) fn build(stage: &Stage) -> Result<Rootfs> {
     let dev = open_own(&root, Path::new("/dev"))?;
     let devpts = open_own(&root, Path::new("/dev/pts"))?;
     let kernel = KernelFilesystems::find(&root, plan)?;
-    device::show(&root, plan, &stage.handles.devices)?;
+    device::show(&root, plan, &stage.handles.devices, &kernel)?;
     let null = device::null(dev.as_fd())?;
     own_files(stage, &root, &kernel, &account)?;
     volume::attach(stage, &images, &root, &kernel)?;
