@@ -10,7 +10,9 @@
 mod support;
 
 mod bundle;
+mod cdi;
 mod corpus;
+mod devices;
 mod differential;
 mod escapes;
 mod exit_codes;

@@ -222,7 +222,10 @@ mod tests {
                 edits(r#"{"mounts":[{"hostPath":"/x"}]}"#),
                 "mounts[0]: missing field `containerPath`",
             ),
-            ("[".repeat(200), "recursion"),
+            (
+                of(&format!(r#""annotations":{}"#, "[".repeat(200))),
+                "recursion",
+            ),
         ];
         for (text, words) in rows {
             let why = parse("x.json", &text).unwrap_err();
