@@ -102,11 +102,19 @@ enum Naming {
     ProcPath,
 }
 
-/// Whether an error says that the kernel, or a filter before it, lacks a call or an option.
+/// Whether an error says that the kernel, or a filter before it, lacks a call or an option. Overlays
+/// of kernels before 6.5 take no descriptors at all and say EOPNOTSUPP.
 fn is_missing(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
-        Some(libc::ENOSYS | libc::EINVAL | libc::EPERM | libc::EBADF | libc::ENOENT)
+        Some(
+            libc::ENOSYS
+                | libc::EINVAL
+                | libc::EOPNOTSUPP
+                | libc::EPERM
+                | libc::EBADF
+                | libc::ENOENT
+        )
     )
 }
 
