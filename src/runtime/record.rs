@@ -55,6 +55,13 @@ impl State {
         Ok(Self { directory })
     }
 
+    /// Locks one of the ranges of users; `None` if somebody has it.
+    pub(super) fn lock_range(&self, number: u32) -> Result<Option<Lock>> {
+        let directory = self.directory.with_file_name("users");
+        sys::make_private(&directory)?;
+        Lock::exclusive(&directory.join(number.to_string()), Patience::Try)
+    }
+
     fn path(&self, id: &str) -> PathBuf {
         self.directory.join(format!("{id}.json"))
     }

@@ -41,8 +41,13 @@ pub struct Namespaces {
     pub ipc: bool,
     /// Host name.
     pub uts: bool,
-    /// The view of the cgroup tree.
+    /// The view of the cgroup tree. Not made by [`spawn`]: it begins where a process is when it
+    /// makes it, so one that moves to its cgroup itself calls [`leave_cgroup_namespace`] then.
     pub cgroup: bool,
+    /// Network devices, addresses, ports.
+    pub network: bool,
+    /// Users and groups.
+    pub user: bool,
 }
 
 impl Namespaces {
@@ -52,11 +57,36 @@ impl Namespaces {
             (self.pid, libc::CLONE_NEWPID),
             (self.ipc, libc::CLONE_NEWIPC),
             (self.uts, libc::CLONE_NEWUTS),
-            (self.cgroup, libc::CLONE_NEWCGROUP),
+            (self.network, libc::CLONE_NEWNET),
+            (self.user, libc::CLONE_NEWUSER),
         ];
         bits.iter()
             .filter(|(wanted, _)| *wanted)
             .fold(0, |all, (_, bit)| all | bit.cast_unsigned() as u64)
+    }
+
+    /// Their names, as in `/proc/PID/ns`.
+    pub fn names(self) -> Vec<&'static str> {
+        let names = [
+            (self.mount, "mnt"),
+            (self.pid, "pid"),
+            (self.ipc, "ipc"),
+            (self.uts, "uts"),
+            (self.cgroup, "cgroup"),
+            (self.network, "net"),
+            (self.user, "user"),
+        ];
+        let wanted = names.into_iter().filter(|(wanted, _)| *wanted);
+        wanted.map(|(_, name)| name).collect()
+    }
+}
+
+/// Makes the cgroups that this process is in the root of its view.
+pub fn leave_cgroup_namespace() -> io::Result<()> {
+    // SAFETY: unshare takes flags; this one changes nothing but what /proc and cgroup mounts show.
+    match unsafe { libc::unshare(libc::CLONE_NEWCGROUP) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 
@@ -165,6 +195,9 @@ pub fn spawn_into(
         }
     }
 }
+
+/// Of linux/sched.h; libc has it as an integer that is too small.
+const CLONE_INTO_CGROUP: u64 = 1 << 33;
 
 /// Ends the process at once: a copy must not run its parent's exit handlers.
 fn leave(code: u8) -> ! {

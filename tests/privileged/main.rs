@@ -22,5 +22,7 @@ mod portable;
 mod process;
 mod property;
 mod provision;
+mod seccomp;
 mod trees;
+mod volumes;
 mod world;

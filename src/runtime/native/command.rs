@@ -13,7 +13,7 @@ use super::interpreter::{self, Identity};
 use super::plan::Plan;
 use super::status::Reporter;
 use crate::error::{Fault, Kind};
-use crate::spec::{Account, with_home};
+use crate::spec::Mount;
 use crate::sys::mount;
 use crate::sys::proc::Proc;
 use crate::sys::process::{Words, exec, exec_handle, keep_across_exec};
@@ -52,17 +52,18 @@ impl OwnProgram {
     /// Finds it, and takes a read-only handle along where it is needed inside. In the parent,
     /// because the program's mount is none of a new mount namespace's.
     ///
-    /// Without volumes nobody else can write to the root filesystem before the command runs, so a
-    /// look at what would be executed is enough. With volumes somebody might change it after the
+    /// Without volumes of others nobody else can write to the root filesystem before the command runs, so a
+    /// look at what would be executed is enough. With them somebody might change it after the
     /// look, so what is executed is opened by the copy.
     pub(super) fn find(plan: &Plan) -> Result<Self> {
         let program = Proc::open().and_then(|proc| proc.own_program());
         let program = program.context("find ucr's own program")?;
         let found = rustix::fs::fstat(&program)?;
-        let role = match (plan.init, plan.mounts.is_empty()) {
+        let is_reached_by_others = plan.mounts.iter().any(Mount::is_reached_by_others);
+        let role = match (plan.init, is_reached_by_others) {
             (true, _) => Some(Role::Init),
-            (false, false) => Some(Role::Relay),
-            (false, true) => None,
+            (false, true) => Some(Role::Relay),
+            (false, false) => None,
         };
         let copy = |role| Ok::<_, io::Error>((role, mount::read_only_program(program.as_fd())?));
         let inside = role
@@ -84,12 +85,11 @@ impl OwnProgram {
     pub(super) fn become_command(
         &self,
         plan: &Plan,
-        account: &Account,
+        env: &[Vec<u8>],
         reporter: &Reporter,
     ) -> Result<Infallible> {
-        let env = with_home(&plan.process.env, &account.home);
         let Some((role, copy)) = &self.inside else {
-            return execute(&plan.process.argv, &env, Some(self.identity));
+            return execute(&plan.process.argv, env, Some(self.identity));
         };
         keep_across_exec(reporter.as_fd())?;
         let channel = reporter.as_fd().as_raw_fd().to_string();
@@ -97,7 +97,7 @@ impl OwnProgram {
         let argv = own
             .into_iter()
             .chain(plan.process.argv.iter().map(String::as_str));
-        exec_handle(copy.as_fd(), &Words::new(argv)?, &Words::new(&env)?)
+        exec_handle(copy.as_fd(), &Words::new(argv)?, &Words::new(env)?)
             .context("execute ucr inside the container")
     }
 }
@@ -106,7 +106,7 @@ impl OwnProgram {
 /// [`Kind::NoCommand`] or [`Kind::NotExecutable`].
 pub(super) fn execute(
     argv: &[String],
-    env: &[String],
+    env: &[Vec<u8>],
     forbidden: Option<Identity>,
 ) -> Result<Infallible> {
     let (args, variables) = (Words::new(argv)?, Words::new(env)?);
@@ -132,13 +132,13 @@ pub(super) fn execute(
     }
 }
 
-fn candidates(name: &str, env: &[String]) -> Vec<String> {
+fn candidates(name: &str, env: &[Vec<u8>]) -> Vec<String> {
     if name.contains('/') {
         return vec![name.to_owned()];
     }
     let path = env
         .iter()
-        .find_map(|variable| variable.strip_prefix("PATH="))
+        .find_map(|variable| std::str::from_utf8(variable.strip_prefix(b"PATH=")?).ok())
         .unwrap_or_default();
     let directories = path
         .split(':')

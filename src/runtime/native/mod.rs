@@ -13,39 +13,39 @@
 pub mod cgroup;
 mod command;
 mod device;
+mod handles;
+mod host;
 mod interpreter;
 mod monitor;
 mod plan;
 pub mod reaper;
 mod rootfs;
+pub mod seccomp;
+mod secrets;
 mod stage;
 mod status;
 mod streams;
+mod users;
+mod volume;
 
 use anyhow::{Context, Result};
 
 use crate::error::{Fault, Kind};
+use crate::image::ChainId;
 use crate::runtime::{ContainerRecord, State};
 use crate::spec::ContainerSpec;
 use crate::store::{ContainerDir, Image, Store};
 use crate::sys;
 use crate::sys::proc::Proc;
-use crate::sys::process::{Exit, Namespaces};
+use crate::sys::process::Exit;
 
-use command::OwnProgram;
+use handles::Handles;
+pub use host::{HostFacts, host_name};
 use monitor::Monitor;
-pub use plan::{HostFacts, Plan, plan};
+pub use plan::{Plan, plan};
 use stage::Stage;
-use streams::Stdin;
-
-/// Everything but the network and the users is the container's own.
-const NAMESPACES: Namespaces = Namespaces {
-    mount: true,
-    pid: true,
-    ipc: true,
-    uts: true,
-    cgroup: true,
-};
+use users::Leased;
+use volume::Kept;
 
 /// Where containers run.
 #[derive(Debug)]
@@ -60,7 +60,8 @@ impl Native<'_> {
     /// Runs a container to its end and removes it. Fails before anything is started if the
     /// description makes no sense; with [`Kind::NoCommand`] or [`Kind::NotExecutable`] if the
     /// command cannot be executed.
-    pub fn run(&self, image: &Image, spec: &ContainerSpec) -> Result<Exit> {
+    /// Notes for the curious go to `note`.
+    pub fn run(&self, image: &Image, spec: &ContainerSpec, note: &dyn Fn(&str)) -> Result<Exit> {
         if !sys::is_root() {
             return Err(
                 Fault::new(Kind::Unsupported, "running containers needs root")
@@ -68,24 +69,41 @@ impl Native<'_> {
                     .into(),
             );
         }
-        let plan = plan(spec, &image.config, &HostFacts::read()?)?;
         let id = sys::random_name()?;
-        let directory = self.prepare(&id, image)?;
+        let plan = plan(spec, &image.config, &HostFacts::read(spec)?, &id)?;
+        plan.notes.iter().for_each(|text| note(text));
+        let mut kept = Kept::find(self.store, &plan.mounts)?;
+        let leased: Vec<_> = image.layers.iter().chain(kept.layers()).cloned().collect();
+        let directory = self.prepare(&id, &leased)?;
+        kept.use_volumes(self.store, &plan.mounts)?;
         let monitor = Monitor::prepare(&plan)?;
+        let users = Leased::take(&plan, self.state)?;
+        let handles = Handles::open(
+            &plan,
+            self.store,
+            &image.layers,
+            &directory,
+            users.as_ref().map(Leased::ranges),
+        )?;
         let (ours, theirs) = status::channel()?;
         let stage = Stage {
             store: self.store,
             layers: &image.layers,
             plan: &plan,
             directory: &directory,
-            own: OwnProgram::find(&plan)?,
-            stdin: Stdin::prepare(&plan)?,
+            handles,
+            kept: &kept,
         };
         if !sys::process::is_single_threaded()? {
             return Err(Fault::new(Kind::Kernel, "internal: more than one thread at clone").into());
         }
-        let child = sys::process::spawn(NAMESPACES, move || stage.run(&theirs))
+        let child = sys::process::spawn(plan.namespaces, move || stage.run(&theirs))
             .context("make namespaces")?;
+        if let Some(users) = &users {
+            sys::users::set_map(&child, users.ranges(), users.ranges())
+                .context("map the container's users")?;
+            ours.users_are_mapped()?;
+        }
         let pid = child.pid().as_raw_nonzero().get();
         // Recorded before it executes anything: from then on it could outlive us.
         let published = self.state.publish(&ContainerRecord {
@@ -111,9 +129,14 @@ impl Native<'_> {
         exit
     }
 
-    fn prepare(&self, id: &str, image: &Image) -> Result<ContainerDir> {
+    fn prepare(&self, id: &str, layers: &[ChainId]) -> Result<ContainerDir> {
         // Between this lock and the lease a prune cannot take the layers away.
-        let _shared = self.store.lock_layers(&image.layers)?;
-        self.store.create_container(id, &image.layers)
+        let _shared = self.store.lock_layers(layers)?;
+        self.store.create_container(id, layers)
     }
+}
+
+/// What would be done.
+pub fn dry_run(image: &Image, spec: &ContainerSpec) -> Result<Plan> {
+    plan(spec, &image.config, &HostFacts::read(spec)?, "0123456789ab")
 }

@@ -7,6 +7,7 @@
 
 use std::ffi::OsString;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
@@ -39,8 +40,8 @@ fn inside(arguments: &[String]) -> Result<Exit> {
         anyhow::bail!("too few arguments")
     };
     let reporter = Reporter::from_fd(adopt(channel.parse()?)?);
-    let env: Vec<String> = std::env::vars_os()
-        .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
+    let env: Vec<Vec<u8>> = std::env::vars_os()
+        .map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat())
         .collect();
     if role == Role::Relay.name() {
         reset()?;
@@ -51,7 +52,7 @@ fn inside(arguments: &[String]) -> Result<Exit> {
     init(argv, env, reporter)
 }
 
-fn init(argv: &[String], env: Vec<String>, reporter: Reporter) -> Result<Exit> {
+fn init(argv: &[String], env: Vec<Vec<u8>>, reporter: Reporter) -> Result<Exit> {
     let inbox = Inbox::open()?;
     let child = spawn(Namespaces::default(), move || {
         let Err(error) = start(argv, &env);
@@ -63,7 +64,7 @@ fn init(argv: &[String], env: Vec<String>, reporter: Reporter) -> Result<Exit> {
 }
 
 /// The command gets a process group of its own, in front of the terminal if there is one.
-fn start(argv: &[String], env: &[String]) -> Result<std::convert::Infallible> {
+fn start(argv: &[String], env: &[Vec<u8>]) -> Result<std::convert::Infallible> {
     rustix::process::setpgid(None, None)?;
     let stdin = std::io::stdin();
     if tty::is_terminal(stdin.as_fd()) {

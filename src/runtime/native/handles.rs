@@ -1,0 +1,82 @@
+//! What the parent opens for a container while it still is on the host and may enter every
+//! directory of the store.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::command::OwnProgram;
+use super::device::{self, Shown};
+use super::plan::Plan;
+use super::rootfs::writable;
+use super::secrets::Secrets;
+use super::streams::Stdin;
+use super::volume::{self, Tree};
+use crate::image::ChainId;
+use crate::provision::{inherit_root, layers_for_users};
+use crate::store::{ContainerDir, Store};
+use crate::sys::users;
+
+/// Open handles, for the stage.
+#[derive(Debug)]
+pub(super) struct Handles {
+    /// ucr's own program.
+    pub(super) own: OwnProgram,
+    /// What standard input becomes.
+    pub(super) stdin: Stdin,
+    /// The root filesystem, where the container's users are not the host's.
+    pub(super) root: Option<OwnedFd>,
+    /// What the host contributes to the mounts of the plan, one for one.
+    pub(super) trees: Vec<Option<Tree>>,
+    /// The device nodes that are shown, in the order of the plan's.
+    pub(super) devices: Vec<Shown>,
+    /// The values of secrets.
+    pub(super) secrets: Secrets,
+}
+
+impl Handles {
+    /// Opens them. `ids` is the map of the container's users, if it has one.
+    pub(super) fn open(
+        plan: &Plan,
+        store: &Store,
+        layers: &[ChainId],
+        directory: &ContainerDir,
+        ids: Option<&[users::Range]>,
+    ) -> Result<Self> {
+        let make_users = |ids| users::namespace(ids, ids).context("make a user namespace");
+        let users = ids.map(make_users).transpose()?;
+        let users = users.as_ref().map(AsFd::as_fd);
+        let root = |(ids, users)| -> Result<OwnedFd> {
+            let upper = directory.path().join("upper");
+            inherit_root(store, layers, &upper)?;
+            give_to(&upper, ids)?;
+            layers_for_users(store, layers, &writable(directory.path()), users)
+        };
+        Ok(Self {
+            own: OwnProgram::find(plan)?,
+            stdin: Stdin::prepare(plan)?,
+            root: ids.zip(users).map(root).transpose()?,
+            trees: volume::open(&plan.mounts, users)?,
+            devices: device::open_shown(plan)?,
+            secrets: Secrets::read(&plan.secrets)?,
+        })
+    }
+}
+
+/// Gives a directory to whoever its owner and group are in a map; others it stays with.
+fn give_to(path: &Path, ids: &[users::Range]) -> Result<()> {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let found = std::fs::metadata(path)?;
+    let outside = |id: u32| {
+        let range = ids
+            .iter()
+            .find(|(inside, _, count)| id >= *inside && id - inside < *count);
+        range.map_or(id, |(inside, outside, _)| outside + (id - inside))
+    };
+    Ok(chown(
+        path,
+        Some(outside(found.uid())),
+        Some(outside(found.gid())),
+    )?)
+}

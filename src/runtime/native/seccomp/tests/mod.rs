@@ -1,0 +1,36 @@
+//! The filter as a whole, judged by an interpreter of our own and by libseccomp.
+
+mod built_in;
+mod interpreter;
+mod oracle;
+mod random;
+
+use interpreter::{Call, run};
+
+use super::Instruction;
+use super::rule::{Action, Architecture};
+use super::syscalls::{NO, find};
+
+/// The number of a call that must be in the table.
+fn number(architecture: Architecture, name: &str) -> u32 {
+    let (.., numbers) = find(name).unwrap_or_else(|| panic!("{name} is not in the table"));
+    let number = numbers[architecture.column()];
+    assert_ne!(number, NO, "{architecture:?} has no {name}");
+    number
+}
+
+/// What a program says of a call.
+fn judge(
+    program: &[Instruction],
+    architecture: Architecture,
+    number: u32,
+    arguments: &[u64],
+) -> Action {
+    let mut call = Call {
+        number,
+        architecture: architecture.audit(),
+        ..Call::default()
+    };
+    call.arguments[..arguments.len()].copy_from_slice(arguments);
+    run(program, &call).0
+}
