@@ -196,9 +196,6 @@ pub fn spawn_into(
     }
 }
 
-/// Of linux/sched.h; libc has it as an integer that is too small.
-const CLONE_INTO_CGROUP: u64 = 1 << 33;
-
 /// Ends the process at once: a copy must not run its parent's exit handlers.
 fn leave(code: u8) -> ! {
     // SAFETY: _exit never returns and touches no memory of ours.
