@@ -215,6 +215,15 @@ pub fn clone_path(path: &Path, recursive: bool) -> io::Result<OwnedFd> {
     Ok(open_tree(CWD, path, flags)?)
 }
 
+/// Whether [`clone_handle`] takes handles in mounts that are attached nowhere (Linux 6.15).
+pub fn clones_detached() -> bool {
+    let name = rustix::system::uname();
+    let release = name.release().to_string_lossy();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    let mut number = || numbers.next().and_then(|digits| digits.parse::<u32>().ok());
+    (number(), number()) >= (Some(6), Some(15))
+}
+
 /// A detached copy of the single mount that a handle stands in, rooted at the handle.
 pub fn clone_handle(fd: BorrowedFd) -> io::Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
@@ -356,6 +365,15 @@ pub fn detach(path: &Path) -> io::Result<()> {
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Detaches what is mounted on a name in a directory, and changes the working directory to that.
+pub fn detach_in(directory: BorrowedFd, name: &str) -> io::Result<()> {
+    fchdir(directory)?;
+    Ok(unmount(
+        name,
+        UnmountFlags::DETACH | UnmountFlags::NOFOLLOW,
+    )?)
 }
 
 /// Whether something is mounted on exactly this path.
