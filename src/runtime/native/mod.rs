@@ -22,6 +22,7 @@ pub mod reaper;
 mod rootfs;
 pub mod seccomp;
 mod secrets;
+mod shelter;
 mod stage;
 mod status;
 mod streams;

@@ -13,6 +13,7 @@ use rustix::fs::{CWD, FileType, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, m
 
 use super::device;
 use super::plan::{BIND, CGROUP, KernelFilesystem, Plan};
+use super::shelter::with_copies;
 use super::stage::{READ_ONLY, Stage};
 use super::volume;
 use crate::bundle::account;
@@ -73,9 +74,9 @@ pub(super) fn build(stage: &Stage) -> Result<Rootfs> {
     let kernel = KernelFilesystems::find(&root, plan)?;
     device::show(&root, plan, &stage.handles.devices)?;
     let null = device::null(dev.as_fd())?;
-    own_files(stage, &root, &kernel, &account)?;
+    own_files(stage, &root, dev.as_fd(), &kernel, &account)?;
     volume::attach(stage, &images, &root, &kernel)?;
-    hide(&root, plan, null.as_fd())?;
+    hide(&root, plan, dev.as_fd(), null.as_fd())?;
     Ok(Rootfs {
         root,
         dev,
@@ -257,6 +258,7 @@ impl KernelFilesystems {
 fn own_files(
     stage: &Stage,
     root: &Root,
+    dev: BorrowedFd,
     kernel: &KernelFilesystems,
     account: &Account,
 ) -> Result<()> {
@@ -284,11 +286,13 @@ fn own_files(
             mode: 0o400,
             owner: (account.uid, account.gid),
         });
-    for (number, file) in plain.chain(secrets).enumerate() {
-        file.show(number, memory.as_fd(), root, kernel)
-            .with_context(|| format!("mount {}", file.target.display()))?;
-    }
-    Ok(())
+    with_copies(dev, memory.as_fd(), || {
+        for (number, file) in plain.chain(secrets).enumerate() {
+            file.show(number, memory.as_fd(), root, kernel)
+                .with_context(|| format!("mount {}", file.target.display()))?;
+        }
+        Ok(())
+    })
 }
 
 /// A file of ucr's own.
@@ -342,21 +346,18 @@ const INERT: Restrict = Restrict {
 };
 
 /// Masks and write-protects kernel files that exist here.
-fn hide(root: &Root, plan: &Plan, null: BorrowedFd) -> Result<()> {
+fn hide(root: &Root, plan: &Plan, dev: BorrowedFd, null: BorrowedFd) -> Result<()> {
     let empty = mount::filesystem(
         "tmpfs",
         &[("mode", Some("555")), ("size", Some("4k"))],
         INERT,
     )?;
-    for path in &plan.masked_paths {
-        let Some(target) = kernel_file(root, path)? else {
-            continue;
-        };
-        let is_directory = FileType::from_raw_mode(fstat(&target)?.st_mode) == FileType::Directory;
-        let cover = if is_directory { empty.as_fd() } else { null };
-        let tree = mount::clone_handle(cover).with_context(|| format!("mask {path}"))?;
-        mount::attach(tree.as_fd(), target.as_fd()).with_context(|| format!("mask {path}"))?;
-    }
+    with_copies(dev, empty.as_fd(), || {
+        for path in &plan.masked_paths {
+            mask(root, path, empty.as_fd(), null).with_context(|| format!("mask {path}"))?;
+        }
+        Ok(())
+    })?;
     for path in &plan.read_only_paths {
         let Some(target) = kernel_file(root, path)? else {
             continue;
@@ -367,6 +368,16 @@ fn hide(root: &Root, plan: &Plan, null: BorrowedFd) -> Result<()> {
         mount::attach(tree.as_fd(), target.as_fd()).with_context(what)?;
     }
     Ok(())
+}
+
+fn mask(root: &Root, path: &str, empty: BorrowedFd, null: BorrowedFd) -> Result<()> {
+    let Some(target) = kernel_file(root, path)? else {
+        return Ok(());
+    };
+    let is_directory = FileType::from_raw_mode(fstat(&target)?.st_mode) == FileType::Directory;
+    let cover = if is_directory { empty } else { null };
+    let tree = mount::clone_handle(cover)?;
+    Ok(mount::attach(tree.as_fd(), target.as_fd())?)
 }
 
 fn kernel_file(root: &Root, path: &str) -> Result<Option<OwnedFd>> {
