@@ -770,6 +770,79 @@ fn mapped_owners() {
     world.assert_clean();
 }
 
+/// Users of its own: the store keeps the owners that containers see, so that any of them can share
+/// a volume; of the host's files only those by `idmap` are its users'.
+#[test]
+fn volumes_of_a_container_with_its_own_users() {
+    let other = Layout::of("other", &Image::new().layer(with_data()));
+    let image = other.reference("other");
+    let volumes = serde_json::json!({"/data": {}});
+    let world = World::of(&Image::new().layer(with_data()).set("Volumes", volumes));
+    world.ucr.pull(&image);
+    let host = Scratch::new();
+    let (plain, mapped) = (host.dir("plain"), host.dir("mapped"));
+    let stat = "busybox stat -c %u:%g";
+    let field = format!("type=image,source={image},target=/i,rw");
+    let script = format!(
+        "{stat} /data/file /named/file /i/data/file /plain /mapped /t; \
+         touch /data/x /named/x /i/x /mapped/x /t/x; touch /plain/x 2>/dev/null || echo kept"
+    );
+    let flags = [
+        "--userns=auto",
+        "--mount",
+        "type=volume,src=named,dst=/named,volume-nocopy",
+        "-v",
+        &volume(&plain, "/plain"),
+        "-v",
+        &volume(&mapped, "/mapped:idmap"),
+        "--mount",
+        &field,
+        "--tmpfs",
+        "/t",
+    ];
+    // Filled by a container whose users are the host's.
+    world.run(&["-v", "named:/data"], &["true"]).ok();
+    assert_eq!(
+        world.script(&flags, &script),
+        "9:10\n9:10\n9:10\n65534:65534\n0:0\n0:0\nkept"
+    );
+    for made in [mapped.join("x"), data(&world, "named").join("x")] {
+        assert_eq!(fs::metadata(made).unwrap().uid(), 0);
+    }
+    // And the reverse.
+    world
+        .run(&["--userns=auto", "-v", "second:/data"], &["true"])
+        .ok();
+    let file = fs::metadata(data(&world, "second").join("file")).unwrap();
+    assert_eq!((file.uid(), file.gid()), (9, 10));
+    assert_eq!(
+        world.ucr.entries(&["containers", "tmp", "trash"]),
+        [] as [PathBuf; 0]
+    );
+}
+
+/// 50: what is mounted is writable under a read-only root.
+#[test]
+fn mounts_of_a_read_only_root() {
+    let volumes = serde_json::json!({"/data": {}});
+    let world = World::of(&Image::new().layer(with_data()).set("Volumes", volumes));
+    let host = Scratch::new();
+    let source = host.dir("source");
+    let flags = [
+        "--read-only",
+        "--tmpfs",
+        "/t",
+        "-v",
+        &volume(&source, "/s/new"),
+        "-v",
+        "n:/n",
+    ];
+    let script =
+        "touch /t/x /s/new/x /n/x /data/x /dev/shm/x && touch /x /s/x 2>/dev/null || echo kept";
+    assert_eq!(world.script(&flags, script), "kept");
+    world.assert_clean();
+}
+
 /// Volumes by name: listed with who has them, made and removed by command only.
 #[test]
 fn the_volume_command() {

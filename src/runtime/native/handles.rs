@@ -12,10 +12,8 @@ use super::plan::Plan;
 use super::rootfs::writable;
 use super::secrets::Secrets;
 use super::streams::Stdin;
-use super::volume::{Kept, Opening, Tree};
-use crate::image::ChainId;
+use super::volume::{Ground, Tree};
 use crate::provision::{inherit_root, layers_for_users};
-use crate::store::{ContainerDir, Store};
 use crate::sys::users;
 
 /// Open handles, for the stage.
@@ -37,38 +35,26 @@ pub(super) struct Handles {
 
 impl Handles {
     /// Opens them. `ids` is the map of the container's users, if it has one.
-    pub(super) fn open(
-        plan: &Plan,
-        store: &Store,
-        layers: &[ChainId],
-        directory: &ContainerDir,
-        ids: Option<&[users::Range]>,
-        kept: &Kept,
-    ) -> Result<Self> {
+    pub(super) fn open(plan: &Plan, ground: &Ground, ids: Option<&[users::Range]>) -> Result<Self> {
         let own_users = ids.map(|ids| -> Result<_> {
             let namespace = users::namespace(ids, ids).context("make a user namespace")?;
             Ok(OwnUsers { ids, namespace })
         });
         let own_users = own_users.transpose()?;
+        let own_users = own_users.as_ref();
         let root = |users: &OwnUsers| -> Result<OwnedFd> {
-            let upper = directory.path().join("upper");
+            let (store, layers) = (ground.store, ground.layers);
+            let upper = ground.directory.join("upper");
             inherit_root(store, layers, &upper)?;
             give_to(&upper, users.ids)?;
             let users = users.namespace.as_fd();
-            layers_for_users(store, layers, &writable(directory.path()), users)
-        };
-        let opening = Opening {
-            store,
-            directory: directory.path(),
-            layers,
-            kept,
-            users: own_users.as_ref(),
+            layers_for_users(store, layers, &writable(ground.directory), users)
         };
         Ok(Self {
             own: OwnProgram::find(plan)?,
             stdin: Stdin::prepare(plan)?,
-            root: own_users.as_ref().map(root).transpose()?,
-            trees: opening.open(&plan.mounts)?,
+            root: own_users.map(root).transpose()?,
+            trees: ground.open(&plan.mounts, own_users)?,
             devices: device::open_shown(plan)?,
             secrets: Secrets::read(&plan.secrets)?,
         })

@@ -45,7 +45,7 @@ use monitor::Monitor;
 pub use plan::{Plan, plan};
 use stage::Stage;
 use users::Leased;
-use volume::Kept;
+use volume::{Ground, Kept};
 
 /// Where containers run.
 #[derive(Debug)]
@@ -80,11 +80,13 @@ impl Native<'_> {
         let users = Leased::take(&plan, self.state)?;
         let handles = Handles::open(
             &plan,
-            self.store,
-            &image.layers,
-            &directory,
+            &Ground {
+                store: self.store,
+                directory: directory.path(),
+                layers: &image.layers,
+                kept: &kept,
+            },
             users.as_ref().map(Leased::ranges),
-            &kept,
         )?;
         let (ours, theirs) = status::channel()?;
         let stage = Stage {
