@@ -1,6 +1,7 @@
 //! What is mounted at the user's wish: order, places, options, propagation, and what is kept.
 //! Numbers are those of reference/runtime.md, section 10.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use nix::sys::signal::Signal;
 use crate::support::image::Image;
 use crate::support::layer::Layer;
 use crate::support::layout::Layout;
+use crate::support::need;
 use crate::support::process::{self, Running, tool};
 use crate::support::samples;
 use crate::support::scratch::Scratch;
@@ -197,6 +199,71 @@ fn read_only_binds() {
         "ro"
     );
     world.assert_clean();
+}
+
+/// Beside podman: whatever a mount may not do there it may not do here.
+#[test]
+fn no_mount_may_do_more_than_podmans() {
+    let world = World::small();
+    let host = Scratch::new();
+    let (outer, config) = (host.dir("outer"), host.join("containers.conf"));
+    mount(
+        &["-t", "tmpfs", "-o", "nosuid,nodev,noexec,noatime", "x"],
+        &outer,
+    );
+    let inner = host.dir("outer/inner");
+    mount(&["-t", "tmpfs", "-o", "nosuid", "x"], &inner);
+    // The machine may not raise limits.
+    let limits = "[containers]\ndefault_ulimits=[\"nofile=64:64\",\"nproc=64:64\"]\n";
+    fs::write(&config, limits).unwrap();
+    let rootfs = host.join("rootfs");
+    let line = [
+        "provision",
+        "--backend",
+        "copy",
+        &world.image,
+        rootfs.to_str().unwrap(),
+    ];
+    world.ucr.run(line).ok();
+    let podman = |flags: &[&str]| {
+        let mut command = Command::new(need::program("podman", "podman"));
+        command.env("CONTAINERS_CONF", &config);
+        for (option, name) in [("--root", "storage"), ("--runroot", "run")] {
+            command.arg(option).arg(host.dir(name));
+        }
+        command.args([
+            "--storage-driver=vfs",
+            "--cgroup-manager=cgroupfs",
+            "--runtime=runc",
+        ]);
+        command.args(["run", "--rm", "--network=none"]).args(flags);
+        command.arg("--rootfs").arg(&rootfs);
+        tool(command.args(["/bin/cat", "/proc/self/mountinfo"]))
+    };
+    for option in ["ro", "rw", "rw,rslave", "ro,noexec", "nosuid,nodev"] {
+        let flag = volume(&outer, &format!("/v:{option}"));
+        let flags = ["-v", &flag, "--tmpfs", "/t"];
+        let theirs = podman(&flags);
+        let ours = world.script(&flags, "cat /proc/self/mountinfo");
+        for place in ["/v", "/v/inner", "/t"] {
+            let (ours, theirs) = (restrictions(&ours, place), restrictions(&theirs, place));
+            let missing: Vec<_> = theirs.difference(&ours).collect();
+            assert!(missing.is_empty(), "{option} {place}: not {missing:?}");
+        }
+    }
+    world.ucr.run(["rm", rootfs.to_str().unwrap()]).ok();
+}
+
+/// What the mount on a path may not do, in the words of mountinfo.
+#[track_caller]
+fn restrictions(table: &str, path: &str) -> BTreeSet<String> {
+    let line = table
+        .lines()
+        .find(|line| line.split(' ').nth(4) == Some(path));
+    let line = line.unwrap_or_else(|| panic!("nothing on {path} in\n{table}"));
+    let options = line.split(' ').nth(5).unwrap().split(',');
+    let is_one = |option: &&str| option.starts_with("no") || *option == "ro";
+    options.filter(is_one).map(str::to_owned).collect()
 }
 
 #[test]
