@@ -142,15 +142,11 @@ impl Store {
         let directory = self.volume_path(name);
         for _ in 0..MAX_TRIES {
             self.create_volume(name)?;
-            let alone = match Lock::existing(&directory) {
+            let taken = match Lock::existing_perhaps_shared(&directory) {
                 Err(error) if is_missing(&error) => continue,
                 found => found.with_context(|| format!("volume {name}"))?,
             };
-            let (lock, is_alone) = match alone {
-                Some(lock) => (Some(lock), true),
-                None => (Lock::existing_shared(&directory)?, false),
-            };
-            if let Some(lock) = lock {
+            if let Some((lock, is_alone)) = taken {
                 return Ok(VolumeUse {
                     directory,
                     lock,
@@ -267,6 +263,21 @@ mod tests {
             Kind::NotFound
         );
         assert_eq!(store.volumes().unwrap(), []);
+    }
+
+    /// The one that was to fill it is dying while the next one waits for it.
+    #[test]
+    fn who_waited_for_nothing_is_alone() {
+        let (_scratch, store) = store();
+        let dying = store.use_volume("v").unwrap();
+        let next = std::thread::spawn({
+            let store = store.clone();
+            move || store.use_volume("v").unwrap().is_fillable()
+        });
+        // Long enough that it waits, as a rule; right in any case.
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        drop(dying);
+        assert!(next.join().unwrap());
     }
 
     #[test]

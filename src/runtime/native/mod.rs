@@ -41,14 +41,14 @@ use crate::sys::proc::Proc;
 use crate::sys::process::{Child, Exit, spawn_into};
 use crate::sys::users::{Range, set_map};
 
-use handles::{Basis, Handles};
+use handles::Handles;
 pub use host::{HostFacts, host_name};
 use monitor::Monitor;
 pub use plan::{Plan, plan};
 use stage::Stage;
 use status::Listener;
 use users::Leased;
-use volume::Kept;
+use volume::{Ground, Kept};
 
 /// Where containers run.
 #[derive(Debug)]
@@ -87,15 +87,13 @@ impl Native<'_> {
         let cgroups = plan.cgroups.create()?;
         cgroups.notes().iter().for_each(|text| note(text));
         let users = users.as_ref().map(Leased::ranges);
-        let basis = Basis {
+        let ground = Ground {
             store: self.store,
+            directory: directory.path(),
             layers: &image.layers,
-            directory: &directory,
-            cgroups: &cgroups,
             kept: &kept,
-            ids: users,
         };
-        let handles = Handles::open(&plan, &basis)?;
+        let handles = Handles::open(&plan, &ground, &cgroups, users)?;
         let stage = Stage {
             store: self.store,
             layers: &image.layers,
