@@ -11,10 +11,12 @@ mod support;
 
 mod bundle;
 mod corpus;
+mod described;
 mod differential;
 mod escapes;
 mod exit_codes;
 mod images;
+mod isolation;
 mod lifetime;
 mod limits;
 mod old_kernels;

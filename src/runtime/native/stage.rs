@@ -145,6 +145,7 @@ impl Stage<'_> {
         // (CVE-2022-36109).
         let mut groups = vec![account.gid];
         groups.extend(&account.groups);
+        groups.sort_unstable();
         groups.dedup();
         let identity = Identity {
             uid: account.uid,
