@@ -40,6 +40,7 @@ complete -c ucr -n "__fish_ucr_needs_command" -f -a "images" -d 'List the images
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "ps" -d 'List running containers and provisioned root filesystems'
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "rm" -d 'Remove root filesystems and image names'
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "prune" -d 'Remove everything that no image, root filesystem or container refers to'
+complete -c ucr -n "__fish_ucr_needs_command" -f -a "volume" -d 'List, make, show and remove named volumes'
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l policy -d 'When to ask [default: newer for oci: and oci-archive:; else always for pull, missing elsewhere]' -r -f -a "always\t'Ask every time, fetch what is missing'
 missing\t'Only if the image is not in the store'
@@ -94,7 +95,9 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l entrypoint -d 'Replace t
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s e -l env -d 'Set an environment variable; NAME alone copies ours, if we have it; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s w -l workdir -d 'Working directory inside; made if it is missing' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s u -l user -d 'User and perhaps group, by the image\'s names or by number' -r
-complete -c ucr -n "__fish_ucr_using_subcommand run" -s v -l volume -d 'Show a file or directory of the host inside; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -s v -l volume -d 'Show a path of the host or a named volume inside; DIR alone is a new volume; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l mount -d 'The same in fields, as in type=bind|volume|tmpfs|image,source=…,target=…; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l tmpfs -d 'Show an empty directory in memory inside; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l sandbox -d 'Directory of the host to mount as the Mesos sandbox; sets MESOS_SANDBOX' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l policy -d 'When to ask [default: newer for oci: and oci-archive:; else always for pull, missing elsewhere]' -r -f -a "always\t'Ask every time, fetch what is missing'
 missing\t'Only if the image is not in the store'
@@ -156,12 +159,57 @@ complete -c ucr -n "__fish_ucr_using_subcommand prune" -l format -d 'How results
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand prune" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand prune" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune help" -f -a "pull" -d 'Pull an image into the store'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune help" -f -a "provision" -d 'Make a root filesystem, or an OCI bundle, from an image'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune help" -f -a "run" -d 'Run a command in a new container and return its exit code'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune help" -f -a "inspect" -d 'Show all that is known of an image, a container or a root filesystem'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune help" -f -a "images" -d 'List the images in the store'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune help" -f -a "ps" -d 'List running containers and provisioned root filesystems'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune help" -f -a "rm" -d 'Remove root filesystems and image names'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune help" -f -a "prune" -d 'Remove everything that no image, root filesystem or container refers to'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and not __fish_seen_subcommand_from ls create inspect rm help" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and not __fish_seen_subcommand_from ls create inspect rm help" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and not __fish_seen_subcommand_from ls create inspect rm help" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and not __fish_seen_subcommand_from ls create inspect rm help" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and not __fish_seen_subcommand_from ls create inspect rm help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and not __fish_seen_subcommand_from ls create inspect rm help" -f -a "ls" -d 'List the volumes'
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and not __fish_seen_subcommand_from ls create inspect rm help" -f -a "create" -d 'Make an empty volume; one that is there stays as it is. Prints its name'
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and not __fish_seen_subcommand_from ls create inspect rm help" -f -a "inspect" -d 'Show all that is known of volumes'
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and not __fish_seen_subcommand_from ls create inspect rm help" -f -a "rm" -d 'Remove volumes and everything in them. Prints what was removed'
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and not __fish_seen_subcommand_from ls create inspect rm help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from ls" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from ls" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from ls" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from create" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from create" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from create" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from inspect" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from inspect" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from inspect" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from rm" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from rm" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from rm" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from rm" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "ls" -d 'List the volumes'
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "create" -d 'Make an empty volume; one that is there stays as it is. Prints its name'
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "inspect" -d 'Show all that is known of volumes'
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "rm" -d 'Remove volumes and everything in them. Prints what was removed'
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "pull" -d 'Pull an image into the store'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "provision" -d 'Make a root filesystem, or an OCI bundle, from an image'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "run" -d 'Run a command in a new container and return its exit code'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "inspect" -d 'Show all that is known of an image, a container or a root filesystem'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "images" -d 'List the images in the store'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "ps" -d 'List running containers and provisioned root filesystems'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "rm" -d 'Remove root filesystems and image names'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "prune" -d 'Remove everything that no image, root filesystem or container refers to'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "volume" -d 'List, make, show and remove named volumes'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from volume" -f -a "ls" -d 'List the volumes'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from volume" -f -a "create" -d 'Make an empty volume; one that is there stays as it is. Prints its name'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from volume" -f -a "inspect" -d 'Show all that is known of volumes'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from volume" -f -a "rm" -d 'Remove volumes and everything in them. Prints what was removed'

@@ -13,7 +13,7 @@ use oci_spec::runtime::{
 };
 
 use crate::spec::defaults::{CAPABILITIES, FILESYSTEMS, Filesystem, MASKED_PATHS, READ_ONLY_PATHS};
-use crate::spec::{Account, Process, resolve_user, with_home};
+use crate::spec::{Account, Process, resolve_groups, resolve_user, with_home};
 use crate::sys;
 use crate::sys::root::Root;
 
@@ -38,7 +38,7 @@ pub fn config_of(bundle: &Path) -> PathBuf {
 /// The file is there whole or not at all: one that is there is taken for the user's own.
 pub fn write(bundle: &Path, process: &Process) -> Result<()> {
     let rootfs = Root::open(&rootfs_of(bundle))?;
-    let account = account(&rootfs, process.user.as_deref())?;
+    let account = account(&rootfs, process.user.as_deref(), &[])?;
     let text = serde_json::to_string_pretty(&runtime_spec(process, &account)?)?;
     let path = config_of(bundle);
     let temporary = bundle.join(format!(".config.json.{}", sys::random_name()?));
@@ -54,15 +54,18 @@ fn write_and_rename(temporary: &Path, path: &Path, text: &str) -> std::io::Resul
     fs::rename(temporary, path)
 }
 
-/// Looks a user up in an image's own files, whatever links they are.
-pub fn account(rootfs: &Root, user: Option<&str>) -> Result<Account> {
+/// Looks a user, and groups beyond its own, up in an image's own files, whatever links they are.
+pub fn account(rootfs: &Root, user: Option<&str>, groups: &[String]) -> Result<Account> {
     let read = |path: &str| -> Result<String> {
         let bytes = rootfs
             .read_small(Path::new(path), MAX_ACCOUNTS)
             .with_context(|| format!("read the image's /{path}"))?;
         Ok(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned())
     };
-    resolve_user(user, &read("etc/passwd")?, &read("etc/group")?)
+    let group = read("etc/group")?;
+    let mut account = resolve_user(user, &read("etc/passwd")?, &group)?;
+    account.groups.extend(resolve_groups(groups, &group)?);
+    Ok(account)
 }
 
 /// The runtime's view of a process with ucr's defaults, on the host's network.

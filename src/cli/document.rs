@@ -9,9 +9,9 @@ use crate::error::{Fault, Kind};
 use crate::image::{Document, ImageConfig, chain_ids};
 use crate::provision;
 use crate::runtime::ContainerRecord;
-use crate::runtime::native::HostFacts;
+use crate::runtime::native::host_name;
 use crate::spec::{ContainerSpec, process};
-use crate::store::{ImageRecord, RootfsRecord, Store};
+use crate::store::{ImageRecord, RootfsRecord, Store, VolumeRecord};
 
 /// RFC 3339, in UTC.
 fn time(seconds_since_1970: u64) -> Option<String> {
@@ -69,7 +69,7 @@ fn run(record: &ImageRecord, config: &ImageConfig) -> Result<Value> {
         image: record.name.clone(),
         ..ContainerSpec::default()
     };
-    let process = process(&spec, config, &HostFacts::read()?.name).ok();
+    let process = process(&spec, config, &host_name()).ok();
     Ok(json!(process.map(|process| json!({
         "argv": process.argv,
         "env": process.env,
@@ -90,6 +90,17 @@ pub(super) fn container(record: &ContainerRecord) -> Value {
         "argv": record.argv,
         "created_at": time(record.started_at),
         "spec": record.spec,
+    })
+}
+
+/// A named volume, and the containers that have it.
+pub(super) fn volume(record: &VolumeRecord, used_by: &[&str]) -> Value {
+    json!({
+        "kind": "volume",
+        "name": record.name,
+        "path": record.path,
+        "created_at": time(record.created_at),
+        "used_by": used_by,
     })
 }
 

@@ -37,7 +37,7 @@ enum RawDocument {
 
 /// Something that has a name.
 pub(super) enum Named {
-    Container(ContainerRecord),
+    Container(Box<ContainerRecord>),
     Rootfs(RootfsRecord),
     Image(ImageRecord),
 }
@@ -51,7 +51,7 @@ impl Named {
         let mut found: Vec<Self> = Vec::new();
         for record in context.state()?.running(&store)? {
             if is_id(&record.id) {
-                found.push(Self::Container(record));
+                found.push(Self::Container(Box::new(record)));
             }
         }
         for record in store.rootfs_records()? {

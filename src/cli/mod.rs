@@ -16,6 +16,7 @@ mod pull;
 mod rm;
 mod run;
 mod usage;
+mod volume;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -94,12 +95,13 @@ enum Format {
 enum Command {
     Pull(pull::Pull),
     Provision(provision::Provision),
-    Run(run::Run),
+    Run(Box<run::Run>),
     Inspect(inspect::Inspect),
     Images(images::Images),
     Ps(ps::Ps),
     Rm(rm::Rm),
     Prune(prune::Prune),
+    Volume(volume::Volume),
 }
 
 impl Command {
@@ -151,5 +153,6 @@ fn dispatch(cli: Cli) -> Result<Outcome> {
         Command::Ps(ps) => ps.run(&context),
         Command::Rm(rm) => rm.run(&context),
         Command::Prune(prune) => prune.run(&context),
+        Command::Volume(volume) => volume.run(&context),
     }
 }

@@ -13,7 +13,7 @@ use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
 use crate::provision::{self, Provisioned, Request};
 use crate::pull::Policy;
-use crate::runtime::native::HostFacts;
+use crate::runtime::native::host_name;
 use crate::spec::{ContainerSpec, process};
 use crate::store::{Backend, Image, RootfsRecord};
 
@@ -73,7 +73,7 @@ impl Provision {
             .map(|path| context.absolute(path))
             .transpose()?;
         let process = match &bundle {
-            Some(_) => Some(process(&spec, &image.config, &HostFacts::read()?.name)?),
+            Some(_) => Some(process(&spec, &image.config, &host_name())?),
             None => None,
         };
         let Provisioned { record, is_new } = self.rootfs(context, &image, bundle.as_deref())?;

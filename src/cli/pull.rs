@@ -169,6 +169,13 @@ impl PullOptions {
         })
     }
 
+    /// The image, which must be in the store.
+    pub(super) fn present(&self, context: &Context, image: &str) -> Result<Image> {
+        let name = name(context, image)?;
+        let found = pull::local(&context.store()?, &name, &self.platform())?;
+        found.ok_or_else(|| pull::not_here(&name))
+    }
+
     /// What was said; else the command's default, except that a file of this machine is looked at
     /// every time: that costs nothing, and whoever rebuilt it wants the new one.
     fn policy(&self, name: &ImageName, default: Policy) -> Policy {

@@ -1,32 +1,55 @@
 //! `ucr run`.
 
+use std::fs::File;
+use std::io::{Read, stdin};
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context as _, Result};
 use clap::Args;
 
 use super::context::Context;
 use super::output;
 use super::pull::PullOptions;
+use crate::error::{Fault, Kind};
 use crate::exit::{self, Outcome};
+use crate::frontend::env_file;
 use crate::frontend::flags::ContainerFlags;
 use crate::pull::Policy;
-use crate::runtime::native::Native;
+use crate::runtime::native::{self, Native};
+use crate::spec::mount::Source;
+use crate::spec::{ContainerSpec, MAX_DOCUMENT};
 use crate::store::Image;
 use crate::sys::process::{Exit, Namespaces, die_with_parent, spawn};
+
+/// Largest file of variables that is read, in bytes.
+const MAX_ENV_FILE: u64 = 1 << 20;
 
 /// Run a command in a new container and return its exit code
 ///
 /// Pulls the image if it is not in the store. ARGS replace the image's CMD and follow its
 /// ENTRYPOINT, as for docker run. The container is removed when it ends. It is on the host's
-/// network; processes, mounts, IPC and host name are its own.
+/// network unless --network says otherwise; all else is its own.
 #[derive(Debug, Args)]
-#[command(override_usage = "ucr run [OPTIONS] <IMAGE> [ARGS]...")]
+#[command(override_usage = "ucr run [OPTIONS] <IMAGE> [ARGS]...\n       \
+                            ucr run [OPTIONS] --spec <FILE>")]
 pub(super) struct Run {
     /// Say more on stderr; -v is docker's volume here
     #[arg(long)]
     pub(super) verbose: bool,
+    /// Print what would be done, step by step, and do nothing; with --format json as a document
+    #[arg(long)]
+    dry_run: bool,
+    /// Take the whole description from a JSON document, ucr-spec(5); - is stdin
+    #[arg(long, value_name = "FILE")]
+    spec: Option<PathBuf>,
     /// The image, then perhaps a command and its arguments
     // One list, so that everything behind the image is the container's, "--" included.
-    #[arg(trailing_var_arg = true, required = true, value_name = "IMAGE")]
+    #[arg(
+        trailing_var_arg = true,
+        required_unless_present = "spec",
+        conflicts_with = "spec",
+        value_name = "IMAGE"
+    )]
     words: Vec<String>,
     #[command(flatten)]
     container: ContainerFlags,
@@ -36,26 +59,93 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn run(self, context: &Context) -> Result<Outcome> {
-        let (name, args) = self.words.split_first().context("clap requires an image")?;
-        let normal_name = super::pull::name(context, name)?.to_string();
-        let lookup = |variable: &str| super::environment::variable(variable);
-        let mut spec = self.container.spec(normal_name, args.to_vec(), &lookup)?;
-        spec.sandbox = spec
-            .sandbox
-            .map(|path| context.absolute(path))
-            .transpose()?;
-        let image = match self.image(context, name)? {
+        let spec = self.description(context)?;
+        if self.dry_run {
+            return self.show_plan(context, &spec);
+        }
+        let image = match self.image(context, &spec.image)? {
             Ok(image) => image,
             Err(exit) => return Ok(Outcome::Exited(exit)),
         };
         let (store, state) = (context.store()?, context.state()?);
         context.heal()?;
-        let exit = Native {
+        let native = Native {
             store: &store,
             state: &state,
+        };
+        let ended = native.run(&image, &spec, &|note| context.note(note))?;
+        if ended.oom_kills > 0 {
+            let processes = output::count(ended.oom_kills, "process");
+            output::remark(
+                "warning",
+                &format!("out of memory: the kernel killed {processes}"),
+            );
         }
-        .run(&image, &spec)?;
-        Ok(Outcome::Exited(exit))
+        Ok(Outcome::Exited(ended.exit))
+    }
+
+    fn description(&self, context: &Context) -> Result<ContainerSpec> {
+        match &self.spec {
+            Some(file) => self.document(context, file),
+            None => self.flags(context),
+        }
+    }
+
+    fn document(&self, context: &Context, file: &Path) -> Result<ContainerSpec> {
+        if !self.container.is_default() {
+            let message = "--spec with options that describe the container";
+            return Err(Fault::new(Kind::Usage, message)
+                .hint("say it in the document; 'ucr run --dry-run --format json' shows the keys")
+                .into());
+        }
+        let bytes = match file == Path::new("-") {
+            true => read_limited(&mut stdin().lock(), MAX_DOCUMENT),
+            false => File::open(file)
+                .map_err(Into::into)
+                .and_then(|mut file| read_limited(&mut file, MAX_DOCUMENT)),
+        };
+        let bytes = bytes.with_context(|| format!("read {}", file.display()))?;
+        let mut spec = ContainerSpec::parse(&bytes)?;
+        spec.image = super::pull::name(context, &spec.image)?.to_string();
+        name_images(context, &mut spec)?;
+        Ok(spec)
+    }
+
+    fn flags(&self, context: &Context) -> Result<ContainerSpec> {
+        let (name, args) = self.words.split_first().context("clap requires an image")?;
+        let normal_name = super::pull::name(context, name)?.to_string();
+        let lookup = |variable: &str| super::environment::variable(variable);
+        let mut env = Vec::new();
+        for path in self.container.env_files() {
+            let name = path.display().to_string();
+            let bytes = File::open(path)
+                .map_err(Into::into)
+                .and_then(|mut file| read_limited(&mut file, MAX_ENV_FILE))
+                .with_context(|| format!("--env-file {name}"))?;
+            env.extend(env_file::variables(&name, &bytes, &lookup)?);
+        }
+        let mut spec = self
+            .container
+            .spec(normal_name, args.to_vec(), env, &lookup)?;
+        let absolute = |path: &mut PathBuf| -> Result<()> {
+            *path = context.absolute(std::mem::take(path))?;
+            Ok(())
+        };
+        spec.host_paths().try_for_each(absolute)?;
+        name_images(context, &mut spec)?;
+        Ok(spec)
+    }
+
+    /// Prints the plan, of an image that is in the store already: nothing is done, so nothing is
+    /// pulled.
+    fn show_plan(&self, context: &Context, spec: &ContainerSpec) -> Result<Outcome> {
+        let image = self.options.present(context, &spec.image)?;
+        let plan = native::dry_run(&image, spec)?;
+        match context.wants_json(super::Format::Text) {
+            true => output::json(&serde_json::json!({ "spec": spec, "plan": plan }))?,
+            false => output::raw(plan.to_string().as_bytes())?,
+        }
+        Ok(Outcome::Done)
     }
 
     /// The image, or how the process ended that was to pull it and has said why.
@@ -83,4 +173,24 @@ impl Run {
         die_with_parent()?;
         self.options.pull(context, name, Policy::Missing).map(drop)
     }
+}
+
+fn read_limited(from: &mut impl Read, max_bytes: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(max_bytes + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max_bytes {
+        let message = format!("it has more than {max_bytes} bytes");
+        return Err(Fault::new(Kind::Limit, message).into());
+    }
+    Ok(bytes)
+}
+
+/// Gives the images that are mounted their full names.
+fn name_images(context: &Context, spec: &mut ContainerSpec) -> Result<()> {
+    for mount in &mut spec.mounts {
+        if let Source::Image(image) = &mut mount.source {
+            image.name = super::pull::name(context, &image.name)?.to_string();
+        }
+    }
+    Ok(())
 }

@@ -2,13 +2,18 @@
 
 use std::path::PathBuf;
 
+mod resources;
+mod security;
+
 use clap::Args;
 
 use crate::error::{Fault, Kind};
-use crate::spec::{ContainerSpec, Mount};
+use crate::spec::{ContainerSpec, Mount, Network, Secret, Version};
+use resources::ResourceFlags;
+use security::SecurityFlags;
 
 /// What a container is like.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Container options")]
 pub struct ContainerFlags {
     /// Replace the image's entrypoint, and with it its command; '' removes both
@@ -17,18 +22,43 @@ pub struct ContainerFlags {
     /// Set an environment variable; NAME alone copies ours, if we have it; repeatable
     #[arg(long, short, value_name = "NAME[=VALUE]")]
     env: Vec<String>,
+    /// Set the variables that a file has, NAME=VALUE a line; repeatable
+    #[arg(long, value_name = "FILE")]
+    env_file: Vec<PathBuf>,
+    /// Give the container a value that is in no argument and no record: file=PATH or
+    /// environment=NAME, then env=NAME or target=PATH; repeatable
+    #[arg(long, value_name = "SOURCE,TARGET")]
+    secret: Vec<Secret>,
     /// Working directory inside; made if it is missing
     #[arg(long, short, value_name = "DIR")]
     workdir: Option<String>,
     /// User and perhaps group, by the image's names or by number
     #[arg(long, short, value_name = "USER[:GROUP]")]
     user: Option<String>,
-    /// Show a file or directory of the host inside; repeatable
-    #[arg(long, short, value_name = "HOST:CONTAINER[:ro]")]
+    /// Add a group to the user's, by the image's name or by number; repeatable
+    #[arg(long, value_name = "GROUP")]
+    group_add: Vec<String>,
+    /// Show a path of the host or a named volume inside; DIR alone is a new volume; repeatable
+    #[arg(long, short, value_name = "[SOURCE:]DIR[:OPTIONS]")]
     volume: Vec<Mount>,
+    /// The same in fields, as in type=bind|volume|tmpfs|image,source=…,target=…; repeatable
+    #[arg(long, value_name = "KEY=VALUE[,…]", value_parser = Mount::from_fields)]
+    mount: Vec<Mount>,
+    /// Show an empty directory in memory inside; repeatable
+    #[arg(long, value_name = "DIR[:OPTIONS]", value_parser = Mount::from_tmpfs)]
+    tmpfs: Vec<Mount>,
     /// Directory of the host to mount as the Mesos sandbox; sets MESOS_SANDBOX
     #[arg(long, value_name = "DIR")]
     sandbox: Option<PathBuf>,
+    /// Refuse writes to the root filesystem; /dev, /dev/shm and volumes stay writable
+    #[arg(long)]
+    read_only: bool,
+    /// Network: host (default), or none
+    #[arg(long, alias = "net", value_name = "NETWORK")]
+    network: Option<Network>,
+    /// Host name inside
+    #[arg(long, value_name = "NAME")]
+    hostname: Option<String>,
     /// Put a process before the command that reaps orphans and passes signals on
     #[arg(long)]
     init: bool,
@@ -41,17 +71,36 @@ pub struct ContainerFlags {
     /// Accepted for docker's sake: containers are always removed when they end
     #[arg(long)]
     rm: bool,
+    #[command(flatten)]
+    resources: ResourceFlags,
+    #[command(flatten)]
+    security: SecurityFlags,
 }
 
 impl ContainerFlags {
-    /// The description that the flags make. `lookup` reads ucr's own environment for `-e NAME`.
+    /// The files whose variables come before those of `-e`.
+    pub fn env_files(&self) -> &[PathBuf] {
+        &self.env_file
+    }
+
+    /// Whether nothing is asked for that a complete description would contradict.
+    pub fn is_default(&self) -> bool {
+        let unsaid = Self {
+            rm: self.rm,
+            ..Self::default()
+        };
+        *self == unsaid
+    }
+
+    /// The description that the flags make. `env` is what the files of [`Self::env_files`] say;
+    /// `lookup` reads ucr's own environment for `-e NAME`.
     pub fn spec(
         &self,
         image: String,
         args: Vec<String>,
+        mut env: Vec<String>,
         lookup: &dyn Fn(&str) -> Option<String>,
     ) -> Result<ContainerSpec, Fault> {
-        let mut env = Vec::new();
         for variable in &self.env {
             match variable.split_once('=') {
                 Some(("", _)) | None if variable.is_empty() || variable.starts_with('=') => {
@@ -63,6 +112,7 @@ impl ContainerFlags {
             }
         }
         Ok(ContainerSpec {
+            version: Version,
             image,
             entrypoint: self
                 .entrypoint
@@ -75,12 +125,25 @@ impl ContainerFlags {
             env,
             working_dir: self.workdir.clone(),
             user: self.user.clone(),
-            mounts: self.volume.clone(),
+            groups: self.group_add.clone(),
+            secrets: self.secret.clone(),
+            read_only: self.read_only,
+            devices: self.security.devices()?,
+            network: self.network,
+            hostname: self.hostname.clone(),
+            resources: self.resources.resources(),
+            security: self.security.security()?,
+            mounts: self.mounts(),
             sandbox: self.sandbox.clone(),
             tty: self.tty,
             stdin: self.interactive,
             init: self.init,
         })
+    }
+
+    /// In the order of options, kind by kind; the runtime sorts them.
+    fn mounts(&self) -> Vec<Mount> {
+        [&self.volume[..], &self.mount, &self.tmpfs].concat()
     }
 }
 
@@ -99,7 +162,7 @@ mod tests {
     fn spec(words: &[&str]) -> Result<ContainerSpec, Fault> {
         let words = ["ucr"].iter().chain(words);
         let flags = Command::try_parse_from(words).unwrap().flags;
-        flags.spec("i".into(), vec![], &|name| {
+        flags.spec("i".into(), vec![], vec![], &|name| {
             (name == "OURS").then(|| "1".to_owned())
         })
     }

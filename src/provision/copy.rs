@@ -44,6 +44,12 @@ pub(super) fn make(
     sys::sync_directory(parent).with_context(|| format!("sync {}", parent.display()))
 }
 
+/// Copies a tree that nobody changes meanwhile into an empty directory: owners, modes, times,
+/// extended attributes, hard links, holes. What the target's filesystem cannot hold is left out.
+pub fn copy_tree(from: Root, to: &Root) -> Result<()> {
+    flatten(&[from], to).map(drop)
+}
+
 /// A name in the same directory, so that the rename stays on one filesystem.
 fn beside(path: &Path, id: &str) -> Result<PathBuf> {
     let name = path.file_name().context("the path has no last component")?;

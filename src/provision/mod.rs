@@ -18,7 +18,8 @@ use crate::error::{Fault, Kind};
 use crate::store::{Backend, Image, RootfsRecord, Store};
 use crate::sys;
 
-pub use overlay::{Writable, inherit_root, mount_layers};
+pub use copy::copy_tree;
+pub use overlay::{Writable, inherit_root, layers_for_users, mount_layers};
 
 /// What to provision.
 #[expect(missing_debug_implementations, reason = "it holds a closure")]

@@ -32,31 +32,78 @@ pub fn mount_layers(
     writable: &Writable,
     target: BorrowedFd,
 ) -> Result<()> {
-    let upper = directory(&writable.directory.join("upper"))?;
-    let work = directory(&writable.directory.join("work"))?;
-    let mut lower = Vec::with_capacity(layers.len());
-    for chain in layers.iter().rev() {
-        lower.push(directory(&store.layer_fs(chain)).with_context(|| format!("layer {chain}"))?);
-    }
-    if lower.is_empty() {
-        // An image without layers is an empty directory, but an overlay has at least one below.
-        let empty = writable.directory.join("empty");
-        make_directory(&empty, 0o755)?;
-        lower.push(directory(&empty)?);
-    }
-    let overlay = Overlay {
-        lower: &lower,
-        upper: Some((upper.as_fd(), work.as_fd())),
-        volatile: writable.volatile,
-        no_suid: writable.no_suid,
+    let parts = Parts::open(store, layers, writable, directory)?;
+    mount::overlay(&parts.overlay(writable), target).context("mount overlay")
+}
+
+/// The same, mounted nowhere yet, and with other owners than the store has: those that its IDs are
+/// in a user namespace. What is changed is stored as the host sees it: overlay makes its own files
+/// as the one who mounts it, who is not of that namespace.
+pub fn layers_for_users(
+    store: &Store,
+    layers: &[ChainId],
+    writable: &Writable,
+    users: BorrowedFd,
+) -> Result<OwnedFd> {
+    let root = directory(store.root())?;
+    let mapped = mount::clone_handle(root.as_fd())?;
+    mount::map_owners(mapped.as_fd(), users, false)
+        .with_context(|| format!("give {} other owners", store.root().display()))?;
+    let open = |path: &Path| {
+        let below = path.strip_prefix(store.root())?;
+        directory_at(mapped.as_fd(), below)
     };
-    mount::overlay(&overlay, target).context("mount overlay")
+    let parts = Parts::open(store, layers, writable, open)?;
+    mount::overlay_tree(&parts.overlay(writable)).context("make an overlay")
+}
+
+/// The directories that an overlay is made of, opened.
+struct Parts {
+    lower: Vec<OwnedFd>,
+    upper: OwnedFd,
+    work: OwnedFd,
+}
+
+impl Parts {
+    fn open(
+        store: &Store,
+        layers: &[ChainId],
+        writable: &Writable,
+        open: impl Fn(&Path) -> Result<OwnedFd>,
+    ) -> Result<Self> {
+        let upper = directory(&writable.directory.join("upper"))?;
+        let work = directory(&writable.directory.join("work"))?;
+        let mut lower = Vec::with_capacity(layers.len());
+        for chain in layers.iter().rev() {
+            lower.push(open(&store.layer_fs(chain)).with_context(|| format!("layer {chain}"))?);
+        }
+        if lower.is_empty() {
+            // An image without layers is an empty directory, but an overlay has at least one below.
+            let empty = writable.directory.join("empty");
+            make_directory(&empty, 0o755)?;
+            lower.push(open(&empty)?);
+        }
+        Ok(Self { lower, upper, work })
+    }
+
+    fn overlay(&self, writable: &Writable) -> Overlay<'_> {
+        Overlay {
+            lower: &self.lower,
+            upper: Some((self.upper.as_fd(), self.work.as_fd())),
+            volatile: writable.volatile,
+            no_suid: writable.no_suid,
+        }
+    }
 }
 
 fn directory(path: &Path) -> Result<OwnedFd> {
+    directory_at(CWD, path)
+}
+
+fn directory_at(parent: BorrowedFd, path: &Path) -> Result<OwnedFd> {
     // Not O_PATH: overlay takes descriptors of opened directories only.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(CWD, path, flags, Mode::empty())
+    openat(parent, path, flags, Mode::empty())
         .map_err(std::io::Error::from)
         .with_context(|| path.display().to_string())
 }

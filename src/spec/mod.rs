@@ -1,23 +1,42 @@
 //! THE container description: what was asked, in words that every front end and every runtime
 //! share. Unset stays unset; image defaults are merged in one place per runtime. Pure.
 
+mod capability;
 pub mod defaults;
-mod mount;
+mod device;
+mod document;
+pub mod mount;
 mod process;
+mod quantity;
+pub mod resources;
+mod secret;
+mod security;
+mod ulimit;
 mod user;
 
+use std::ops::Not;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-pub use mount::Mount;
+use crate::error::{Fault, Kind};
+pub use capability::{Capabilities, capabilities};
+pub use device::{Device, HostDevice, gpus};
+pub use document::{MAX_DOCUMENT, Version};
+pub use mount::{Mount, SANDBOX};
 pub use process::{Process, process, with_home};
-pub use user::{Account, resolve_user};
+pub use resources::{CgroupPolicy, Cpus, Resources, Ulimit, UlimitName};
+pub use secret::{Secret, SecretSource, SecretTarget};
+pub use security::{IdRange, Seccomp, Security, Userns};
+pub use user::{Account, resolve_groups, resolve_user};
 
 /// A container as it was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ContainerSpec {
+    /// Of the document that this is written as.
+    pub version: Version,
     /// The image's normalised name.
     pub image: String,
     /// Replaces the image's entrypoint and with it its command; empty removes both.
@@ -35,19 +54,88 @@ pub struct ContainerSpec {
     /// Replaces the image's user: `USER[:GROUP]`, names or numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+    /// Groups of the user beyond those of the image's files, names or numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// Values that are not written here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<Secret>,
+    /// Refuse writes to the root filesystem.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub read_only: bool,
     /// Directories and files of the host to show inside.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
     /// A directory of the host that becomes the Mesos sandbox.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<PathBuf>,
+    /// Devices of the host.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<Device>,
+    /// Which network it is on; the host's if unset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
+    /// Its name on that network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+    /// Limits.
+    #[serde(default, skip_serializing_if = "Resources::is_default")]
+    pub resources: Resources,
+    /// Isolation beyond or below the default.
+    #[serde(default, skip_serializing_if = "Security::is_default")]
+    pub security: Security,
     /// Give it a terminal of its own.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub tty: bool,
     /// Keep our standard input open for it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub stdin: bool,
     /// Put a reaping, signal-forwarding process before the command.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub init: bool,
+}
+
+impl ContainerSpec {
+    /// Paths of the host that a command line may say relative to where it is typed.
+    pub fn host_paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let profile = match &mut self.security.seccomp {
+            Some(Seccomp::File(path)) => Some(path),
+            _ => None,
+        };
+        let secrets = self
+            .secrets
+            .iter_mut()
+            .filter_map(|secret| match &mut secret.source {
+                SecretSource::File(path) => Some(path),
+                SecretSource::Environment(_) => None,
+            });
+        let binds = self.mounts.iter_mut().filter_map(Mount::host_path);
+        let rest = profile.into_iter().chain(secrets).chain(binds);
+        self.sandbox.iter_mut().chain(rest)
+    }
+}
+
+/// A network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Network {
+    /// The host's.
+    Host,
+    /// Nothing but its own loopback.
+    None,
+}
+
+impl FromStr for Network {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Fault> {
+        match text {
+            "host" => Ok(Self::Host),
+            "none" => Ok(Self::None),
+            _ => Err(
+                Fault::new(Kind::Usage, format!("network '{text}' is not supported"))
+                    .hint("'host' and 'none' are"),
+            ),
+        }
+    }
 }

@@ -68,9 +68,17 @@ pub fn resolve_user(asked: Option<&str>, passwd: &str, group: &str) -> Result<Ac
     })
 }
 
+/// Resolves groups by name or number. Fails with [`Kind::Spec`] as [`resolve_user`] does.
+pub fn resolve_groups(asked: &[String], group: &str) -> Result<Vec<u32>> {
+    asked
+        .iter()
+        .map(|name| group_id(name, name, group))
+        .collect()
+}
+
 /// A number if the text is all digits, `None` if it is a name.
 fn id(text: &str, asked: &str) -> Result<Option<u32>> {
-    if !text.bytes().all(|b| b.is_ascii_digit()) {
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
         return Ok(None);
     }
     match text.parse::<u32>() {
@@ -194,6 +202,18 @@ mod tests {
         ] {
             let error = resolve_user(Some(asked), PASSWD, GROUP).unwrap_err();
             assert_eq!(crate::error::kind(&error), Kind::Spec, "{asked}");
+        }
+    }
+
+    #[test]
+    fn groups_by_name_or_number() {
+        let groups = |asked: &[&str]| {
+            let asked: Vec<String> = asked.iter().map(|name| (*name).to_owned()).collect();
+            resolve_groups(&asked, GROUP)
+        };
+        assert_eq!(groups(&["adm", "77", "log"]).unwrap(), [4, 77, 9]);
+        for asked in ["nosuch", "", "4294967295"] {
+            assert!(groups(&[asked]).is_err(), "{asked}");
         }
     }
 

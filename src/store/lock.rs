@@ -84,6 +84,20 @@ impl Lock {
         Self::opened(File::open(path)?, path)
     }
 
+    /// Takes a shared lock on a directory or file that is there, and waits for an exclusive holder to
+    /// go; `None` if the path is another's meanwhile.
+    pub(super) fn existing_shared(path: &Path) -> Result<Option<Self>> {
+        let what = || format!("lock {}", path.display());
+        let file = File::open(path).with_context(what)?;
+        file.lock_shared().with_context(what)?;
+        Ok(still_named(&file, path).then_some(Self { file }))
+    }
+
+    /// Makes an exclusive lock a shared one, for everybody who has it by fork.
+    pub(super) fn downgrade(&self) -> Result<()> {
+        Ok(self.file.lock_shared()?)
+    }
+
     /// Takes the exclusive lock on what was opened; `None` too if the path is another's meanwhile.
     fn opened(file: File, path: &Path) -> Result<Option<Self>> {
         match file.try_lock() {

@@ -18,7 +18,8 @@
 //!                                 and work, and rootfs if no other place was named for it;
 //!                                 temporary.json names what a copy that died leaves elsewhere
 //! ROOT/containers/ID/             the writable layer of a container; a flock on it says
-//!                                 that its ucr lives
+//!                                 that its ucr lives; also what else it has for itself
+//! ROOT/volumes/NAME/              a named volume; see `volume`
 //! ```
 //!
 //! Everything is published by fsync and rename, names last, so `kill -9` at any moment leaves only
@@ -35,6 +36,7 @@ mod layer;
 mod lock;
 mod refs;
 mod rootfs;
+mod volume;
 mod writeback;
 
 use std::fs;
@@ -55,6 +57,7 @@ pub use layer::{LayerRecord, Staging};
 pub use lock::{Lock, Patience};
 pub use refs::{Image, ImageRecord};
 pub use rootfs::{Backend, PathRight, RootfsMaking, RootfsRecord};
+pub use volume::{VolumeRecord, VolumeUse};
 pub use writeback::{Durability, Writeback};
 
 const FORMAT: u32 = 1;

@@ -3,14 +3,17 @@
 //! rustix and nix where they have a safe form; `libc::syscall` for what neither wraps (clone3,
 //! mount_setattr, close_range, execveat). Nothing in here knows about images or containers.
 
+pub mod cgroup;
 pub mod credential;
 pub mod mount;
+pub mod network;
 pub mod proc;
 pub mod process;
 pub mod root;
 pub mod seccomp;
 pub mod signal;
 pub mod tty;
+pub mod users;
 pub mod xattr;
 
 use std::fs::{DirBuilder, File};
@@ -69,6 +72,13 @@ pub fn make_private(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         made => made,
     }
+}
+
+/// Makes a directory that everybody may enter and list, whatever the umask.
+pub fn make_open(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::create_dir(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
 }
 
 /// Makes all that was written to the filesystem of a directory durable.

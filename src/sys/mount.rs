@@ -84,14 +84,18 @@ pub struct Overlay<'a> {
 /// so in the options of `mount(2)`: their paths need no escaping, and 120 of them fit into the one
 /// page that those options may have.
 pub fn overlay(overlay: &Overlay, target: BorrowedFd) -> io::Result<()> {
-    let mut made = overlay_detached(overlay, Naming::Descriptor);
-    if made.as_ref().is_err_and(is_missing) {
-        made = overlay_detached(overlay, Naming::ProcPath);
-    }
-    match made {
+    match overlay_tree(overlay) {
         Ok(tree) => attach(tree.as_fd(), target),
         Err(error) if is_missing(&error) => overlay_by_mount(overlay, target),
         Err(error) => Err(error),
+    }
+}
+
+/// Makes an overlay that is mounted nowhere yet; not on kernels that only know `mount(2)`.
+pub fn overlay_tree(overlay: &Overlay) -> io::Result<OwnedFd> {
+    match overlay_detached(overlay, Naming::Descriptor) {
+        Err(error) if is_missing(&error) => overlay_detached(overlay, Naming::ProcPath),
+        made => made,
     }
 }
 
@@ -102,11 +106,19 @@ enum Naming {
     ProcPath,
 }
 
-/// Whether an error says that the kernel, or a filter before it, lacks a call or an option.
+/// Whether an error says that the kernel, or a filter before it, lacks a call or an option. Overlays
+/// of kernels before 6.5 take no descriptors at all and say EOPNOTSUPP.
 fn is_missing(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
-        Some(libc::ENOSYS | libc::EINVAL | libc::EPERM | libc::EBADF | libc::ENOENT)
+        Some(
+            libc::ENOSYS
+                | libc::EINVAL
+                | libc::EOPNOTSUPP
+                | libc::EPERM
+                | libc::EBADF
+                | libc::ENOENT
+        )
     )
 }
 
@@ -193,10 +205,23 @@ pub fn attach(tree: BorrowedFd, target: BorrowedFd) -> io::Result<()> {
 
 /// A detached copy of the mount tree at a path of the host, with everything mounted below it.
 pub fn clone_tree(path: &Path) -> io::Result<OwnedFd> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE
-        | OpenTreeFlags::OPEN_TREE_CLOEXEC
-        | OpenTreeFlags::AT_RECURSIVE;
+    clone_path(path, true)
+}
+
+/// A detached copy of the mount at a path of the host; recursive, with everything mounted below it.
+pub fn clone_path(path: &Path, recursive: bool) -> io::Result<OwnedFd> {
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    flags.set(OpenTreeFlags::AT_RECURSIVE, recursive);
     Ok(open_tree(CWD, path, flags)?)
+}
+
+/// Whether [`clone_handle`] takes handles in mounts that are attached nowhere (Linux 6.15).
+pub fn clones_detached() -> bool {
+    let name = rustix::system::uname();
+    let release = name.release().to_string_lossy();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    let mut number = || numbers.next().and_then(|digits| digits.parse::<u32>().ok());
+    (number(), number()) >= (Some(6), Some(15))
 }
 
 /// A detached copy of the single mount that a handle stands in, rooted at the handle.
@@ -223,6 +248,45 @@ pub fn restrict(tree: BorrowedFd, restrict: Restrict, recursive: bool) -> io::Re
         attr_set: u64::from(restrict.flags().bits()),
         ..MountAttr::default()
     };
+    change(tree, &attr, recursive)
+}
+
+/// Which later mounts a mount has in common with the one that it is a copy of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// None.
+    Private,
+    /// Those of the original, not its own.
+    Slave,
+    /// All.
+    Shared,
+}
+
+/// Changes what a mount, and with `recursive` everything below it, shares.
+pub fn share(tree: BorrowedFd, sharing: Sharing, recursive: bool) -> io::Result<()> {
+    let flags = match sharing {
+        Sharing::Private => libc::MS_PRIVATE,
+        Sharing::Slave => libc::MS_SLAVE,
+        Sharing::Shared => libc::MS_SHARED,
+    };
+    let attr = MountAttr {
+        propagation: flags,
+        ..MountAttr::default()
+    };
+    change(tree, &attr, recursive)
+}
+
+/// Shows the owners of files through the mapping of a user namespace. Of a detached mount only.
+pub fn map_owners(tree: BorrowedFd, mapping: BorrowedFd, recursive: bool) -> io::Result<()> {
+    let attr = MountAttr {
+        attr_set: libc::MOUNT_ATTR_IDMAP,
+        userns_fd: u64::from(mapping.as_raw_fd().unsigned_abs()),
+        ..MountAttr::default()
+    };
+    change(tree, &attr, recursive)
+}
+
+fn change(tree: BorrowedFd, attr: &MountAttr, recursive: bool) -> io::Result<()> {
     let recursive = if recursive { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: mount_setattr reads `size` bytes from `attr`, which lives across the call and is
     // exactly that large; the path is a static empty string; the descriptor is borrowed.
@@ -232,7 +296,7 @@ pub fn restrict(tree: BorrowedFd, restrict: Restrict, recursive: bool) -> io::Re
             tree.as_raw_fd(),
             c"".as_ptr(),
             libc::AT_EMPTY_PATH | recursive,
-            &raw const attr,
+            std::ptr::from_ref(attr),
             size_of::<MountAttr>(),
         )
     };
@@ -301,6 +365,15 @@ pub fn detach(path: &Path) -> io::Result<()> {
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Detaches what is mounted on a name in a directory, and changes the working directory to that.
+pub fn detach_in(directory: BorrowedFd, name: &str) -> io::Result<()> {
+    fchdir(directory)?;
+    Ok(unmount(
+        name,
+        UnmountFlags::DETACH | UnmountFlags::NOFOLLOW,
+    )?)
 }
 
 /// Whether something is mounted on exactly this path.

@@ -3,12 +3,12 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, PROC_SUPER_MAGIC, fstatfs, openat};
+use rustix::fs::{CWD, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstatfs, openat, openat2};
 
 use super::mount::{Restrict, filesystem};
 
@@ -50,6 +50,21 @@ impl Proc {
         Ok(text)
     }
 
+    /// Writes a value to a file in one go. The name is resolved inside this procfs, whatever is
+    /// mounted over it elsewhere.
+    pub fn write(&self, path: &str, value: &str) -> io::Result<()> {
+        let how = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS;
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        let file = openat2(self.root.as_fd(), path, flags, Mode::empty(), how)?;
+        File::from(file).write_all(value.as_bytes())
+    }
+
+    /// Opens a file for reading.
+    pub fn open_file(&self, path: &str) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        Ok(openat(self.root.as_fd(), path, flags, Mode::empty())?)
+    }
+
     /// When a process started, in clock ticks since boot: with its number, its identity. `None` if
     /// there is no such process.
     pub fn start_time(&self, pid: i32) -> Option<u64> {
@@ -69,6 +84,23 @@ impl Proc {
         Ok(points
             .filter(|point| point != directory && point.starts_with(directory))
             .collect())
+    }
+
+    /// Whether the mount that a file is on shares later mounts with others.
+    pub fn is_on_shared_mount(&self, file: BorrowedFd) -> io::Result<bool> {
+        use rustix::fs::{AtFlags, StatxFlags, statx};
+        let found = statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
+        let id = found.stx_mnt_id.to_string();
+        let table = self.read("self/mountinfo")?;
+        // Optional fields end at a dash (proc_pid_mountinfo(5)).
+        Ok(table.lines().any(|line| {
+            let mut fields = line.split(' ');
+            fields.next() == Some(id.as_str())
+                && fields
+                    .skip(5)
+                    .take_while(|field| *field != "-")
+                    .any(|field| field.starts_with("shared:"))
+        }))
     }
 
     /// Opens for reading, from its start, what another descriptor of this process stands for.
@@ -97,7 +129,7 @@ impl Proc {
 }
 
 /// mountinfo writes white space and backslashes as three octal digits (proc_pid_mountinfo(5)).
-fn unescape(field: &str) -> PathBuf {
+pub fn unescape(field: &str) -> PathBuf {
     let mut parts = field.split('\\');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
     for part in parts {

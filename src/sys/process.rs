@@ -41,8 +41,13 @@ pub struct Namespaces {
     pub ipc: bool,
     /// Host name.
     pub uts: bool,
-    /// The view of the cgroup tree.
+    /// The view of the cgroup tree. Not made by [`spawn`]: it begins where a process is when it
+    /// makes it, so one that moves to its cgroup itself calls [`leave_cgroup_namespace`] then.
     pub cgroup: bool,
+    /// Network devices, addresses, ports.
+    pub network: bool,
+    /// Users and groups.
+    pub user: bool,
 }
 
 impl Namespaces {
@@ -52,11 +57,36 @@ impl Namespaces {
             (self.pid, libc::CLONE_NEWPID),
             (self.ipc, libc::CLONE_NEWIPC),
             (self.uts, libc::CLONE_NEWUTS),
-            (self.cgroup, libc::CLONE_NEWCGROUP),
+            (self.network, libc::CLONE_NEWNET),
+            (self.user, libc::CLONE_NEWUSER),
         ];
         bits.iter()
             .filter(|(wanted, _)| *wanted)
             .fold(0, |all, (_, bit)| all | bit.cast_unsigned() as u64)
+    }
+
+    /// Their names, as in `/proc/PID/ns`.
+    pub fn names(self) -> Vec<&'static str> {
+        let names = [
+            (self.mount, "mnt"),
+            (self.pid, "pid"),
+            (self.ipc, "ipc"),
+            (self.uts, "uts"),
+            (self.cgroup, "cgroup"),
+            (self.network, "net"),
+            (self.user, "user"),
+        ];
+        let wanted = names.into_iter().filter(|(wanted, _)| *wanted);
+        wanted.map(|(_, name)| name).collect()
+    }
+}
+
+/// Makes the cgroups that this process is in the root of its view.
+pub fn leave_cgroup_namespace() -> io::Result<()> {
+    // SAFETY: unshare takes flags; this one changes nothing but what /proc and cgroup mounts show.
+    match unsafe { libc::unshare(libc::CLONE_NEWCGROUP) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 
@@ -118,15 +148,32 @@ fn exit_of(status: &WaitIdStatus) -> Exit {
     }
 }
 
+/// include/uapi/linux/sched.h; not in libc for musl.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
 /// Runs `body` in a new process with namespaces of its own. The child is a copy, as after fork, so
 /// the caller must be single-threaded; what `body` returns is the child's exit code.
 pub fn spawn(namespaces: Namespaces, body: impl FnOnce() -> u8) -> io::Result<Child> {
+    spawn_into(namespaces, None, body)
+}
+
+/// The same, and the new process is born in a cgroup of version 2 (Linux 5.7): moving it there
+/// afterwards would wait for all processors.
+pub fn spawn_into(
+    namespaces: Namespaces,
+    cgroup: Option<BorrowedFd>,
+    body: impl FnOnce() -> u8,
+) -> io::Result<Child> {
     let mut handle: libc::c_int = -1;
     // SAFETY: clone_args is plain integers, for which all zeroes is a valid value.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
     args.flags = namespaces.flags() | libc::CLONE_PIDFD.cast_unsigned() as u64;
     args.exit_signal = libc::SIGCHLD.cast_unsigned() as u64;
     args.pidfd = &raw mut handle as u64;
+    if let Some(cgroup) = cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = u64::from(cgroup.as_raw_fd().unsigned_abs());
+    }
     // SAFETY: without CLONE_VM the child gets its own copy of memory and stack, so this is fork;
     // `args` is valid for the size given, and `handle` outlives the call.
     let result = unsafe {

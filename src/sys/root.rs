@@ -231,6 +231,10 @@ impl<'a> Walk<'a> {
         if self.links > MAX_LINKS {
             return Err(Errno::LOOP.into());
         }
+        // The text of a magic link is a path of another root; `openat2` refuses to follow it, too.
+        if rustix::fs::fstatfs(link)?.f_type == rustix::fs::PROC_SUPER_MAGIC {
+            return Err(Errno::LOOP.into());
+        }
         let target = rustix::fs::readlinkat(link, "", Vec::new())?;
         let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
         if target.is_absolute() {

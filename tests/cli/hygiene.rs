@@ -73,7 +73,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("reqwest", &["registry/", "executor/"]),
     ("tokio", &["registry/", "executor/"]),
     ("oci_distribution", &["registry/", "image/"]),
-    ("clap", &["cli/", "frontend/flags.rs"]),
+    ("clap", &["cli/", "frontend/flags"]),
     ("indicatif", &["cli/"]),
 ];
 

@@ -11,9 +11,10 @@ use anyhow::{Context, Result};
 
 use super::interpreter::{self, Identity};
 use super::plan::Plan;
+use super::seccomp::Filter;
 use super::status::Reporter;
 use crate::error::{Fault, Kind};
-use crate::spec::{Account, with_home};
+use crate::spec::Mount;
 use crate::sys::mount;
 use crate::sys::proc::Proc;
 use crate::sys::process::{Words, exec, exec_handle, keep_across_exec};
@@ -52,17 +53,18 @@ impl OwnProgram {
     /// Finds it, and takes a read-only handle along where it is needed inside. In the parent,
     /// because the program's mount is none of a new mount namespace's.
     ///
-    /// Without volumes nobody else can write to the root filesystem before the command runs, so a
-    /// look at what would be executed is enough. With volumes somebody might change it after the
-    /// look, so what is executed is opened by the copy.
+    /// Without mounts that others reach nobody can write to the root filesystem before the command
+    /// runs, so a look at what would be executed is enough. With them somebody might change it
+    /// after the look, so what is executed is opened by the copy.
     pub(super) fn find(plan: &Plan) -> Result<Self> {
         let program = Proc::open().and_then(|proc| proc.own_program());
         let program = program.context("find ucr's own program")?;
         let found = rustix::fs::fstat(&program)?;
-        let role = match (plan.init, plan.mounts.is_empty()) {
+        let is_reached_by_others = plan.mounts.iter().any(Mount::is_reached_by_others);
+        let role = match (plan.init, is_reached_by_others) {
             (true, _) => Some(Role::Init),
-            (false, false) => Some(Role::Relay),
-            (false, true) => None,
+            (false, true) => Some(Role::Relay),
+            (false, false) => None,
         };
         let copy = |role| Ok::<_, io::Error>((role, mount::read_only_program(program.as_fd())?));
         let inside = role
@@ -84,20 +86,33 @@ impl OwnProgram {
     pub(super) fn become_command(
         &self,
         plan: &Plan,
-        account: &Account,
+        env: &[Vec<u8>],
         reporter: &Reporter,
     ) -> Result<Infallible> {
-        let env = with_home(&plan.process.env, &account.home);
+        // With all privileges it is loaded already.
+        let late = plan.confinement.no_new_privileges;
+        let filter = plan.filter.as_ref().filter(|_| late);
         let Some((role, copy)) = &self.inside else {
-            return execute(&plan.process.argv, &env, Some(self.identity));
+            if let Some(filter) = filter {
+                filter.load()?;
+            }
+            return execute(&plan.process.argv, env, Some(self.identity));
         };
         keep_across_exec(reporter.as_fd())?;
         let channel = reporter.as_fd().as_raw_fd().to_string();
-        let own = [INSIDE_NAME, role.name(), &channel];
+        let filter = filter.map(Filter::to_memory).transpose()?;
+        let filter = match &filter {
+            Some(memory) => {
+                keep_across_exec(memory.as_fd())?;
+                memory.as_raw_fd().to_string()
+            }
+            None => String::new(),
+        };
+        let own = [INSIDE_NAME, role.name(), &channel, &filter];
         let argv = own
             .into_iter()
             .chain(plan.process.argv.iter().map(String::as_str));
-        exec_handle(copy.as_fd(), &Words::new(argv)?, &Words::new(&env)?)
+        exec_handle(copy.as_fd(), &Words::new(argv)?, &Words::new(env)?)
             .context("execute ucr inside the container")
     }
 }
@@ -106,7 +121,7 @@ impl OwnProgram {
 /// [`Kind::NoCommand`] or [`Kind::NotExecutable`].
 pub(super) fn execute(
     argv: &[String],
-    env: &[String],
+    env: &[Vec<u8>],
     forbidden: Option<Identity>,
 ) -> Result<Infallible> {
     let (args, variables) = (Words::new(argv)?, Words::new(env)?);
@@ -132,13 +147,13 @@ pub(super) fn execute(
     }
 }
 
-fn candidates(name: &str, env: &[String]) -> Vec<String> {
+fn candidates(name: &str, env: &[Vec<u8>]) -> Vec<String> {
     if name.contains('/') {
         return vec![name.to_owned()];
     }
     let path = env
         .iter()
-        .find_map(|variable| variable.strip_prefix("PATH="))
+        .find_map(|variable| std::str::from_utf8(variable.strip_prefix(b"PATH=")?).ok())
         .unwrap_or_default();
     let directories = path
         .split(':')

@@ -7,11 +7,13 @@
 
 use std::ffi::OsString;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 
 use super::command::{INSIDE_NAME, Role, execute};
+use super::seccomp::Filter;
 use super::status::Reporter;
 use crate::exit;
 use crate::sys::process::{Exit, Namespaces, adopt, become_undumpable, spawn};
@@ -35,35 +37,40 @@ pub fn run(arguments: Vec<OsString>) -> u8 {
 
 fn inside(arguments: &[String]) -> Result<Exit> {
     become_undumpable()?;
-    let [_, role, channel, argv @ ..] = arguments else {
+    let [_, role, channel, filter, argv @ ..] = arguments else {
         anyhow::bail!("too few arguments")
     };
     let reporter = Reporter::from_fd(adopt(channel.parse()?)?);
-    let env: Vec<String> = std::env::vars_os()
-        .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
+    let filter = match filter.as_str() {
+        "" => None,
+        number => Some(Filter::from_memory(adopt(number.parse()?)?)?),
+    };
+    let confine = || filter.as_ref().map_or(Ok(()), Filter::load);
+    let env: Vec<Vec<u8>> = std::env::vars_os()
+        .map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat())
         .collect();
     if role == Role::Relay.name() {
         reset()?;
-        let Err(error) = execute(argv, &env, None);
+        let Err(error) = confine().and_then(|()| execute(argv, &env, None));
         reporter.failed(&error);
         return Err(error);
     }
-    init(argv, env, reporter)
-}
-
-fn init(argv: &[String], env: Vec<String>, reporter: Reporter) -> Result<Exit> {
     let inbox = Inbox::open()?;
-    let child = spawn(Namespaces::default(), move || {
-        let Err(error) = start(argv, &env);
+    let child = spawn(Namespaces::default(), || {
+        let Err(error) = confine().and_then(|()| start(argv, &env));
         reporter.failed(&error);
         exit::code(&Err(error))
     })
     .context("start the command")?;
+    // The channel's end tells that the command was executed.
+    drop(reporter);
+    // Not before: the filter refuses clone3.
+    confine()?;
     attend(child.pid(), &inbox)
 }
 
 /// The command gets a process group of its own, in front of the terminal if there is one.
-fn start(argv: &[String], env: &[String]) -> Result<std::convert::Infallible> {
+fn start(argv: &[String], env: &[Vec<u8>]) -> Result<std::convert::Infallible> {
     rustix::process::setpgid(None, None)?;
     let stdin = std::io::stdin();
     if tty::is_terminal(stdin.as_fd()) {

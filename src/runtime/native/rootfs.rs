@@ -2,21 +2,25 @@
 //! the host's files that were asked for, and what is hidden. Every place inside the image is
 //! reached by handle; the image may hold any symbolic link anywhere.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{DirBuilder, File};
+use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
-use std::path::Path;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, mkdirat, openat};
+use rustix::fs::{CWD, FileType, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, mkdirat, openat};
 
 use super::device;
-use super::stage::Stage;
+use super::plan::{BIND, CGROUP, KernelFilesystem, Plan};
+use super::shelter::with_copies;
+use super::stage::{READ_ONLY, Stage};
+use super::volume;
 use crate::bundle::account;
 use crate::error::{Fault, Kind};
 use crate::provision::{Writable, inherit_root, mount_layers};
-use crate::spec::defaults::{FILESYSTEMS, Filesystem, MASKED_PATHS, READ_ONLY_PATHS};
-use crate::spec::{Account, Mount};
+use crate::spec::Account;
+use crate::sys::credential::{Identity, switch_identity};
 use crate::sys::mount::{self, Restrict};
 use crate::sys::root::Root;
 
@@ -45,38 +49,34 @@ impl Rootfs {
 
 /// Builds it below the container's private directory.
 pub(super) fn build(stage: &Stage) -> Result<Rootfs> {
-    let root = overlay(stage)?;
-    // The host's trees are taken before anything of the image is looked at, and the image's files
-    // are read while no kernel filesystem is there for a link to lead to.
-    let volumes = stage
-        .plan
-        .mounts
+    let plan = stage.plan;
+    let root = match &stage.handles.root {
+        Some(tree) => attach_root(stage, tree.as_fd())?,
+        None => overlay(stage)?,
+    };
+    let images = volume::images(stage)?;
+    // The image's files are read while no kernel filesystem is there for a link to lead to.
+    let account = account(&root, plan.process.user.as_deref(), &plan.groups)?;
+    for filesystem in &plan.filesystems {
+        attach_filesystem(&root, stage, filesystem)
+            .with_context(|| format!("mount {}", filesystem.target.display()))?;
+    }
+    for frame in plan
+        .filesystems
         .iter()
-        .map(volume)
-        .collect::<Result<Vec<_>>>()?;
-    let account = account(&root, stage.plan.process.user.as_deref())?;
-    let mut null = None;
-    for filesystem in &FILESYSTEMS {
-        let made = attach_filesystem(&root, filesystem);
-        null = made
-            .with_context(|| format!("mount {}", filesystem.target))?
-            .or(null);
+        .filter(|it| it.kind == "tmpfs" && it.read_only)
+    {
+        let handle = open_own(&root, &frame.target)?;
+        mount::restrict(handle.as_fd(), READ_ONLY, false)?;
     }
-    let null = null.context("internal: no /dev was made")?;
-    let dev = open_own(&root, "/dev")?;
-    let devpts = open_own(&root, "/dev/pts")?;
-    let kernel = KernelFilesystems::find(&root)?;
-    own_files(stage, &root, &kernel)?;
-    for (mount, (tree, is_directory)) in stage.plan.mounts.iter().zip(volumes) {
-        attach_volume(&root, &kernel, mount, (tree.as_fd(), is_directory)).with_context(|| {
-            format!(
-                "mount {} on {}",
-                mount.source.display(),
-                mount.target.display()
-            )
-        })?;
-    }
-    hide(&root, null.as_fd())?;
+    let dev = open_own(&root, Path::new("/dev"))?;
+    let devpts = open_own(&root, Path::new("/dev/pts"))?;
+    let kernel = KernelFilesystems::find(&root, plan)?;
+    device::show(&root, plan, &stage.handles.devices)?;
+    let null = device::null(dev.as_fd())?;
+    own_files(stage, &root, dev.as_fd(), &kernel, &account)?;
+    volume::attach(stage, &images, &root, &kernel)?;
+    hide(&root, plan, dev.as_fd(), null.as_fd())?;
     Ok(Rootfs {
         root,
         dev,
@@ -86,123 +86,138 @@ pub(super) fn build(stage: &Stage) -> Result<Rootfs> {
     })
 }
 
+/// Attaches what the parent made for a container with users of its own.
+fn attach_root(stage: &Stage, tree: BorrowedFd) -> Result<Root> {
+    let merged = make_target(stage)?;
+    mount::attach(tree, merged.as_fd()).context("mount overlay")?;
+    // Only now the owner of the host's directories above is not needed any more.
+    become_root_inside()?;
+    Ok(Root::from_fd(open_directory(tree, Path::new("."))?))
+}
+
+/// Takes the ID 0 that the container's map has: what is made from here on belongs to it.
+fn become_root_inside() -> Result<()> {
+    let root = Identity {
+        uid: 0,
+        gid: 0,
+        groups: Vec::new(),
+    };
+    switch_identity(&root).context("become the container's root")
+}
+
+fn make_target(stage: &Stage) -> Result<OwnedFd> {
+    let merged = stage.directory.path().join("rootfs");
+    DirBuilder::new().mode(0o755).create(&merged)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(openat(CWD, &merged, flags, Mode::empty())?)
+}
+
 fn overlay(stage: &Stage) -> Result<Root> {
     let private = stage.directory.path();
     inherit_root(stage.store, stage.layers, &private.join("upper"))?;
-    let merged = private.join("rootfs");
-    DirBuilder::new().mode(0o755).create(&merged)?;
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let target = openat(CWD, &merged, flags, Mode::empty())?;
-    // Nobody sees this upper directory after the container's end, clean or not.
-    let writable = Writable {
+    let target = make_target(stage)?;
+    mount_layers(
+        stage.store,
+        stage.layers,
+        &writable(private),
+        target.as_fd(),
+    )?;
+    // The handle above is of the directory below the mount.
+    Ok(Root::open(&private.join("rootfs"))?)
+}
+
+/// Nobody sees this upper directory after the container's end, clean or not.
+pub(super) fn writable(private: &Path) -> Writable<'_> {
+    Writable {
         directory: private,
         volatile: true,
         no_suid: false,
-    };
-    mount_layers(stage.store, stage.layers, &writable, target.as_fd())?;
-    // The handle above is of the directory below the mount.
-    Ok(Root::open(&merged)?)
-}
-
-/// A detached copy of what the host has at a volume's source, and whether it is a directory.
-fn volume(mount: &Mount) -> Result<(OwnedFd, bool)> {
-    let source = &mount.source;
-    let metadata = fs::metadata(source).map_err(|error| {
-        let message = format!("volume source {}: {error}", source.display());
-        Fault::new(Kind::Spec, message)
-            .hint("make it first; ucr does not make directories on the host")
-    })?;
-    let take = || -> Result<OwnedFd> {
-        let tree = mount::clone_tree(source)?;
-        let no_dev = !metadata.file_type().is_char_device();
-        let restrict = Restrict {
-            read_only: mount.read_only,
-            no_dev,
-            ..Restrict::default()
-        };
-        mount::restrict(tree.as_fd(), restrict, true)?;
-        Ok(tree)
-    };
-    let tree = take().with_context(|| format!("volume source {}", source.display()))?;
-    Ok((tree, metadata.is_dir()))
-}
-
-fn attach_volume(
-    root: &Root,
-    kernel: &KernelFilesystems,
-    mount: &Mount,
-    (tree, is_directory): (BorrowedFd, bool),
-) -> Result<()> {
-    let target = if is_directory {
-        root.create_dir_all(&mount.target, 0o755)?
-    } else {
-        root.create_file(&mount.target, 0o644)?
-    };
-    if !["/dev", "/sys"]
-        .iter()
-        .any(|own| mount.target.starts_with(own))
-    {
-        kernel.refuse(target.as_fd(), &mount.target)?;
     }
-    Ok(mount::attach(tree, target.as_fd())?)
 }
 
-/// Attaches one; of `/dev` it returns the null device.
-fn attach_filesystem(root: &Root, filesystem: &Filesystem) -> Result<Option<OwnedFd>> {
-    let target = own_directory(root, filesystem.target)?;
+fn attach_filesystem(root: &Root, stage: &Stage, filesystem: &KernelFilesystem) -> Result<()> {
+    let target = own_directory(root, &filesystem.target)?;
     let restrict = Restrict {
         read_only: filesystem.read_only,
         no_suid: true,
         no_exec: filesystem.no_exec,
         no_dev: filesystem.no_dev,
     };
-    let tree = mount::filesystem(filesystem.kind, filesystem.options, restrict)?;
+    let of_host = match filesystem.kind.as_str() {
+        BIND => Some(mount::clone_tree(&filesystem.target)?),
+        // One that was a mere default may not have been had.
+        CGROUP => match stage.handles.cgroup(&filesystem.options) {
+            Some(tree) => Some(tree.try_clone_to_owned()?),
+            None => return Ok(()),
+        },
+        _ => None,
+    };
+    if let Some(tree) = of_host {
+        mount::restrict(tree.as_fd(), restrict, true)?;
+        return Ok(mount::attach(tree.as_fd(), target.as_fd())?);
+    }
+    // What is mounted on needs places for that.
+    let is_frame = filesystem.kind == "tmpfs" && filesystem.read_only;
+    let restrict = Restrict {
+        read_only: restrict.read_only && !is_frame,
+        ..restrict
+    };
+    let options: Vec<(&str, Option<&str>)> = filesystem
+        .options
+        .iter()
+        .map(|option| match option.split_once('=') {
+            Some((key, value)) => (key, Some(value)),
+            None => (option.as_str(), None),
+        })
+        .collect();
+    let tree = mount::filesystem(&filesystem.kind, &options, restrict)?;
     // Filled before anybody can see it.
-    let null = (filesystem.target == "/dev")
-        .then(|| device::fill(tree.as_fd()))
-        .transpose()?;
-    mount::attach(tree.as_fd(), target.as_fd())?;
-    Ok(null)
+    if filesystem.target == Path::new("/dev") {
+        device::fill(tree.as_fd(), stage.plan)?;
+    }
+    Ok(mount::attach(tree.as_fd(), target.as_fd())?)
 }
 
 /// The place of a kernel filesystem: a real directory, made if missing. A link would put it
 /// elsewhere, and what ucr later writes there too (CVE-2019-16884, CVE-2026-41579).
-fn own_directory(root: &Root, path: &str) -> Result<OwnedFd> {
-    let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
-    let parent = if parent.is_empty() {
-        reopen(root.as_fd())?
-    } else {
-        open_own(root, parent)?
+fn own_directory(root: &Root, path: &Path) -> Result<OwnedFd> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        anyhow::bail!("internal: a kernel filesystem without a name");
     };
+    let parent = open_own(root, parent)?;
     match mkdirat(&parent, name, Mode::from_raw_mode(0o755)) {
-        Ok(()) | Err(rustix::io::Errno::EXIST) => (),
+        // On a filesystem of the kernel's where nothing can be made it is there already.
+        Ok(()) | Err(rustix::io::Errno::EXIST | rustix::io::Errno::ROFS) => (),
         Err(error) => return Err(error.into()),
     }
-    open_directory(parent.as_fd(), name).map_err(|error| refuse_link(error, path))
+    open_directory(parent.as_fd(), Path::new(name)).map_err(|error| refuse_link(error, path))
 }
 
 /// Opens a directory that only ucr's own mounts lead to.
-fn open_own(root: &Root, path: &str) -> Result<OwnedFd> {
+fn open_own(root: &Root, path: &Path) -> Result<OwnedFd> {
     let mut directory = reopen(root.as_fd())?;
-    for name in path.split('/').filter(|name| !name.is_empty()) {
-        directory =
-            open_directory(directory.as_fd(), name).map_err(|error| refuse_link(error, path))?;
+    for part in path.components() {
+        if let std::path::Component::Normal(name) = part {
+            directory = open_directory(directory.as_fd(), Path::new(name))
+                .map_err(|error| refuse_link(error, path))?;
+        }
     }
     Ok(directory)
 }
 
 fn reopen(directory: BorrowedFd) -> Result<OwnedFd> {
-    Ok(open_directory(directory, ".")?)
+    Ok(open_directory(directory, Path::new("."))?)
 }
 
-fn open_directory(parent: BorrowedFd, name: &str) -> rustix::io::Result<OwnedFd> {
+fn open_directory(parent: BorrowedFd, name: &Path) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     openat(parent, name, flags, Mode::empty())
 }
 
-fn refuse_link(error: rustix::io::Errno, path: &str) -> anyhow::Error {
+fn refuse_link(error: rustix::io::Errno, path: &Path) -> anyhow::Error {
     match error {
         rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP => {
+            let path = path.display();
             Fault::new(Kind::Spec, format!("the image's {path} is not a directory")).into()
         }
         _ => std::io::Error::from(error).into(),
@@ -211,45 +226,115 @@ fn refuse_link(error: rustix::io::Errno, path: &str) -> anyhow::Error {
 
 /// The kernel's filesystems in the container, by device number: a link of the image must not lead a
 /// mount onto `/dev/null` or into `/proc`.
-struct KernelFilesystems(Vec<(&'static str, u64)>);
+pub(super) struct KernelFilesystems(Vec<(PathBuf, u64)>);
 
 impl KernelFilesystems {
     /// Notes them while no volume covers them.
-    fn find(root: &Root) -> Result<Self> {
-        let device = |path| Ok((path, fstat(open_own(root, path)?)?.st_dev));
+    fn find(root: &Root, plan: &Plan) -> Result<Self> {
+        let device = |mount: &KernelFilesystem| {
+            let device = fstat(open_own(root, &mount.target)?)?.st_dev;
+            Ok((mount.target.clone(), device))
+        };
         Ok(Self(
-            FILESYSTEMS
-                .iter()
-                .map(|it| device(it.target))
-                .collect::<Result<_>>()?,
+            plan.filesystems.iter().map(device).collect::<Result<_>>()?,
         ))
     }
 
-    fn refuse(&self, target: BorrowedFd, path: &Path) -> Result<()> {
+    pub(super) fn refuse(&self, target: BorrowedFd, path: &Path) -> Result<()> {
         let device = fstat(target)?.st_dev;
         match self.0.iter().find(|(_, own)| *own == device) {
             None => Ok(()),
             Some((name, _)) => {
-                let message = format!("the image's {} leads into {name}", path.display());
+                let (path, name) = (path.display(), name.display());
+                let message = format!("the image's {path} leads into {name}");
                 Err(Fault::new(Kind::Spec, message).into())
             }
         }
     }
 }
 
-/// Writes ucr's own files outside the image and shows them inside.
-fn own_files(stage: &Stage, root: &Root, kernel: &KernelFilesystems) -> Result<()> {
-    for file in &stage.plan.files {
-        let what = || format!("mount {}", file.target.display());
-        let name = file.target.file_name().unwrap_or_default();
-        let outside = stage.directory.path().join(name);
-        fs::write(&outside, &file.content).with_context(what)?;
-        let tree = mount::clone_tree(&outside).with_context(what)?;
-        let target = root.create_file(&file.target, 0o644).with_context(what)?;
-        kernel.refuse(target.as_fd(), &file.target)?;
-        mount::attach(tree.as_fd(), target.as_fd()).with_context(what)?;
+/// Puts ucr's own files, and secrets, on a memory filesystem of their own and shows them inside one
+/// by one.
+fn own_files(
+    stage: &Stage,
+    root: &Root,
+    dev: BorrowedFd,
+    kernel: &KernelFilesystems,
+    account: &Account,
+) -> Result<()> {
+    let private = Restrict {
+        no_suid: true,
+        no_exec: true,
+        no_dev: true,
+        ..Restrict::default()
+    };
+    let options = [("mode", Some("700")), ("size", Some("16m"))];
+    let memory = mount::filesystem("tmpfs", &options, private)?;
+    let plain = stage.plan.files.iter().map(|file| Shown {
+        target: &file.target,
+        content: &file.content,
+        mode: 0o644,
+        owner: (0, 0),
+    });
+    let secrets = stage
+        .handles
+        .secrets
+        .files()
+        .map(|(target, content)| Shown {
+            target,
+            content,
+            mode: 0o400,
+            owner: (account.uid, account.gid),
+        });
+    with_copies(dev, memory.as_fd(), || {
+        for (number, file) in plain.chain(secrets).enumerate() {
+            file.show(number, memory.as_fd(), root, kernel)
+                .with_context(|| format!("mount {}", file.target.display()))?;
+        }
+        Ok(())
+    })
+}
+
+/// A file of ucr's own.
+struct Shown<'a> {
+    target: &'a Path,
+    content: &'a [u8],
+    mode: u32,
+    owner: (u32, u32),
+}
+
+impl Shown<'_> {
+    fn show(
+        &self,
+        number: usize,
+        memory: BorrowedFd,
+        root: &Root,
+        kernel: &KernelFilesystems,
+    ) -> Result<()> {
+        let name = number.to_string();
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let mut file = File::from(openat(memory, &name, flags, Mode::empty())?);
+        file.write_all(self.content)?;
+        if self.owner != (0, 0) {
+            let (uid, gid) = (Uid::from_raw(self.owner.0), Gid::from_raw(self.owner.1));
+            fchown(&file, Some(uid), Some(gid))?;
+        }
+        fchmod(&file, Mode::from_raw_mode(self.mode))?;
+        let tree = mount::clone_handle(file.as_fd())?;
+        let target = root.create_file(self.target, 0o644).map_err(|error| {
+            match error.raw_os_error() {
+                // A loop of links, or one of those in /proc that are none.
+                Some(libc::ELOOP) => {
+                    let path = self.target.display();
+                    let message = format!("the image's {path} leads into links without an end");
+                    anyhow::Error::new(Fault::new(Kind::Spec, message))
+                }
+                _ => error.into(),
+            }
+        })?;
+        kernel.refuse(target.as_fd(), self.target)?;
+        Ok(mount::attach(tree.as_fd(), target.as_fd())?)
     }
-    Ok(())
 }
 
 /// Nothing but to be read.
@@ -261,22 +346,19 @@ const INERT: Restrict = Restrict {
 };
 
 /// Masks and write-protects kernel files that exist here.
-fn hide(root: &Root, null: BorrowedFd) -> Result<()> {
+fn hide(root: &Root, plan: &Plan, dev: BorrowedFd, null: BorrowedFd) -> Result<()> {
     let empty = mount::filesystem(
         "tmpfs",
         &[("mode", Some("555")), ("size", Some("4k"))],
         INERT,
     )?;
-    for path in MASKED_PATHS {
-        let Some(target) = kernel_file(root, path)? else {
-            continue;
-        };
-        let is_directory = FileType::from_raw_mode(fstat(&target)?.st_mode) == FileType::Directory;
-        let cover = if is_directory { empty.as_fd() } else { null };
-        let tree = mount::clone_handle(cover).with_context(|| format!("mask {path}"))?;
-        mount::attach(tree.as_fd(), target.as_fd()).with_context(|| format!("mask {path}"))?;
-    }
-    for path in READ_ONLY_PATHS {
+    with_copies(dev, empty.as_fd(), || {
+        for path in &plan.masked_paths {
+            mask(root, path, empty.as_fd(), null).with_context(|| format!("mask {path}"))?;
+        }
+        Ok(())
+    })?;
+    for path in &plan.read_only_paths {
         let Some(target) = kernel_file(root, path)? else {
             continue;
         };
@@ -286,6 +368,16 @@ fn hide(root: &Root, null: BorrowedFd) -> Result<()> {
         mount::attach(tree.as_fd(), target.as_fd()).with_context(what)?;
     }
     Ok(())
+}
+
+fn mask(root: &Root, path: &str, empty: BorrowedFd, null: BorrowedFd) -> Result<()> {
+    let Some(target) = kernel_file(root, path)? else {
+        return Ok(());
+    };
+    let is_directory = FileType::from_raw_mode(fstat(&target)?.st_mode) == FileType::Directory;
+    let cover = if is_directory { empty } else { null };
+    let tree = mount::clone_handle(cover)?;
+    Ok(mount::attach(tree.as_fd(), target.as_fd())?)
 }
 
 fn kernel_file(root: &Root, path: &str) -> Result<Option<OwnedFd>> {

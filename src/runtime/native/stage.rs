@@ -2,25 +2,36 @@
 //! host, single-threaded, a copy of its parent. It builds the root filesystem while the host is
 //! still visible, moves into it, gives up what the command must not have, and becomes the command.
 
+use std::mem::ManuallyDrop;
 use std::os::fd::AsFd;
 use std::path::Path;
 
 use anyhow::{Context, Error, Result};
 
-use super::command::OwnProgram;
+use super::cgroup::Cgroups;
+use super::handles::Handles;
 use super::plan::Plan;
 use super::rootfs::{self, Rootfs};
 use super::status::Reporter;
-use super::streams::{Stdin, give_pipes};
+use super::streams::give_pipes;
+use super::volume::Kept;
 use crate::error::{Fault, Kind};
 use crate::exit;
 use crate::image::ChainId;
-use crate::spec::Account;
-use crate::spec::defaults::CAPABILITIES;
+use crate::spec::{Account, with_home};
 use crate::store::{ContainerDir, Store};
 use crate::sys::credential::{Identity, bound_capabilities, take_identity};
+use crate::sys::proc::Proc;
 use crate::sys::root::Root;
-use crate::sys::{mount, process, signal, tty};
+use crate::sys::{mount, network, process, signal, tty};
+
+/// Nothing but refusing writes.
+pub(super) const READ_ONLY: mount::Restrict = mount::Restrict {
+    read_only: true,
+    no_suid: false,
+    no_exec: false,
+    no_dev: false,
+};
 
 /// All that the stage needs to know.
 #[derive(Debug)]
@@ -29,14 +40,18 @@ pub(super) struct Stage<'a> {
     pub(super) layers: &'a [ChainId],
     pub(super) plan: &'a Plan,
     pub(super) directory: &'a ContainerDir,
-    pub(super) own: OwnProgram,
-    pub(super) stdin: Stdin,
+    pub(super) handles: Handles,
+    pub(super) cgroups: &'a Cgroups,
+    /// What the store contributes to the mounts of the plan.
+    pub(super) kept: &'a Kept,
 }
 
 impl Stage<'_> {
     /// Becomes the command; returns an exit code only if that fails, after reporting why.
-    pub(super) fn run(&self, reporter: &Reporter) -> u8 {
-        let error = match self.enter(reporter) {
+    pub(super) fn run(self, reporter: &Reporter) -> u8 {
+        // Its handles may be closed already, and this process only ends.
+        let stage = ManuallyDrop::new(self);
+        let error = match stage.enter(reporter) {
             Ok(never) => match never {},
             Err(error) => error,
         };
@@ -47,27 +62,97 @@ impl Stage<'_> {
     fn enter(&self, reporter: &Reporter) -> Result<std::convert::Infallible> {
         rustix::process::setsid()?;
         process::leave_session_keyring();
+        // First of all: what follows is counted and limited.
+        self.cgroups.attach_self()?;
+        process::leave_cgroup_namespace().context("make a cgroup namespace")?;
         mount::make_all_private().context("cut the mount namespace off")?;
+        if self.plan.users.is_some() {
+            reporter.wait_for_users()?;
+        }
         let rootfs = rootfs::build(self)?;
         let account = rootfs.account.clone();
+        self.set_up_kernel().context("set the kernel's values up")?;
         make_working_directory(&rootfs.root, &self.plan.process.working_dir, &account)?;
         self.connect_streams(&rootfs, &account, reporter)?;
+        if self.plan.read_only {
+            mount::restrict(rootfs.root.as_fd(), READ_ONLY, false)
+                .context("write-protect the root filesystem")?;
+        }
         mount::enter_root(rootfs.root.as_fd()).context("enter the root filesystem")?;
         drop(rootfs);
         // Whatever ucr's caller left open for it, such as a directory of the host, must be gone
         // before a path of the image is looked up (CVE-2024-21626).
-        let needed = [Some(reporter.as_fd()), self.own.descriptor()];
+        let needed = [Some(reporter.as_fd()), self.handles.own.descriptor()];
         process::close_all_but(needed.into_iter().flatten())?;
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
         enter_working_directory(&self.plan.process.working_dir)?;
-        give_up_privileges(&account)?;
+        for limit in &self.plan.ulimits {
+            limit.set()?;
+        }
+        self.give_up_privileges(&account)?;
         signal::reset()?;
         // After the last change of credentials, which would undo it.
         process::die_with_parent()?;
-        if !reporter.may_start()? {
-            return Err(Fault::new(Kind::Interrupted, "ucr is gone").into());
+        reporter.wait_for_start()?;
+        let env = with_home(&self.plan.process.env, &account.home);
+        let env = self.handles.secrets.extend(&env);
+        self.handles.own.become_command(self.plan, &env, reporter)
+    }
+
+    /// What is set through the kernel's own files and calls, while we may.
+    fn set_up_kernel(&self) -> Result<()> {
+        if let Some(name) = &self.plan.hostname {
+            rustix::system::sethostname(name.as_bytes()).context("host name")?;
         }
-        self.own.become_command(self.plan, &account, reporter)
+        if self.plan.namespaces.network {
+            network::loopback_up().context("loopback device")?;
+        }
+        let label = &self.plan.confinement.apparmor;
+        let score = self.plan.oom_score_adj;
+        if self.plan.sysctls.is_empty() && label.is_none() && score.is_none() {
+            return Ok(());
+        }
+        // Never the one in the root filesystem (CVE-2025-52881).
+        let proc = Proc::open()?;
+        for (path, value) in &self.plan.sysctls {
+            proc.write(&format!("sys/{path}"), value)
+                .with_context(|| path.clone())?;
+        }
+        if let Some(score) = score {
+            proc.write("self/oom_score_adj", &score.to_string())
+                .context("out-of-memory score")?;
+        }
+        if let Some(profile) = label {
+            let exec = format!("exec {profile}");
+            // The older name is that of whichever module was first (Linux 5.1).
+            proc.write("self/attr/apparmor/exec", &exec)
+                .or_else(|_| proc.write("self/attr/exec", &exec))
+                .with_context(|| format!("AppArmor profile '{profile}'"))?;
+        }
+        Ok(())
+    }
+
+    fn give_up_privileges(&self, account: &Account) -> Result<()> {
+        let confinement = &self.plan.confinement;
+        bound_capabilities(&confinement.capabilities).context("drop capabilities")?;
+        match (confinement.no_new_privileges, &self.plan.filter) {
+            (true, _) => process::no_new_privileges()?,
+            // Later we may not any more.
+            (false, Some(filter)) => filter.load()?,
+            (false, None) => (),
+        }
+        // The primary group is one of them, so that a set-group-ID program cannot lose it
+        // (CVE-2022-36109).
+        let mut groups = vec![account.gid];
+        groups.extend(&account.groups);
+        groups.dedup();
+        let identity = Identity {
+            uid: account.uid,
+            gid: account.gid,
+            groups,
+        };
+        take_identity(&identity, &confinement.capabilities, &confinement.ambient)
+            .context("become the container's user")
     }
 
     fn connect_streams(
@@ -78,7 +163,7 @@ impl Stage<'_> {
     ) -> Result<()> {
         use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
         if !self.plan.tty {
-            self.stdin.connect(rootfs.null.as_fd())?;
+            self.handles.stdin.connect(rootfs.null.as_fd())?;
             return give_pipes(account.uid);
         }
         let pair = tty::open_pair(rootfs.devpts.as_fd()).context("open a terminal")?;
@@ -123,15 +208,4 @@ fn enter_working_directory(path: &str) -> Result<()> {
         Ok(inside) if inside.to_bytes().starts_with(b"/") => Ok(()),
         _ => Err(Error::new(Fault::new(Kind::Spec, "it is outside the container")).context(what())),
     }
-}
-
-fn give_up_privileges(account: &Account) -> Result<()> {
-    bound_capabilities(&CAPABILITIES).context("drop capabilities")?;
-    process::no_new_privileges()?;
-    let identity = Identity {
-        uid: account.uid,
-        gid: account.gid,
-        groups: account.groups.clone(),
-    };
-    take_identity(&identity, &CAPABILITIES).context("become the container's user")
 }

@@ -19,7 +19,9 @@ use crate::error::{self, Fault, Kind};
 /// Longest message, in bytes.
 const MAX_MESSAGE: usize = 16 << 10;
 
-/// The one thing that the monitor says.
+/// What the monitor says: that the users are mapped, where they are the container's own, and that
+/// the command may be executed.
+const MAPPED: &[u8] = b"ma";
 const GO: &[u8] = b"go";
 
 /// The monitor's side.
@@ -80,11 +82,23 @@ impl Reporter {
         Ok(())
     }
 
-    /// Waits until the container may start; `false` if the monitor is gone.
-    pub fn may_start(&self) -> Result<bool> {
+    /// Waits until the container's users are mapped. Fails if the monitor is gone.
+    pub fn wait_for_users(&self) -> Result<()> {
+        self.wait_for(MAPPED)
+    }
+
+    /// Waits until the container may start. Fails if the monitor is gone.
+    pub fn wait_for_start(&self) -> Result<()> {
+        self.wait_for(GO)
+    }
+
+    fn wait_for(&self, expected: &[u8]) -> Result<()> {
         let mut word = [0_u8; GO.len()];
         let (received, _) = recv(&self.0, &mut word, RecvFlags::empty())?;
-        Ok(received > 0)
+        match received == expected.len() && word == expected {
+            true => Ok(()),
+            false => Err(Fault::new(Kind::Interrupted, "ucr is gone").into()),
+        }
     }
 
     /// Says why the command is not executed. If the monitor is gone nobody wants to know.
@@ -118,9 +132,19 @@ impl AsFd for Listener {
 }
 
 impl Listener {
-    /// Lets the stage execute the command. A stage that has failed meanwhile need not hear it.
+    /// Tells the stage that its users are mapped.
+    pub fn users_are_mapped(&self) -> Result<()> {
+        self.say(MAPPED)
+    }
+
+    /// Lets the stage execute the command.
     pub fn go(&self) -> Result<()> {
-        match send(&self.0, GO, SendFlags::NOSIGNAL) {
+        self.say(GO)
+    }
+
+    /// A stage that has failed meanwhile need not hear it.
+    fn say(&self, word: &[u8]) -> Result<()> {
+        match send(&self.0, word, SendFlags::NOSIGNAL) {
             Ok(_) | Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => Ok(()),
             Err(error) => Err(error.into()),
         }

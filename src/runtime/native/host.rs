@@ -1,0 +1,254 @@
+//! What the host contributes to a container: read once, before anything is decided.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use caps::CapsHashSet;
+use rustix::fs::{FileType, major, minor};
+use serde::Serialize;
+
+use super::cgroup::{self, Rlimit};
+use crate::error::{Fault, Kind};
+use crate::spec::{ContainerSpec, Device, Seccomp};
+use crate::sys;
+use crate::sys::proc::Proc;
+
+/// Largest seccomp profile that is read, in bytes; moby's has 15,000.
+const MAX_PROFILE: u64 = 1 << 20;
+
+/// What the host contributes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostFacts {
+    /// Its name, which a container on the host's network shares.
+    pub name: String,
+    /// Its `/etc/resolv.conf`.
+    pub resolv_conf: Vec<u8>,
+    /// Its `/etc/hosts`.
+    pub hosts: Vec<u8>,
+    /// Its kernel's version: major and minor.
+    pub kernel: (u32, u32),
+    /// What ucr may do, and hand on.
+    pub capabilities: CapsHashSet,
+    /// Directories of processors that tell how hot they get.
+    pub thermal: Vec<String>,
+    /// The devices that were asked for; all of them for a privileged container.
+    pub devices: Vec<DeviceFact>,
+    /// The seccomp profile that was asked for.
+    pub seccomp_profile: Option<Vec<u8>>,
+    /// Its control groups.
+    pub cgroups: cgroup::Host,
+    /// ucr's own limits, of the names in question.
+    pub limits: Vec<Rlimit>,
+    /// ucr's own out-of-memory score, where another was asked for.
+    pub oom_score_adj: i16,
+    /// Whether ucr may raise limits and lower the score.
+    pub may_raise: bool,
+    /// The security modules that give processes labels.
+    pub labels: Labels,
+}
+
+/// Which security modules that give processes labels are active.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Labels {
+    /// AppArmor.
+    pub apparmor: bool,
+    /// SELinux.
+    pub selinux: bool,
+}
+
+/// A device node of the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeviceFact {
+    /// Where it is on the host.
+    pub path: PathBuf,
+    /// A block device; else a character device.
+    pub is_block: bool,
+    /// Which driver.
+    pub major: u32,
+    /// Which device of the driver.
+    pub minor: u32,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+}
+
+impl HostFacts {
+    /// Reads what `spec` needs to be decided; of files that every host has and this one lacks, the
+    /// content is empty.
+    pub fn read(spec: &ContainerSpec) -> Result<Self> {
+        let system = rustix::system::uname();
+        let proc = Proc::open().context("open a proc filesystem")?;
+        let file = |path| fs::read(path).unwrap_or_default();
+        Ok(Self {
+            name: host_name(),
+            resolv_conf: file("/etc/resolv.conf"),
+            hosts: file("/etc/hosts"),
+            kernel: kernel_version(&system.release().to_string_lossy()),
+            capabilities: sys::credential::available().context("read capabilities")?,
+            thermal: thermal(),
+            devices: devices(spec)?,
+            seccomp_profile: seccomp_profile(spec)?,
+            cgroups: cgroup::Host::detect(&proc).context("find cgroups")?,
+            limits: cgroup::current_limits(&spec.resources.ulimits),
+            oom_score_adj: match spec.resources.oom_score_adj {
+                Some(_) => oom_score_adj(&proc)?,
+                None => 0,
+            },
+            may_raise: cgroup::may_raise(),
+            labels: Labels {
+                apparmor: file("/sys/module/apparmor/parameters/enabled").starts_with(b"Y"),
+                selinux: Path::new("/sys/fs/selinux/enforce").exists(),
+            },
+        })
+    }
+}
+
+fn oom_score_adj(proc: &Proc) -> Result<i16> {
+    let text = proc.read("self/oom_score_adj")?;
+    text.trim().parse().context("read the out-of-memory score")
+}
+
+/// The host's name.
+pub fn host_name() -> String {
+    let system = rustix::system::uname();
+    system.nodename().to_string_lossy().into_owned()
+}
+
+/// The first two numbers of a release such as `6.1.0-40-amd64`.
+fn kernel_version(release: &str) -> (u32, u32) {
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|digits| digits.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+/// Docker masks them for what they tell about other users of the machine (GHSA-6fw5-f8r9-fgfm).
+fn thermal() -> Vec<String> {
+    const CPUS: &str = "/sys/devices/system/cpu";
+    let of = |cpu: &str| format!("{CPUS}/{cpu}/thermal_throttle");
+    // Usually all processors have it or none.
+    if !Path::new(&of("cpu0")).exists() {
+        return Vec::new();
+    }
+    let names = fs::read_dir(CPUS).into_iter().flatten().flatten();
+    let mut found: Vec<String> = names
+        .map(|entry| of(&entry.file_name().to_string_lossy()))
+        .filter(|path| Path::new(path).exists())
+        .collect();
+    found.sort();
+    found
+}
+
+fn seccomp_profile(spec: &ContainerSpec) -> Result<Option<Vec<u8>>> {
+    let Some(Seccomp::File(path)) = &spec.security.seccomp else {
+        return Ok(None);
+    };
+    let what = || format!("seccomp profile {}", path.display());
+    let metadata = fs::metadata(path).with_context(what)?;
+    if !metadata.is_file() || metadata.len() > MAX_PROFILE {
+        let message = format!("it is no file of at most {MAX_PROFILE} bytes");
+        return Err(Fault::new(Kind::Spec, message)).with_context(what);
+    }
+    Ok(Some(fs::read(path).with_context(what)?))
+}
+
+/// The nodes behind the paths that were asked for: of a directory, all in it, as docker does.
+fn devices(spec: &ContainerSpec) -> Result<Vec<DeviceFact>> {
+    let mut found = Vec::new();
+    if spec.security.privileged {
+        walk(Path::new("/dev"), &mut found)?;
+    }
+    for device in &spec.devices {
+        let Device::Host(device) = device else {
+            continue;
+        };
+        let before = found.len();
+        walk(&device.path, &mut found)
+            .with_context(|| format!("device {}", device.path.display()))?;
+        if found.len() == before {
+            let message = format!("{} is no device, nor has devices", device.path.display());
+            return Err(Fault::new(Kind::Spec, message)
+                .hint("a file or directory is shown inside with -v")
+                .into());
+        }
+    }
+    Ok(found)
+}
+
+/// What a container has of its own in `/dev`, and what leads out of it.
+const NOT_DEVICES: [&str; 6] = [
+    "/dev/pts",
+    "/dev/shm",
+    "/dev/mqueue",
+    "/dev/console",
+    "/dev/ptmx",
+    "/dev/fd",
+];
+
+fn walk(path: &Path, found: &mut Vec<DeviceFact>) -> Result<()> {
+    if NOT_DEVICES.iter().any(|own| path == Path::new(own)) {
+        return Ok(());
+    }
+    let metadata = fs::metadata(path)?;
+    if metadata.is_dir() {
+        for entry in fs::read_dir(path)? {
+            let entry = entry?;
+            // Links in /dev name devices a second time.
+            if !entry.file_type()?.is_symlink() {
+                walk(&entry.path(), found)?;
+            }
+        }
+        return Ok(());
+    }
+    let is_block = match FileType::from_raw_mode(metadata.mode()) {
+        FileType::BlockDevice => true,
+        FileType::CharacterDevice => false,
+        _ => return Ok(()),
+    };
+    found.push(DeviceFact {
+        path: path.to_owned(),
+        is_block,
+        major: major(metadata.rdev()),
+        minor: minor(metadata.rdev()),
+        mode: metadata.mode() & 0o777,
+        uid: metadata.uid(),
+        gid: metadata.gid(),
+    });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases() {
+        assert_eq!(kernel_version("6.1.0-40-amd64"), (6, 1));
+        assert_eq!(kernel_version("5.15"), (5, 15));
+        assert_eq!(kernel_version("x"), (0, 0));
+    }
+
+    #[test]
+    fn a_directory_stands_for_its_devices() {
+        let mut found = Vec::new();
+        walk(Path::new("/dev"), &mut found).unwrap();
+        let null = found
+            .iter()
+            .find(|device| device.path == Path::new("/dev/null"));
+        let null = null.expect("every host has /dev/null");
+        assert_eq!((null.is_block, null.major, null.minor), (false, 1, 3));
+        assert!(
+            !found
+                .iter()
+                .any(|device| device.path.starts_with("/dev/pts"))
+        );
+        let before = found.len();
+        walk(Path::new("/etc/passwd"), &mut found).unwrap();
+        assert_eq!(found.len(), before);
+    }
+}

@@ -1,0 +1,305 @@
+//! What will be done, decided before anything is (design D6): a pure function of the description,
+//! the image's configuration and facts about the host. `run --dry-run` prints it.
+//!
+//! What only the image's files can tell is not in it: the numbers of users and groups.
+
+mod device;
+mod filesystem;
+mod security;
+mod text;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::cgroup::{self, CgroupPlan, Rlimit};
+use super::host::HostFacts;
+use super::seccomp::Filter;
+use crate::error::{Fault, Kind};
+use crate::image::ImageConfig;
+use crate::spec::mount::mounts;
+use crate::spec::{
+    ContainerSpec, IdRange, Mount, Network, Process, SANDBOX, Secret, SecretTarget, Userns, process,
+};
+use crate::sys::process::Namespaces;
+
+pub use device::Node;
+pub use filesystem::{BIND, CGROUP, KernelFilesystem};
+pub use security::{Confinement, Filtering};
+
+/// A file that ucr writes and shows inside the container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OwnFile {
+    /// Its place in the container.
+    pub target: PathBuf,
+    /// What is in it.
+    #[serde(serialize_with = "lossy")]
+    pub content: Vec<u8>,
+}
+
+fn names<S: serde::Serializer>(own: &Namespaces, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(own.names())
+}
+
+fn lossy<S: serde::Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&String::from_utf8_lossy(bytes))
+}
+
+/// A decided container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// What is executed.
+    pub process: Process,
+    /// Groups of the user beyond those of the image's files, names or numbers.
+    pub groups: Vec<String>,
+    /// What is its own.
+    #[serde(serialize_with = "names")]
+    pub namespaces: Namespaces,
+    /// Whose users its users are; `None`: the host's. For [`Userns::Auto`] the range is chosen
+    /// when the container starts.
+    pub users: Option<Users>,
+    /// Its host name, if it is not the host's.
+    pub hostname: Option<String>,
+    /// Refuse writes to the root filesystem.
+    pub read_only: bool,
+    /// Fresh filesystems of the kernel, in the order of mounting.
+    pub filesystems: Vec<KernelFilesystem>,
+    /// Device nodes.
+    pub devices: Vec<Node>,
+    /// Files of ucr's own.
+    pub files: Vec<OwnFile>,
+    /// The host's files and directories inside, parents before children.
+    pub mounts: Vec<Mount>,
+    /// Values that are read when the container starts.
+    pub secrets: Vec<Secret>,
+    /// Paths that are covered by nothing.
+    pub masked_paths: Vec<String>,
+    /// Paths that may only be read.
+    pub read_only_paths: Vec<String>,
+    /// Values below `/proc/sys`, by path.
+    pub sysctls: Vec<(String, String)>,
+    /// What its processes may do.
+    pub confinement: Confinement,
+    /// Its cgroups and their limits.
+    pub cgroups: CgroupPlan,
+    /// Limits of its first process.
+    pub ulimits: Vec<Rlimit>,
+    /// How soon it is killed where memory runs out, if not as soon as ucr.
+    pub oom_score_adj: Option<i16>,
+    /// Give it a terminal of its own.
+    pub tty: bool,
+    /// Our standard input is its.
+    pub stdin: bool,
+    /// A reaping init comes first.
+    pub init: bool,
+    /// The system call filter.
+    #[serde(skip)]
+    pub filter: Option<Filter>,
+    /// What differs from the default because the machine lacks something.
+    pub notes: Vec<String>,
+}
+
+/// Whose users a container's users are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Users {
+    /// A range of 65,536 that nobody else has.
+    Auto,
+    /// These.
+    Map(Vec<IdRange>),
+}
+
+/// Decides for the container `id`. Fails with [`Kind::Spec`] if the description and the image
+/// together make no container, and with [`Kind::Unsupported`] if this host cannot give what was
+/// asked for.
+pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &str) -> Result<Plan> {
+    let mut with_sandbox = spec.clone();
+    if spec.sandbox.is_some() {
+        with_sandbox.env.push(format!("MESOS_SANDBOX={SANDBOX}"));
+    }
+    let own_network = spec.network == Some(Network::None);
+    let hostname = hostname(spec, own_network, id)?;
+    let name = hostname.as_deref().unwrap_or(&host.name);
+    let users = users(spec)?;
+    let ids = match &users {
+        Some(Users::Map(ids)) => Some(ids.as_slice()),
+        Some(Users::Auto) => Some(&AUTO_SHAPE[..]),
+        None => None,
+    };
+    check_secrets(&spec.secrets)?;
+    let confinement = security::confinement(spec, host)?;
+    let (ulimits, mut notes) =
+        cgroup::rlimits(&spec.resources.ulimits, &host.limits, host.may_raise)?;
+    notes.extend(security::notes(&confinement));
+    let devices = device::nodes(spec, host, users.is_some())?;
+    let rules = device::rules(&devices);
+    let rules = (!spec.security.privileged).then_some(rules.as_slice());
+    let cgroups = cgroup::plan(&spec.resources, &host.cgroups, id, rules)?;
+    notes.extend(cgroups.notes.iter().cloned());
+    let (masked_paths, read_only_paths) = filesystem::hidden(spec, host);
+    Ok(Plan {
+        process: process(&with_sandbox, image, name)?,
+        groups: spec.groups.clone(),
+        namespaces: Namespaces {
+            mount: true,
+            pid: true,
+            ipc: true,
+            uts: true,
+            cgroup: true,
+            network: own_network,
+            user: users.is_some(),
+        },
+        hostname: hostname.clone(),
+        read_only: spec.read_only,
+        filesystems: filesystem::filesystems(spec, ids, &cgroups),
+        devices,
+        files: own_files(host, name, own_network),
+        mounts: mounts(spec, image)?,
+        secrets: spec.secrets.clone(),
+        masked_paths,
+        read_only_paths,
+        sysctls: sysctls(own_network && users.is_none()),
+        cgroups,
+        filter: security::filter(&confinement, host, &mut notes)?,
+        ulimits,
+        oom_score_adj: oom_score_adj(spec, host)?,
+        notes,
+        confinement,
+        users,
+        tty: spec.tty,
+        stdin: spec.stdin,
+        init: spec.init,
+    })
+}
+
+fn oom_score_adj(spec: &ContainerSpec, host: &HostFacts) -> Result<Option<i16>> {
+    let asked = spec.resources.oom_score_adj;
+    let decide = |asked| cgroup::oom_score_adj(asked, host.oom_score_adj, host.may_raise);
+    asked.map(decide).transpose()
+}
+
+/// What [`Users::Auto`] has inside, wherever it is outside.
+const AUTO_SHAPE: [IdRange; 1] = [IdRange {
+    inside: 0,
+    outside: 0,
+    count: 1 << 16,
+}];
+
+fn users(spec: &ContainerSpec) -> Result<Option<Users>, Fault> {
+    let Some(userns) = &spec.security.userns else {
+        return Ok(None);
+    };
+    userns.check()?;
+    if spec.security.privileged && *userns != Userns::Host {
+        return Err(Fault::new(
+            Kind::Spec,
+            "a privileged container cannot have users of its own",
+        )
+        .hint("leave out --privileged or --userns"));
+    }
+    Ok(match userns {
+        Userns::Host => None,
+        Userns::Auto => Some(Users::Auto),
+        Userns::Map(ids) => Some(Users::Map(ids.clone())),
+    })
+}
+
+/// A container on a network of its own has a name of its own, as docker's have.
+fn hostname(spec: &ContainerSpec, own_network: bool, id: &str) -> Result<Option<String>, Fault> {
+    let Some(name) = &spec.hostname else {
+        return Ok(own_network.then(|| id.to_owned()));
+    };
+    // HOST_NAME_MAX; what else may be in it, RFC 1123 says.
+    let is_usable = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    if name.is_empty() || name.len() > 64 || !name.chars().all(is_usable) {
+        let message = format!("host name '{name}' is not 1 to 64 letters, digits, '-', '.', '_'");
+        return Err(Fault::new(Kind::Spec, message));
+    }
+    Ok(Some(name.clone()))
+}
+
+fn check_secrets(secrets: &[Secret]) -> Result<(), Fault> {
+    for (place, secret) in secrets.iter().enumerate() {
+        let bad = |why: &str| Err(Fault::new(Kind::Spec, format!("secrets[{place}]: {why}")));
+        match &secret.target {
+            SecretTarget::Environment(name) if name.is_empty() || name.contains(['=', '\0']) => {
+                return bad("the variable has no usable name");
+            }
+            SecretTarget::File(path) if !path.is_absolute() => {
+                return bad("the file's path inside is not absolute");
+            }
+            _ => (),
+        }
+    }
+    Ok(())
+}
+
+/// Every user may send ICMP echoes and serve low ports where the network is nobody else's, as in
+/// docker.
+fn sysctls(own_network: bool) -> Vec<(String, String)> {
+    if !own_network {
+        return Vec::new();
+    }
+    let pair = |path: &str, value: &str| (path.to_owned(), value.to_owned());
+    vec![
+        pair("net/ipv4/ping_group_range", "0 2147483647"),
+        pair("net/ipv4/ip_unprivileged_port_start", "0"),
+    ]
+}
+
+/// On the host's network a container sees the host's names, on one of its own its own.
+fn own_files(host: &HostFacts, name: &str, own_network: bool) -> Vec<OwnFile> {
+    let file = |target: &str, content: Vec<u8>| OwnFile {
+        target: target.into(),
+        content,
+    };
+    let hosts = if own_network {
+        let local = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+        format!("{local}127.0.1.1\t{name}\n").into_bytes()
+    } else {
+        host.hosts.clone()
+    };
+    vec![
+        file("/etc/resolv.conf", host.resolv_conf.clone()),
+        file("/etc/hosts", hosts),
+        file("/etc/hostname", format!("{name}\n").into_bytes()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host() -> HostFacts {
+        HostFacts {
+            name: "h".into(),
+            resolv_conf: b"nameserver ::1\n".to_vec(),
+            capabilities: caps::all(),
+            ..HostFacts::default()
+        }
+    }
+
+    fn image() -> ImageConfig {
+        ImageConfig::parse(
+            br#"{"architecture":"amd64","os":"linux","config":{"Cmd":["sh"]},
+                 "rootfs":{"type":"layers","diff_ids":[]}}"#,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn a_sandbox_is_mounted_and_announced() {
+        let spec = ContainerSpec {
+            sandbox: Some("/box".into()),
+            ..Default::default()
+        };
+        let made = plan(&spec, &image(), &host(), "0123456789ab").unwrap();
+        assert!(
+            made.process
+                .env
+                .contains(&format!("MESOS_SANDBOX={SANDBOX}"))
+        );
+        assert_eq!(made.mounts, [Mount::bind("/box", SANDBOX)]);
+    }
+}

@@ -1,0 +1,125 @@
+//! What the processes of a container may do.
+
+use anyhow::{Context, Result};
+use caps::Capability;
+use serde::{Serialize, Serializer};
+
+use super::super::host::HostFacts;
+use super::super::seccomp::Filter;
+use crate::error::{Fault, Kind};
+use crate::spec::{ContainerSpec, Seccomp, capabilities};
+
+/// Decided limits of a container's processes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Confinement {
+    /// What root has, and the most that anybody can get.
+    #[serde(serialize_with = "names")]
+    pub capabilities: Vec<Capability>,
+    /// What a user other than root has, too.
+    #[serde(serialize_with = "names")]
+    pub ambient: Vec<Capability>,
+    /// Defaults that ucr itself does not have.
+    #[serde(skip)]
+    pub missing: Vec<Capability>,
+    /// Set-user-ID bits and file capabilities have no effect.
+    pub no_new_privileges: bool,
+    /// The system call filter.
+    pub seccomp: Filtering,
+    /// The AppArmor profile to run under.
+    pub apparmor: Option<String>,
+}
+
+/// Which system call filter is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Filtering {
+    /// ucr's own, for these capabilities.
+    BuiltIn,
+    /// None.
+    Unconfined,
+    /// That of the profile that was asked for.
+    Profile,
+}
+
+fn names<S: Serializer>(list: &[Capability], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(list.iter().map(ToString::to_string))
+}
+
+/// Decides.
+pub(super) fn confinement(spec: &ContainerSpec, host: &HostFacts) -> Result<Confinement, Fault> {
+    let security = &spec.security;
+    let decided = capabilities(security, &host.capabilities)?;
+    let seccomp = match &security.seccomp {
+        None if security.privileged => Filtering::Unconfined,
+        None | Some(Seccomp::BuiltIn) => Filtering::BuiltIn,
+        Some(Seccomp::Unconfined) => Filtering::Unconfined,
+        Some(Seccomp::File(_)) => Filtering::Profile,
+    };
+    Ok(Confinement {
+        capabilities: decided.bounding,
+        ambient: decided.ambient,
+        missing: decided.missing,
+        no_new_privileges: security.no_new_privileges.unwrap_or(!security.privileged),
+        seccomp,
+        apparmor: apparmor(spec, host)?,
+    })
+}
+
+/// Labels are given where the host has the module; asked for elsewhere they are refused, not
+/// dropped.
+fn apparmor(spec: &ContainerSpec, host: &HostFacts) -> Result<Option<String>, Fault> {
+    let security = &spec.security;
+    let refused = |what: &str, module: &str| {
+        let message = format!("--security-opt {what}: this host does not run {module}");
+        Err(Fault::new(Kind::Unsupported, message).hint("leave it out on this host"))
+    };
+    if security.selinux.iter().any(|label| label != "disable") {
+        return if host.labels.selinux {
+            let message = "--security-opt label: SELinux labels are not supported";
+            Err(Fault::new(Kind::Unsupported, message).hint("say label=disable, or leave it out"))
+        } else {
+            refused("label", "SELinux")
+        };
+    }
+    match security.apparmor.as_deref() {
+        None | Some("unconfined") => Ok(None),
+        Some(_) if !host.labels.apparmor => refused("apparmor", "AppArmor"),
+        Some(profile) if profile.contains(['\0', '\n', ' ']) => Err(Fault::new(
+            Kind::Spec,
+            format!("--security-opt apparmor={profile}: it is no profile's name"),
+        )),
+        Some(profile) => Ok(Some(profile.to_owned())),
+    }
+}
+
+/// The filter that is loaded. What is odd about a profile is noted.
+pub(super) fn filter(
+    confinement: &Confinement,
+    host: &HostFacts,
+    notes: &mut Vec<String>,
+) -> Result<Option<Filter>> {
+    let bounding = confinement.capabilities.iter().copied().collect();
+    match (confinement.seccomp, &host.seccomp_profile) {
+        (Filtering::Unconfined, _) => Ok(None),
+        (Filtering::BuiltIn, _) => Ok(Some(Filter::built_in(&bounding, host.kernel))),
+        (Filtering::Profile, profile) => {
+            let profile = profile.as_deref().unwrap_or_default();
+            let (filter, warnings) =
+                Filter::from_profile(profile, &bounding, host.kernel).context("seccomp profile")?;
+            notes.extend(
+                warnings
+                    .into_iter()
+                    .map(|text| format!("seccomp profile: {text}")),
+            );
+            Ok(Some(filter))
+        }
+    }
+}
+
+/// What is weaker or smaller than the default, for `-v`.
+pub(super) fn notes(confinement: &Confinement) -> Vec<String> {
+    let missing = confinement.missing.iter();
+    missing
+        .map(|name| format!("{name} is left out: ucr itself does not have it"))
+        .collect()
+}
