@@ -3,6 +3,7 @@
 
 mod built_in;
 mod interpreter;
+mod jumps;
 #[cfg(target_arch = "x86_64")]
 mod oracle;
 #[cfg(target_arch = "x86_64")]
