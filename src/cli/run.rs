@@ -73,8 +73,15 @@ impl Run {
             store: &store,
             state: &state,
         };
-        let exit = native.run(&image, &spec, &|note| context.note(note))?;
-        Ok(Outcome::Exited(exit))
+        let ended = native.run(&image, &spec, &|note| context.note(note))?;
+        if ended.oom_kills > 0 {
+            let processes = output::count(ended.oom_kills, "process");
+            output::remark(
+                "warning",
+                &format!("out of memory: the kernel killed {processes}"),
+            );
+        }
+        Ok(Outcome::Exited(ended.exit))
     }
 
     fn description(&self, context: &Context) -> Result<ContainerSpec> {

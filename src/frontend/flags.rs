@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+mod resources;
 mod security;
 
 use clap::Args;
 
 use crate::error::{Fault, Kind};
 use crate::spec::{ContainerSpec, Mount, Network, Secret, Version};
+use resources::ResourceFlags;
 use security::SecurityFlags;
 
 /// What a container is like.
@@ -70,6 +72,8 @@ pub struct ContainerFlags {
     #[arg(long)]
     rm: bool,
     #[command(flatten)]
+    resources: ResourceFlags,
+    #[command(flatten)]
     security: SecurityFlags,
 }
 
@@ -127,6 +131,7 @@ impl ContainerFlags {
             devices: self.security.devices()?,
             network: self.network,
             hostname: self.hostname.clone(),
+            resources: self.resources.resources(),
             security: self.security.security()?,
             mounts: self.mounts(),
             sandbox: self.sandbox.clone(),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use super::native::cgroup::destroy_left;
 use crate::image::Digest;
 use crate::spec::ContainerSpec;
 use crate::store::{Lock, Patience, Store};
@@ -25,7 +26,7 @@ pub struct ContainerRecord {
     pub image: String,
     /// The image's manifest.
     pub manifest: Digest,
-    /// The container's first process as the host sees it.
+    /// The container's first process as the host sees it; 0 before there is one.
     pub pid: i32,
     /// When that process started, in clock ticks since boot.
     pub start_time: Option<u64>,
@@ -35,6 +36,8 @@ pub struct ContainerRecord {
     pub started_at: u64,
     /// The store that holds its layers.
     pub store: PathBuf,
+    /// Its cgroups.
+    pub cgroups: Vec<PathBuf>,
     /// What was asked for.
     pub spec: ContainerSpec,
 }
@@ -83,7 +86,9 @@ impl State {
         self.heal();
         let mut running = Vec::new();
         for path in self.files()? {
-            running.extend(read(&path)?.filter(|record| record.store == store.root()));
+            let is_here =
+                |record: &ContainerRecord| record.pid != 0 && record.store == store.root();
+            running.extend(read(&path)?.filter(is_here));
         }
         running.sort_by(|a, b| (a.started_at, &a.id).cmp(&(b.started_at, &b.id)));
         Ok(running)
@@ -97,6 +102,7 @@ impl State {
                 if let Ok(Some(record)) = read(&path) {
                     // If it cannot be killed it stays running, and known to nobody but ps(1).
                     let _ = kill(&record);
+                    let _ = destroy_left(&record.cgroups);
                 }
                 // Another process may have been quicker.
                 let _ = fs::remove_file(&path);
@@ -113,6 +119,9 @@ impl State {
 }
 
 fn kill(record: &ContainerRecord) -> Result<()> {
+    if record.pid == 0 {
+        return Ok(());
+    }
     let proc = Proc::open()?;
     let is_ours =
         || record.start_time.is_some() && proc.start_time(record.pid) == record.start_time;
@@ -133,6 +142,14 @@ fn read(path: &Path) -> Result<Option<ContainerRecord>> {
 pub struct Published {
     path: PathBuf,
     _lock: Option<Lock>,
+}
+
+impl Published {
+    /// Replaces what is said. A reader in between sees no record.
+    pub fn update(&self, record: &ContainerRecord) -> Result<()> {
+        fs::write(&self.path, serde_json::to_vec_pretty(record)?)
+            .with_context(|| format!("write {}", self.path.display()))
+    }
 }
 
 impl Drop for Published {

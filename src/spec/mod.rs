@@ -78,6 +78,9 @@ pub struct ContainerSpec {
     /// Its name on that network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
+    /// Limits.
+    #[serde(default, skip_serializing_if = "Resources::is_default")]
+    pub resources: Resources,
     /// Isolation beyond or below the default.
     #[serde(default, skip_serializing_if = "Security::is_default")]
     pub security: Security,

@@ -106,6 +106,11 @@ impl fmt::Display for CgroupPolicy {
 }
 
 impl Resources {
+    /// Whether nothing was asked for.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Docker's rules for the values and between them. Fails with [`Kind::Spec`], naming the flag.
     pub fn check(&self) -> Result<(), Fault> {
         self.check_cpu()?;

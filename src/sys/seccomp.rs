@@ -16,6 +16,28 @@ pub struct Instruction {
     pub k: u32,
 }
 
+impl Instruction {
+    /// Its size, in bytes.
+    pub const SIZE: usize = 8;
+
+    /// In this machine's order.
+    pub fn to_bytes(&self) -> [u8; Self::SIZE] {
+        let [a, b] = self.code.to_ne_bytes();
+        let [c, d, e, f] = self.k.to_ne_bytes();
+        [a, b, self.jt, self.jf, c, d, e, f]
+    }
+
+    /// The reverse.
+    pub fn from_bytes(&[a, b, jt, jf, c, d, e, f]: &[u8; Self::SIZE]) -> Self {
+        Self {
+            code: u16::from_ne_bytes([a, b]),
+            jt,
+            jf,
+            k: u32::from_ne_bytes([c, d, e, f]),
+        }
+    }
+}
+
 const _: () = assert!(size_of::<Instruction>() == size_of::<libc::sock_filter>());
 
 /// Puts the calling thread, and whatever it starts, under a filter for good. It takes

@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 
 use super::interpreter::{self, Identity};
 use super::plan::Plan;
+use super::seccomp::Filter;
 use super::status::Reporter;
 use crate::error::{Fault, Kind};
 use crate::spec::Mount;
@@ -88,12 +89,26 @@ impl OwnProgram {
         env: &[Vec<u8>],
         reporter: &Reporter,
     ) -> Result<Infallible> {
+        // With all privileges it is loaded already.
+        let late = plan.confinement.no_new_privileges;
+        let filter = plan.filter.as_ref().filter(|_| late);
         let Some((role, copy)) = &self.inside else {
+            if let Some(filter) = filter {
+                filter.load()?;
+            }
             return execute(&plan.process.argv, env, Some(self.identity));
         };
         keep_across_exec(reporter.as_fd())?;
         let channel = reporter.as_fd().as_raw_fd().to_string();
-        let own = [INSIDE_NAME, role.name(), &channel];
+        let filter = filter.map(Filter::to_memory).transpose()?;
+        let filter = match &filter {
+            Some(memory) => {
+                keep_across_exec(memory.as_fd())?;
+                memory.as_raw_fd().to_string()
+            }
+            None => String::new(),
+        };
+        let own = [INSIDE_NAME, role.name(), &channel, &filter];
         let argv = own
             .into_iter()
             .chain(plan.process.argv.iter().map(String::as_str));

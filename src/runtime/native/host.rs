@@ -9,9 +9,11 @@ use caps::CapsHashSet;
 use rustix::fs::{FileType, major, minor};
 use serde::Serialize;
 
+use super::cgroup::{self, Rlimit};
 use crate::error::{Fault, Kind};
 use crate::spec::{ContainerSpec, Device, Seccomp};
 use crate::sys;
+use crate::sys::proc::Proc;
 
 /// Largest seccomp profile that is read, in bytes; moby's has 15,000.
 const MAX_PROFILE: u64 = 1 << 20;
@@ -35,6 +37,14 @@ pub struct HostFacts {
     pub devices: Vec<DeviceFact>,
     /// The seccomp profile that was asked for.
     pub seccomp_profile: Option<Vec<u8>>,
+    /// Its control groups.
+    pub cgroups: cgroup::Host,
+    /// ucr's own limits, of the names in question.
+    pub limits: Vec<Rlimit>,
+    /// ucr's own out-of-memory score, where another was asked for.
+    pub oom_score_adj: i16,
+    /// Whether ucr may raise limits and lower the score.
+    pub may_raise: bool,
     /// The security modules that give processes labels.
     pub labels: Labels,
 }
@@ -72,6 +82,7 @@ impl HostFacts {
     /// content is empty.
     pub fn read(spec: &ContainerSpec) -> Result<Self> {
         let system = rustix::system::uname();
+        let proc = Proc::open().context("open a proc filesystem")?;
         let file = |path| fs::read(path).unwrap_or_default();
         Ok(Self {
             name: host_name(),
@@ -82,12 +93,24 @@ impl HostFacts {
             thermal: thermal(),
             devices: devices(spec)?,
             seccomp_profile: seccomp_profile(spec)?,
+            cgroups: cgroup::Host::detect(&proc).context("find cgroups")?,
+            limits: cgroup::current_limits(&spec.resources.ulimits),
+            oom_score_adj: match spec.resources.oom_score_adj {
+                Some(_) => oom_score_adj(&proc)?,
+                None => 0,
+            },
+            may_raise: cgroup::may_raise(),
             labels: Labels {
                 apparmor: file("/sys/module/apparmor/parameters/enabled").starts_with(b"Y"),
                 selinux: Path::new("/sys/fs/selinux/enforce").exists(),
             },
         })
     }
+}
+
+fn oom_score_adj(proc: &Proc) -> Result<i16> {
+    let text = proc.read("self/oom_score_adj")?;
+    text.trim().parse().context("read the out-of-memory score")
 }
 
 /// The host's name.

@@ -22,6 +22,7 @@ pub mod reaper;
 mod rootfs;
 pub mod seccomp;
 mod secrets;
+mod shelter;
 mod stage;
 mod status;
 mod streams;
@@ -37,15 +38,17 @@ use crate::spec::ContainerSpec;
 use crate::store::{ContainerDir, Image, Store};
 use crate::sys;
 use crate::sys::proc::Proc;
-use crate::sys::process::Exit;
+use crate::sys::process::{Child, Exit, spawn_into};
+use crate::sys::users::{Range, set_map};
 
-use handles::Handles;
+use handles::{Basis, Handles};
 pub use host::{HostFacts, host_name};
 use monitor::Monitor;
 pub use plan::{Plan, plan};
 use stage::Stage;
+use status::Listener;
 use users::Leased;
-use volume::{Ground, Kept};
+use volume::Kept;
 
 /// Where containers run.
 #[derive(Debug)]
@@ -61,7 +64,7 @@ impl Native<'_> {
     /// description makes no sense; with [`Kind::NoCommand`] or [`Kind::NotExecutable`] if the
     /// command cannot be executed.
     /// Notes for the curious go to `note`.
-    pub fn run(&self, image: &Image, spec: &ContainerSpec, note: &dyn Fn(&str)) -> Result<Exit> {
+    pub fn run(&self, image: &Image, spec: &ContainerSpec, note: &dyn Fn(&str)) -> Result<Ended> {
         if !sys::is_root() {
             return Err(
                 Fault::new(Kind::Unsupported, "running containers needs root")
@@ -78,58 +81,75 @@ impl Native<'_> {
         kept.use_volumes(self.store, &plan.mounts)?;
         let monitor = Monitor::prepare(&plan)?;
         let users = Leased::take(&plan, self.state)?;
-        let handles = Handles::open(
-            &plan,
-            &Ground {
-                store: self.store,
-                directory: directory.path(),
-                layers: &image.layers,
-                kept: &kept,
-            },
-            users.as_ref().map(Leased::ranges),
-        )?;
-        let (ours, theirs) = status::channel()?;
+        let mut record = self.record(id, image, spec, &plan);
+        // Before there are cgroups, so that whoever finds the record can remove them.
+        let published = self.state.publish(&record)?;
+        let cgroups = plan.cgroups.create()?;
+        cgroups.notes().iter().for_each(|text| note(text));
+        let users = users.as_ref().map(Leased::ranges);
+        let basis = Basis {
+            store: self.store,
+            layers: &image.layers,
+            directory: &directory,
+            cgroups: &cgroups,
+            kept: &kept,
+            ids: users,
+        };
+        let handles = Handles::open(&plan, &basis)?;
         let stage = Stage {
             store: self.store,
             layers: &image.layers,
             plan: &plan,
             directory: &directory,
             handles,
+            cgroups: &cgroups,
             kept: &kept,
         };
-        if !sys::process::is_single_threaded()? {
-            return Err(Fault::new(Kind::Kernel, "internal: more than one thread at clone").into());
-        }
-        let child = sys::process::spawn(plan.namespaces, move || stage.run(&theirs))
-            .context("make namespaces")?;
-        if let Some(users) = &users {
-            sys::users::set_map(&child, users.ranges(), users.ranges())
-                .context("map the container's users")?;
-            ours.users_are_mapped()?;
-        }
-        let pid = child.pid().as_raw_nonzero().get();
-        // Recorded before it executes anything: from then on it could outlive us.
-        let published = self.state.publish(&ContainerRecord {
-            id,
-            image: image.record.name.clone(),
-            manifest: image.record.manifest_digest.clone(),
-            pid,
-            start_time: Proc::open()?.start_time(pid),
-            argv: plan.process.argv.clone(),
-            started_at: sys::now(),
-            store: self.store.root().to_owned(),
-            spec: spec.clone(),
-        })?;
-        ours.go()?;
-        let exit = monitor.attend(&child, ours);
+        let (child, listener) = start(stage, users)?;
+        record.pid = child.pid().as_raw_nonzero().get();
+        record.start_time = Proc::open()?.start_time(record.pid);
+        // Before it executes anything: from then on it could outlive us.
+        published.update(&record)?;
+        listener.go()?;
+        let exit = monitor.attend(&child, listener);
         if exit.is_err() {
             // A fault of the watching, not of the container: what nobody watches must not go on.
             // One that has ended already cannot be waited for again.
             child.signal(libc::SIGKILL)?;
             let _ = child.wait();
         }
-        drop(published);
-        exit
+        let oom_kills = cgroups.oom_kills().unwrap_or(0);
+        let removed = cgroups.destroy();
+        Ok(Ended {
+            exit: exit?,
+            oom_kills: removed.map(|()| oom_kills)?,
+        })
+    }
+
+    fn record(
+        &self,
+        id: String,
+        image: &Image,
+        spec: &ContainerSpec,
+        plan: &Plan,
+    ) -> ContainerRecord {
+        ContainerRecord {
+            id,
+            image: image.record.name.clone(),
+            manifest: image.record.manifest_digest.clone(),
+            pid: 0,
+            start_time: None,
+            argv: plan.process.argv.clone(),
+            started_at: sys::now(),
+            store: self.store.root().to_owned(),
+            cgroups: plan
+                .cgroups
+                .groups
+                .iter()
+                .map(cgroup::Group::path)
+                .collect(),
+            spec: spec.clone(),
+        }
     }
 
     fn prepare(&self, id: &str, layers: &[ChainId]) -> Result<ContainerDir> {
@@ -137,6 +157,31 @@ impl Native<'_> {
         let _shared = self.store.lock_layers(layers)?;
         self.store.create_container(id, layers)
     }
+}
+
+/// How a container ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// How its first process did.
+    pub exit: Exit,
+    /// How many of its processes the kernel killed because its memory was used up.
+    pub oom_kills: u64,
+}
+
+/// Starts the first process, which builds its root filesystem and then waits to be let go.
+fn start(stage: Stage, users: Option<&[Range]>) -> Result<(Child, Listener)> {
+    if !sys::process::is_single_threaded()? {
+        return Err(Fault::new(Kind::Kernel, "internal: more than one thread at clone").into());
+    }
+    let (listener, reporter) = status::channel()?;
+    let (namespaces, cgroup) = (stage.plan.namespaces, stage.cgroups.clone_into());
+    let child = spawn_into(namespaces, cgroup, move || stage.run(&reporter));
+    let child = child.context("make namespaces")?;
+    if let Some(users) = users {
+        set_map(&child, users, users).context("map the container's users")?;
+        listener.users_are_mapped()?;
+    }
+    Ok((child, listener))
 }
 
 /// What would be done.

@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 
 use super::command::{INSIDE_NAME, Role, execute};
+use super::seccomp::Filter;
 use super::status::Reporter;
 use crate::exit;
 use crate::sys::process::{Exit, Namespaces, adopt, become_undumpable, spawn};
@@ -36,30 +37,35 @@ pub fn run(arguments: Vec<OsString>) -> u8 {
 
 fn inside(arguments: &[String]) -> Result<Exit> {
     become_undumpable()?;
-    let [_, role, channel, argv @ ..] = arguments else {
+    let [_, role, channel, filter, argv @ ..] = arguments else {
         anyhow::bail!("too few arguments")
     };
     let reporter = Reporter::from_fd(adopt(channel.parse()?)?);
+    let filter = match filter.as_str() {
+        "" => None,
+        number => Some(Filter::from_memory(adopt(number.parse()?)?)?),
+    };
+    let confine = || filter.as_ref().map_or(Ok(()), Filter::load);
     let env: Vec<Vec<u8>> = std::env::vars_os()
         .map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat())
         .collect();
     if role == Role::Relay.name() {
         reset()?;
-        let Err(error) = execute(argv, &env, None);
+        let Err(error) = confine().and_then(|()| execute(argv, &env, None));
         reporter.failed(&error);
         return Err(error);
     }
-    init(argv, env, reporter)
-}
-
-fn init(argv: &[String], env: Vec<Vec<u8>>, reporter: Reporter) -> Result<Exit> {
     let inbox = Inbox::open()?;
-    let child = spawn(Namespaces::default(), move || {
-        let Err(error) = start(argv, &env);
+    let child = spawn(Namespaces::default(), || {
+        let Err(error) = confine().and_then(|()| start(argv, &env));
         reporter.failed(&error);
         exit::code(&Err(error))
     })
     .context("start the command")?;
+    // The channel's end tells that the command was executed.
+    drop(reporter);
+    // Not before: the filter refuses clone3.
+    confine()?;
     attend(child.pid(), &inbox)
 }
 

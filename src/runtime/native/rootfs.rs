@@ -12,8 +12,9 @@ use anyhow::{Context, Result};
 use rustix::fs::{CWD, FileType, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, mkdirat, openat};
 
 use super::device;
-use super::plan::{KernelFilesystem, Plan};
-use super::stage::Stage;
+use super::plan::{BIND, CGROUP, KernelFilesystem, Plan};
+use super::shelter::with_copies;
+use super::stage::{READ_ONLY, Stage};
 use super::volume;
 use crate::bundle::account;
 use crate::error::{Fault, Kind};
@@ -60,14 +61,22 @@ pub(super) fn build(stage: &Stage) -> Result<Rootfs> {
         attach_filesystem(&root, stage, filesystem)
             .with_context(|| format!("mount {}", filesystem.target.display()))?;
     }
+    for frame in plan
+        .filesystems
+        .iter()
+        .filter(|it| it.kind == "tmpfs" && it.read_only)
+    {
+        let handle = open_own(&root, &frame.target)?;
+        mount::restrict(handle.as_fd(), READ_ONLY, false)?;
+    }
     let dev = open_own(&root, Path::new("/dev"))?;
     let devpts = open_own(&root, Path::new("/dev/pts"))?;
     let kernel = KernelFilesystems::find(&root, plan)?;
     device::show(&root, plan, &stage.handles.devices)?;
     let null = device::null(dev.as_fd())?;
-    own_files(stage, &root, &kernel, &account)?;
+    own_files(stage, &root, dev.as_fd(), &kernel, &account)?;
     volume::attach(stage, &images, &root, &kernel)?;
-    hide(&root, plan, null.as_fd())?;
+    hide(&root, plan, dev.as_fd(), null.as_fd())?;
     Ok(Rootfs {
         root,
         dev,
@@ -134,11 +143,25 @@ fn attach_filesystem(root: &Root, stage: &Stage, filesystem: &KernelFilesystem) 
         no_exec: filesystem.no_exec,
         no_dev: filesystem.no_dev,
     };
-    if filesystem.kind == "bind" {
-        let tree = mount::clone_tree(&filesystem.target)?;
+    let of_host = match filesystem.kind.as_str() {
+        BIND => Some(mount::clone_tree(&filesystem.target)?),
+        // One that was a mere default may not have been had.
+        CGROUP => match stage.handles.cgroup(&filesystem.options) {
+            Some(tree) => Some(tree.try_clone_to_owned()?),
+            None => return Ok(()),
+        },
+        _ => None,
+    };
+    if let Some(tree) = of_host {
         mount::restrict(tree.as_fd(), restrict, true)?;
         return Ok(mount::attach(tree.as_fd(), target.as_fd())?);
     }
+    // What is mounted on needs places for that.
+    let is_frame = filesystem.kind == "tmpfs" && filesystem.read_only;
+    let restrict = Restrict {
+        read_only: restrict.read_only && !is_frame,
+        ..restrict
+    };
     let options: Vec<(&str, Option<&str>)> = filesystem
         .options
         .iter()
@@ -235,6 +258,7 @@ impl KernelFilesystems {
 fn own_files(
     stage: &Stage,
     root: &Root,
+    dev: BorrowedFd,
     kernel: &KernelFilesystems,
     account: &Account,
 ) -> Result<()> {
@@ -262,11 +286,13 @@ fn own_files(
             mode: 0o400,
             owner: (account.uid, account.gid),
         });
-    for (number, file) in plain.chain(secrets).enumerate() {
-        file.show(number, memory.as_fd(), root, kernel)
-            .with_context(|| format!("mount {}", file.target.display()))?;
-    }
-    Ok(())
+    with_copies(dev, memory.as_fd(), || {
+        for (number, file) in plain.chain(secrets).enumerate() {
+            file.show(number, memory.as_fd(), root, kernel)
+                .with_context(|| format!("mount {}", file.target.display()))?;
+        }
+        Ok(())
+    })
 }
 
 /// A file of ucr's own.
@@ -295,7 +321,17 @@ impl Shown<'_> {
         }
         fchmod(&file, Mode::from_raw_mode(self.mode))?;
         let tree = mount::clone_handle(file.as_fd())?;
-        let target = root.create_file(self.target, 0o644)?;
+        let target = root.create_file(self.target, 0o644).map_err(|error| {
+            match error.raw_os_error() {
+                // A loop of links, or one of those in /proc that are none.
+                Some(libc::ELOOP) => {
+                    let path = self.target.display();
+                    let message = format!("the image's {path} leads into links without an end");
+                    anyhow::Error::new(Fault::new(Kind::Spec, message))
+                }
+                _ => error.into(),
+            }
+        })?;
         kernel.refuse(target.as_fd(), self.target)?;
         Ok(mount::attach(tree.as_fd(), target.as_fd())?)
     }
@@ -310,21 +346,18 @@ const INERT: Restrict = Restrict {
 };
 
 /// Masks and write-protects kernel files that exist here.
-fn hide(root: &Root, plan: &Plan, null: BorrowedFd) -> Result<()> {
+fn hide(root: &Root, plan: &Plan, dev: BorrowedFd, null: BorrowedFd) -> Result<()> {
     let empty = mount::filesystem(
         "tmpfs",
         &[("mode", Some("555")), ("size", Some("4k"))],
         INERT,
     )?;
-    for path in &plan.masked_paths {
-        let Some(target) = kernel_file(root, path)? else {
-            continue;
-        };
-        let is_directory = FileType::from_raw_mode(fstat(&target)?.st_mode) == FileType::Directory;
-        let cover = if is_directory { empty.as_fd() } else { null };
-        let tree = mount::clone_handle(cover).with_context(|| format!("mask {path}"))?;
-        mount::attach(tree.as_fd(), target.as_fd()).with_context(|| format!("mask {path}"))?;
-    }
+    with_copies(dev, empty.as_fd(), || {
+        for path in &plan.masked_paths {
+            mask(root, path, empty.as_fd(), null).with_context(|| format!("mask {path}"))?;
+        }
+        Ok(())
+    })?;
     for path in &plan.read_only_paths {
         let Some(target) = kernel_file(root, path)? else {
             continue;
@@ -335,6 +368,16 @@ fn hide(root: &Root, plan: &Plan, null: BorrowedFd) -> Result<()> {
         mount::attach(tree.as_fd(), target.as_fd()).with_context(what)?;
     }
     Ok(())
+}
+
+fn mask(root: &Root, path: &str, empty: BorrowedFd, null: BorrowedFd) -> Result<()> {
+    let Some(target) = kernel_file(root, path)? else {
+        return Ok(());
+    };
+    let is_directory = FileType::from_raw_mode(fstat(&target)?.st_mode) == FileType::Directory;
+    let cover = if is_directory { empty } else { null };
+    let tree = mount::clone_handle(cover)?;
+    Ok(mount::attach(tree.as_fd(), target.as_fd())?)
 }
 
 fn kernel_file(root: &Root, path: &str) -> Result<Option<OwnedFd>> {

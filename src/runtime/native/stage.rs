@@ -8,6 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context, Error, Result};
 
+use super::cgroup::Cgroups;
 use super::handles::Handles;
 use super::plan::Plan;
 use super::rootfs::{self, Rootfs};
@@ -24,7 +25,8 @@ use crate::sys::proc::Proc;
 use crate::sys::root::Root;
 use crate::sys::{mount, network, process, signal, tty};
 
-const READ_ONLY: mount::Restrict = mount::Restrict {
+/// Nothing but refusing writes.
+pub(super) const READ_ONLY: mount::Restrict = mount::Restrict {
     read_only: true,
     no_suid: false,
     no_exec: false,
@@ -39,6 +41,7 @@ pub(super) struct Stage<'a> {
     pub(super) plan: &'a Plan,
     pub(super) directory: &'a ContainerDir,
     pub(super) handles: Handles,
+    pub(super) cgroups: &'a Cgroups,
     /// What the store contributes to the mounts of the plan.
     pub(super) kept: &'a Kept,
 }
@@ -59,6 +62,8 @@ impl Stage<'_> {
     fn enter(&self, reporter: &Reporter) -> Result<std::convert::Infallible> {
         rustix::process::setsid()?;
         process::leave_session_keyring();
+        // First of all: what follows is counted and limited.
+        self.cgroups.attach_self()?;
         process::leave_cgroup_namespace().context("make a cgroup namespace")?;
         mount::make_all_private().context("cut the mount namespace off")?;
         if self.plan.users.is_some() {
@@ -81,6 +86,9 @@ impl Stage<'_> {
         process::close_all_but(needed.into_iter().flatten())?;
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
         enter_working_directory(&self.plan.process.working_dir)?;
+        for limit in &self.plan.ulimits {
+            limit.set()?;
+        }
         self.give_up_privileges(&account)?;
         signal::reset()?;
         // After the last change of credentials, which would undo it.
@@ -100,7 +108,8 @@ impl Stage<'_> {
             network::loopback_up().context("loopback device")?;
         }
         let label = &self.plan.confinement.apparmor;
-        if self.plan.sysctls.is_empty() && label.is_none() {
+        let score = self.plan.oom_score_adj;
+        if self.plan.sysctls.is_empty() && label.is_none() && score.is_none() {
             return Ok(());
         }
         // Never the one in the root filesystem (CVE-2025-52881).
@@ -108,6 +117,10 @@ impl Stage<'_> {
         for (path, value) in &self.plan.sysctls {
             proc.write(&format!("sys/{path}"), value)
                 .with_context(|| path.clone())?;
+        }
+        if let Some(score) = score {
+            proc.write("self/oom_score_adj", &score.to_string())
+                .context("out-of-memory score")?;
         }
         if let Some(profile) = label {
             let exec = format!("exec {profile}");
@@ -122,8 +135,11 @@ impl Stage<'_> {
     fn give_up_privileges(&self, account: &Account) -> Result<()> {
         let confinement = &self.plan.confinement;
         bound_capabilities(&confinement.capabilities).context("drop capabilities")?;
-        if confinement.no_new_privileges {
-            process::no_new_privileges()?;
+        match (confinement.no_new_privileges, &self.plan.filter) {
+            (true, _) => process::no_new_privileges()?,
+            // Later we may not any more.
+            (false, Some(filter)) => filter.load()?,
+            (false, None) => (),
         }
         // The primary group is one of them, so that a set-group-ID program cannot lose it
         // (CVE-2022-36109).

@@ -202,6 +202,11 @@ impl Made {
 }
 
 impl Cgroups {
+    /// Handles of them, in the order of [`Self::paths`].
+    pub fn directories(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.made.iter().map(|made| made.own.as_fd())
+    }
+
     /// What cannot be had although it is the default, or although it was asked for at best effort.
     pub fn notes(&self) -> &[String] {
         &self.notes

@@ -4,6 +4,7 @@
 
 use anyhow::{Context, Result};
 use rustix::process::{self, Resource, getrlimit, setrlimit};
+use serde::Serialize;
 
 use crate::error::{Fault, Kind};
 use crate::spec::{Ulimit, UlimitName};
@@ -13,7 +14,7 @@ use crate::spec::{Ulimit, UlimitName};
 const DEFAULT_FILES: (u64, u64) = (1024, 524_288);
 
 /// One limit; `u64::MAX` is unlimited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Rlimit {
     /// Which.
     pub name: UlimitName,

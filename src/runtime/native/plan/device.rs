@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use caps::Capability;
 use serde::Serialize;
 
+use super::super::cgroup::DeviceRule;
 use super::super::host::{DeviceFact, HostFacts};
 use crate::error::{Fault, Kind};
 use crate::spec::defaults::DEVICES;
@@ -116,6 +117,25 @@ fn node(fact: &DeviceFact, target: PathBuf, access: &str) -> Node {
         access: access.to_owned(),
         is_shown: false,
     }
+}
+
+/// What the device cgroup allows: what every container has, terminals, and what was asked for.
+pub(super) fn rules(nodes: &[Node]) -> Vec<DeviceRule> {
+    let mut rules = DeviceRule::DEFAULT.to_vec();
+    for node in nodes {
+        let rule = DeviceRule {
+            block: node.is_block,
+            major: Some(node.major),
+            minor: Some(node.minor),
+            read: node.access.contains('r'),
+            write: node.access.contains('w'),
+            make: node.access.contains('m'),
+        };
+        if !rules.contains(&rule) {
+            rules.push(rule);
+        }
+    }
+    rules
 }
 
 #[cfg(test)]

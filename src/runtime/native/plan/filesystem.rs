@@ -4,16 +4,22 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::super::cgroup::{CgroupPlan, Group};
 use super::super::host::HostFacts;
 use crate::spec::defaults::{FILESYSTEMS, Filesystem, MASKED_PATHS, READ_ONLY_PATHS};
 use crate::spec::{ContainerSpec, IdRange, Network};
+
+/// The type of a view of one of the container's cgroups, whose option is its path on the host.
+pub const CGROUP: &str = "cgroup";
+/// The type of a view of what the host has in the same place.
+pub const BIND: &str = "bind";
 
 /// A filesystem that is made for the container. None honours set-user-ID bits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct KernelFilesystem {
     /// Where it is mounted.
     pub target: PathBuf,
-    /// Its type; `bind` is the host's own, shown with all that is mounted in it.
+    /// Its type; [`BIND`] and [`CGROUP`] are the host's own.
     #[serde(rename = "type")]
     pub kind: String,
     /// Its own options: `KEY=VALUE`, or a flag.
@@ -30,8 +36,9 @@ pub struct KernelFilesystem {
 pub(super) fn filesystems(
     spec: &ContainerSpec,
     ids: Option<&[IdRange]>,
-    shm_size: Option<u64>,
+    cgroups: &CgroupPlan,
 ) -> Vec<KernelFilesystem> {
+    let shm_size = spec.resources.shm_size;
     let mut all: Vec<KernelFilesystem> = FILESYSTEMS.iter().map(default).collect();
     for filesystem in &mut all {
         match filesystem.kind.as_str() {
@@ -41,7 +48,7 @@ pub(super) fn filesystems(
             }
             // A network's sysfs belongs to the network's user namespace.
             "sysfs" if ids.is_some() && spec.network != Some(Network::None) => {
-                filesystem.kind = "bind".to_owned();
+                filesystem.kind = BIND.to_owned();
             }
             _ => (),
         }
@@ -55,7 +62,41 @@ pub(super) fn filesystems(
             filesystem.options.push(format!("size={size}"));
         }
     }
+    all.extend(cgroup_views(cgroups, spec.security.privileged));
     all
+}
+
+/// The container's own cgroups, for programs that fit themselves to their limits: version 2 as a
+/// whole, of version 1 those that limit something.
+fn cgroup_views(cgroups: &CgroupPlan, writable: bool) -> Vec<KernelFilesystem> {
+    let view = |target: PathBuf, kind: &str, options: Vec<String>| KernelFilesystem {
+        target,
+        kind: kind.to_owned(),
+        options,
+        read_only: !writable,
+        no_exec: true,
+        no_dev: true,
+    };
+    let top = Path::new("/sys/fs/cgroup");
+    let path = |group: &Group| vec![group.path().display().to_string()];
+    match cgroups.groups.as_slice() {
+        [] => return Vec::new(),
+        [only] if only.v2 => return vec![view(top.into(), CGROUP, path(only))],
+        _ => (),
+    }
+    let options = vec!["mode=755".to_owned(), "size=64k".to_owned()];
+    let mut views = vec![view(top.into(), "tmpfs", options)];
+    for group in &cgroups.groups {
+        let name = match group.v2 {
+            true => "unified".to_owned(),
+            false => {
+                let names: Vec<_> = group.controllers.iter().map(|c| c.v1_name()).collect();
+                names.join(",")
+            }
+        };
+        views.push(view(top.join(name), CGROUP, path(group)));
+    }
+    views
 }
 
 fn is_mapped(ids: &[IdRange], id: u32) -> bool {

@@ -13,7 +13,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde::Serialize;
 
+use super::cgroup::{self, CgroupPlan, Rlimit};
 use super::host::HostFacts;
+use super::seccomp::Filter;
 use crate::error::{Fault, Kind};
 use crate::image::ImageConfig;
 use crate::spec::mount::mounts;
@@ -23,7 +25,7 @@ use crate::spec::{
 use crate::sys::process::Namespaces;
 
 pub use device::Node;
-pub use filesystem::KernelFilesystem;
+pub use filesystem::{BIND, CGROUP, KernelFilesystem};
 pub use security::{Confinement, Filtering};
 
 /// A file that ucr writes and shows inside the container.
@@ -79,12 +81,21 @@ pub struct Plan {
     pub sysctls: Vec<(String, String)>,
     /// What its processes may do.
     pub confinement: Confinement,
+    /// Its cgroups and their limits.
+    pub cgroups: CgroupPlan,
+    /// Limits of its first process.
+    pub ulimits: Vec<Rlimit>,
+    /// How soon it is killed where memory runs out, if not as soon as ucr.
+    pub oom_score_adj: Option<i16>,
     /// Give it a terminal of its own.
     pub tty: bool,
     /// Our standard input is its.
     pub stdin: bool,
     /// A reaping init comes first.
     pub init: bool,
+    /// The system call filter.
+    #[serde(skip)]
+    pub filter: Option<Filter>,
     /// What differs from the default because the machine lacks something.
     pub notes: Vec<String>,
 }
@@ -118,6 +129,14 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
     };
     check_secrets(&spec.secrets)?;
     let confinement = security::confinement(spec, host)?;
+    let (ulimits, mut notes) =
+        cgroup::rlimits(&spec.resources.ulimits, &host.limits, host.may_raise)?;
+    notes.extend(security::notes(&confinement));
+    let devices = device::nodes(spec, host, users.is_some())?;
+    let rules = device::rules(&devices);
+    let rules = (!spec.security.privileged).then_some(rules.as_slice());
+    let cgroups = cgroup::plan(&spec.resources, &host.cgroups, id, rules)?;
+    notes.extend(cgroups.notes.iter().cloned());
     let (masked_paths, read_only_paths) = filesystem::hidden(spec, host);
     Ok(Plan {
         process: process(&with_sandbox, image, name)?,
@@ -133,21 +152,31 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         },
         hostname: hostname.clone(),
         read_only: spec.read_only,
-        filesystems: filesystem::filesystems(spec, ids, None),
-        devices: device::nodes(spec, host, users.is_some())?,
+        filesystems: filesystem::filesystems(spec, ids, &cgroups),
+        devices,
         files: own_files(host, name, own_network),
         mounts: mounts(spec, image)?,
         secrets: spec.secrets.clone(),
         masked_paths,
         read_only_paths,
         sysctls: sysctls(own_network && users.is_none()),
-        notes: security::notes(&confinement),
+        cgroups,
+        filter: security::filter(&confinement, host, &mut notes)?,
+        ulimits,
+        oom_score_adj: oom_score_adj(spec, host)?,
+        notes,
         confinement,
         users,
         tty: spec.tty,
         stdin: spec.stdin,
         init: spec.init,
     })
+}
+
+fn oom_score_adj(spec: &ContainerSpec, host: &HostFacts) -> Result<Option<i16>> {
+    let asked = spec.resources.oom_score_adj;
+    let decide = |asked| cgroup::oom_score_adj(asked, host.oom_score_adj, host.may_raise);
+    asked.map(decide).transpose()
 }
 
 /// What [`Users::Auto`] has inside, wherever it is outside.

@@ -1,9 +1,11 @@
 //! What the processes of a container may do.
 
+use anyhow::{Context, Result};
 use caps::Capability;
 use serde::{Serialize, Serializer};
 
 use super::super::host::HostFacts;
+use super::super::seccomp::Filter;
 use crate::error::{Fault, Kind};
 use crate::spec::{ContainerSpec, Seccomp, capabilities};
 
@@ -28,7 +30,7 @@ pub struct Confinement {
 }
 
 /// Which system call filter is loaded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Filtering {
     /// ucr's own, for these capabilities.
@@ -87,6 +89,30 @@ fn apparmor(spec: &ContainerSpec, host: &HostFacts) -> Result<Option<String>, Fa
             format!("--security-opt apparmor={profile}: it is no profile's name"),
         )),
         Some(profile) => Ok(Some(profile.to_owned())),
+    }
+}
+
+/// The filter that is loaded. What is odd about a profile is noted.
+pub(super) fn filter(
+    confinement: &Confinement,
+    host: &HostFacts,
+    notes: &mut Vec<String>,
+) -> Result<Option<Filter>> {
+    let bounding = confinement.capabilities.iter().copied().collect();
+    match (confinement.seccomp, &host.seccomp_profile) {
+        (Filtering::Unconfined, _) => Ok(None),
+        (Filtering::BuiltIn, _) => Ok(Some(Filter::built_in(&bounding, host.kernel))),
+        (Filtering::Profile, profile) => {
+            let profile = profile.as_deref().unwrap_or_default();
+            let (filter, warnings) =
+                Filter::from_profile(profile, &bounding, host.kernel).context("seccomp profile")?;
+            notes.extend(
+                warnings
+                    .into_iter()
+                    .map(|text| format!("seccomp profile: {text}")),
+            );
+            Ok(Some(filter))
+        }
     }
 }
 

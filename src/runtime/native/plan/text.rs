@@ -20,6 +20,7 @@ type Step = (&'static str, String);
 impl Plan {
     fn steps(&self) -> Vec<Step> {
         let mut steps = vec![("namespaces", self.namespaces.names().join(" "))];
+        steps.extend(self.limits());
         steps.extend(self.identity());
         steps.push((
             "root",
@@ -43,6 +44,27 @@ impl Plan {
         steps.push(("exec", self.command()));
         steps.extend(self.notes.iter().map(|note| ("note", note.clone())));
         steps
+    }
+
+    fn limits(&self) -> Vec<Step> {
+        let groups = self.cgroups.groups.iter().flat_map(|group| {
+            let settings = group.settings.iter();
+            let set = settings.map(|setting| format!("{} = {}", setting.file, setting.value));
+            let path = group.path();
+            set.map(move |set| ("cgroup", format!("{}: {set}", path.display())))
+        });
+        let ulimits = self.ulimits.iter().map(|limit| {
+            let value = |value: u64| match value {
+                u64::MAX => "unlimited".to_owned(),
+                value => value.to_string(),
+            };
+            let (soft, hard) = (value(limit.soft), value(limit.hard));
+            ("ulimit", format!("{} {soft}:{hard}", limit.name))
+        });
+        let oom = self
+            .oom_score_adj
+            .map(|score| ("oom-score", score.to_string()));
+        groups.chain(ulimits).chain(oom).collect()
     }
 
     fn identity(&self) -> Vec<Step> {
@@ -150,7 +172,9 @@ impl Plan {
             Filtering::Unconfined => "none",
             Filtering::Profile => "from the profile",
         };
-        steps.push(("seccomp", filter.to_owned()));
+        let length = self.filter.as_ref().map(|filter| filter.instructions());
+        let length = length.map(|length| format!(", {length} instructions"));
+        steps.push(("seccomp", format!("{filter}{}", length.unwrap_or_default())));
         steps
     }
 

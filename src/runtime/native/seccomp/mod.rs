@@ -2,7 +2,7 @@
 //!
 //! Pure: from a set of capabilities, or a profile in moby's or the OCI's form, to a BPF program that
 //! `sys::seccomp` loads. The filter of the usual capabilities is a constant in the binary, made by
-//! the build script from the same compiler; any other is compiled in some 50 microseconds.
+//! the build script from the same compiler; any other is compiled in 0.15 milliseconds.
 //!
 //! ```text
 //! syscalls + policy ─┐
@@ -23,9 +23,13 @@ mod syscalls;
 mod tests;
 
 use std::borrow::Cow;
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::os::fd::OwnedFd;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use caps::CapsHashSet;
+use rustix::fs::{MemfdFlags, memfd_create};
 
 use crate::error::{Fault, Kind};
 pub use crate::sys::seccomp::Instruction;
@@ -92,6 +96,38 @@ impl Filter {
             flags: profile.flags,
         };
         Ok((filter, profile.warnings))
+    }
+
+    /// Puts this thread, and what it becomes or starts, under the filter.
+    pub fn load(&self) -> Result<()> {
+        crate::sys::seccomp::load(&self.program, self.flags).context("load the seccomp filter")
+    }
+
+    /// Writes it to a file in memory, for the program that this one becomes.
+    pub fn to_memory(&self) -> Result<OwnedFd> {
+        let memory = memfd_create("filter", MemfdFlags::CLOEXEC)?;
+        let mut bytes = self.flags.to_ne_bytes().to_vec();
+        bytes.extend(self.program.iter().flat_map(Instruction::to_bytes));
+        let mut file = File::from(memory);
+        file.write_all(&bytes)?;
+        file.rewind()?;
+        Ok(file.into())
+    }
+
+    /// Reads what [`Self::to_memory`] has written.
+    pub fn from_memory(memory: OwnedFd) -> Result<Self> {
+        let mut bytes = Vec::new();
+        File::from(memory).read_to_end(&mut bytes)?;
+        let (flags, program) = bytes
+            .split_first_chunk()
+            .context("the filter is cut short")?;
+        let (program, []) = program.as_chunks() else {
+            anyhow::bail!("the filter is cut short");
+        };
+        Ok(Self {
+            program: program.iter().map(Instruction::from_bytes).collect(),
+            flags: u32::from_ne_bytes(*flags),
+        })
     }
 
     /// What is loaded.

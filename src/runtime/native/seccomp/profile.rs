@@ -248,7 +248,7 @@ fn action(node: &Node, action: &str, errno: &str, errno_name: &str) -> Result<Ac
     };
     let number = node.field(errno)?;
     if let (None, Some(unsupported)) = (&number, node.field(errno_name)?)
-        && unsupported.text()? != ""
+        && !unsupported.text()?.is_empty()
     {
         return Err(unsupported
             .fault(&format!("give its number as {errno}"))
