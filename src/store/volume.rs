@@ -274,8 +274,17 @@ mod tests {
             let store = store.clone();
             move || store.use_volume("v").unwrap().is_fillable()
         });
-        // Long enough that it waits, as a rule; right in any case.
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        use std::os::unix::fs::MetadataExt;
+        let inode = format!(":{} ", fs::metadata(&dying.directory).unwrap().ino());
+        let is_waiting = || {
+            let locks = fs::read_to_string("/proc/locks").unwrap();
+            let mut lines = locks.lines();
+            lines.any(|line| line.contains("->") && line.contains(&inode))
+        };
+        let start = std::time::Instant::now();
+        while !is_waiting() && start.elapsed().as_secs() < 10 {
+            std::thread::yield_now();
+        }
         drop(dying);
         assert!(next.join().unwrap());
     }

@@ -13,8 +13,10 @@ use super::plan::Plan;
 use super::rootfs::writable;
 use super::secrets::Secrets;
 use super::streams::Stdin;
-use super::volume::{Ground, Tree};
+use super::volume::{Kept, Opening, Tree};
+use crate::image::ChainId;
 use crate::provision::{inherit_root, layers_for_users};
+use crate::store::{ContainerDir, Store};
 use crate::sys::{mount, users};
 
 /// Open handles, for the stage.
@@ -36,33 +38,52 @@ pub(super) struct Handles {
     pub(super) secrets: Secrets,
 }
 
+/// What a container is made from on the host.
+#[derive(Debug)]
+pub(super) struct Basis<'a> {
+    pub(super) store: &'a Store,
+    pub(super) layers: &'a [ChainId],
+    pub(super) directory: &'a ContainerDir,
+    pub(super) cgroups: &'a Cgroups,
+    pub(super) kept: &'a Kept,
+    /// The map of the container's users, if it has one.
+    pub(super) ids: Option<&'a [users::Range]>,
+}
+
 impl Handles {
-    /// Opens them. `ids` is the map of the container's users, if it has one.
-    pub(super) fn open(
-        plan: &Plan,
-        ground: &Ground,
-        cgroups: &Cgroups,
-        ids: Option<&[users::Range]>,
-    ) -> Result<Self> {
+    /// Opens them.
+    pub(super) fn open(plan: &Plan, basis: &Basis) -> Result<Self> {
+        let &Basis {
+            store,
+            layers,
+            directory,
+            cgroups,
+            kept,
+            ids,
+        } = basis;
         let own_users = ids.map(|ids| -> Result<_> {
             let namespace = users::namespace(ids, ids).context("make a user namespace")?;
             Ok(OwnUsers { ids, namespace })
         });
         let own_users = own_users.transpose()?;
-        let own_users = own_users.as_ref();
         let root = |users: &OwnUsers| -> Result<OwnedFd> {
-            let (store, layers) = (ground.store, ground.layers);
-            let upper = ground.directory.join("upper");
+            let upper = directory.path().join("upper");
             inherit_root(store, layers, &upper)?;
             give_to(&upper, users.ids)?;
             let users = users.namespace.as_fd();
-            layers_for_users(store, layers, &writable(ground.directory), users)
+            layers_for_users(store, layers, &writable(directory.path()), users)
+        };
+        let opening = Opening {
+            store,
+            directory: directory.path(),
+            layers,
+            kept,
         };
         Ok(Self {
             own: OwnProgram::find(plan)?,
             stdin: Stdin::prepare(plan)?,
-            root: own_users.map(root).transpose()?,
-            trees: ground.open(&plan.mounts, own_users)?,
+            root: own_users.as_ref().map(root).transpose()?,
+            trees: opening.open(&plan.mounts, own_users.as_ref())?,
             devices: device::open_shown(plan)?,
             cgroups: views(cgroups).context("show cgroups")?,
             secrets: Secrets::read(&plan.secrets)?,

@@ -41,14 +41,14 @@ use crate::sys::proc::Proc;
 use crate::sys::process::{Child, Exit, spawn_into};
 use crate::sys::users::{Range, set_map};
 
-use handles::Handles;
+use handles::{Basis, Handles};
 pub use host::{HostFacts, host_name};
 use monitor::Monitor;
 pub use plan::{Plan, plan};
 use stage::Stage;
 use status::Listener;
 use users::Leased;
-use volume::{Ground, Kept};
+use volume::Kept;
 
 /// Where containers run.
 #[derive(Debug)]
@@ -87,13 +87,15 @@ impl Native<'_> {
         let cgroups = plan.cgroups.create()?;
         cgroups.notes().iter().for_each(|text| note(text));
         let users = users.as_ref().map(Leased::ranges);
-        let ground = Ground {
+        let basis = Basis {
             store: self.store,
-            directory: directory.path(),
             layers: &image.layers,
+            directory: &directory,
+            cgroups: &cgroups,
             kept: &kept,
+            ids: users,
         };
-        let handles = Handles::open(&plan, &ground, &cgroups, users)?;
+        let handles = Handles::open(&plan, &basis)?;
         let stage = Stage {
             store: self.store,
             layers: &image.layers,

@@ -11,7 +11,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use rustix::fs::{Mode, OFlags};
 
-use super::{Ground, private};
+use super::{Opening, private};
 use crate::provision::{copy_tree, inherit_root, mount_layers};
 use crate::runtime::native::rootfs::writable;
 use crate::runtime::native::status::{self, Message};
@@ -21,7 +21,7 @@ use crate::sys::mount;
 use crate::sys::process::{Namespaces, die_with_parent, spawn};
 use crate::sys::root::Root;
 
-impl Ground<'_> {
+impl Opening<'_> {
     /// Makes volumes without a name, fills those that want it, and lets others use the named ones.
     pub(super) fn fill(&self, mounts: &[Mount]) -> Result<()> {
         for (number, mount) in mounts.iter().enumerate() {

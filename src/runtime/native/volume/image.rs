@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use rustix::fs::{Mode, OFlags, openat};
 
-use super::{Ground, Tree, part, private};
+use super::{Opening, Tree, part, private};
 use crate::image::ChainId;
 use crate::provision::{inherit_root, layers_for_users, mount_layers};
 use crate::runtime::native::handles::{OwnUsers, give_to};
@@ -43,7 +43,7 @@ fn make(stage: &Stage, mount: &Mount, image: &ImageSource, number: usize) -> Res
     part(mount, &Root::open(&merged)?, image.subpath.as_deref())
 }
 
-impl Ground<'_> {
+impl Opening<'_> {
     /// The same for a container whose users are not the host's; mounted nowhere.
     pub(super) fn image_for(
         &self,

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! parent   Kept     volumes are taken into use, images leased
-//! parent   Ground   the host's files and volumes become detached trees; what fills a volume is
+//! parent   Opening  the host's files and volumes become detached trees; what fills a volume is
 //!                   copied by a child that sees the image and nothing else
 //! stage    images   other images, as overlays of their own
 //! stage    attach   all of them, parents first, each on a handle found inside the root
@@ -105,9 +105,9 @@ fn layers(store: &Store, name: &str) -> Result<Vec<ChainId>> {
     Ok(image.layers)
 }
 
-/// What a container stands on: its image, and what else the store has for it.
+/// What the parent opens mounts with.
 #[derive(Debug)]
-pub(super) struct Ground<'a> {
+pub(super) struct Opening<'a> {
     pub(super) store: &'a Store,
     /// The container's private directory.
     pub(super) directory: &'a Path,
@@ -116,7 +116,7 @@ pub(super) struct Ground<'a> {
     pub(super) kept: &'a Kept,
 }
 
-impl Ground<'_> {
+impl Opening<'_> {
     /// Opens what can be opened in the parent, in the order of the mounts.
     pub(super) fn open(
         &self,
