@@ -163,6 +163,16 @@ fn what_lingers_is_killed() {
     assert!(matches!(state(), None | Some('Z' | 'X')), "{:?}", state());
 }
 
+/// As on a fault after the container's first process was started.
+#[test]
+fn dropped_cgroups_are_destroyed_with_what_is_inside() {
+    let cgroups = make("{}");
+    let paths = cgroups.paths();
+    inside(&cgroups, "sleep 1000 >/dev/null &");
+    drop(cgroups);
+    assert!(paths.iter().all(|path| !path.exists()), "{paths:?}");
+}
+
 /// As after `kill -9` of ucr: only the paths are known; cgroups below are gone, too.
 #[test]
 fn others_can_destroy_what_is_left() {
