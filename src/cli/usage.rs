@@ -12,7 +12,7 @@ use crate::error::{Fault, Kind};
 use crate::exit;
 
 /// Options of `docker run` that ucr does not have yet: whoever types one did not mistype it.
-const DOCKER_OPTIONS: [&str; 35] = [
+const DOCKER_OPTIONS: [&str; 33] = [
     "--add-host",
     "--annotation",
     "--blkio-weight",
@@ -33,7 +33,6 @@ const DOCKER_OPTIONS: [&str; 35] = [
     "--ip",
     "--label",
     "--memory",
-    "--mount",
     "--name",
     "--net",
     "--network",
@@ -45,7 +44,6 @@ const DOCKER_OPTIONS: [&str; 35] = [
     "--security-opt",
     "--shm-size",
     "--stop-signal",
-    "--tmpfs",
     "--ulimit",
     "--userns",
 ];
@@ -150,10 +148,10 @@ mod tests {
         let (what, hint) = message(&["ucr", "pull"]);
         assert!(what.contains("<IMAGE>"), "{what}");
         assert!(hint.starts_with("usage: ucr pull"), "{hint}");
-        let (what, hint) = message(&["ucr", "run", "-v", "a:b", "x"]);
-        assert_eq!(what, "volume 'a:b': named volumes are not supported");
-        assert!(hint.contains("absolute path"), "{hint}");
-        let (what, _) = message(&["ucr", "run", "--memory", "1g", "x"]);
-        assert_eq!(what, "docker's --memory is not supported yet");
+        let (what, hint) = message(&["ucr", "run", "-v", "a/b:/c", "x"]);
+        assert_eq!(what, "volume 'a/b:/c': 'a/b' is no name of a volume");
+        assert!(hint.contains("path of the host"), "{hint}");
+        let (what, _) = message(&["ucr", "run", "--publish", "80", "x"]);
+        assert_eq!(what, "docker's --publish is not supported yet");
     }
 }

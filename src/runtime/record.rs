@@ -58,11 +58,16 @@ impl State {
         Ok(Self { directory })
     }
 
-    /// Locks one of the ranges of users; `None` if somebody has it.
-    pub(super) fn lock_range(&self, number: u32) -> Result<Option<Lock>> {
+    /// Takes one of the ranges of users; `None` if somebody has it.
+    pub(super) fn take_range(&self, number: u32) -> Result<Option<Published>> {
         let directory = self.directory.with_file_name("users");
         sys::make_private(&directory)?;
-        Lock::exclusive(&directory.join(number.to_string()), Patience::Try)
+        let path = directory.join(number.to_string());
+        let lock = Lock::exclusive(&path, Patience::Try)?;
+        Ok(lock.map(|lock| Published {
+            path,
+            _lock: Some(lock),
+        }))
     }
 
     fn path(&self, id: &str) -> PathBuf {
@@ -137,7 +142,7 @@ fn read(path: &Path) -> Result<Option<ContainerRecord>> {
     }
 }
 
-/// A published record.
+/// A published record, or the mark of something that is taken.
 #[derive(Debug)]
 pub struct Published {
     path: PathBuf,

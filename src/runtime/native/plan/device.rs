@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use caps::Capability;
 use serde::Serialize;
 
-use super::super::cgroup::DeviceRule;
-use super::super::host::{DeviceFact, HostFacts};
 use crate::error::Fault;
+use crate::runtime::native::cgroup::DeviceRule;
+use crate::runtime::native::host::{DeviceFact, HostFacts};
 use crate::spec::defaults::DEVICES;
 use crate::spec::{ContainerSpec, Device, HostDevice};
 
