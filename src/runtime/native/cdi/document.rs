@@ -236,8 +236,12 @@ mod tests {
                 "mounts[0]: missing field `containerPath`",
             ),
             (
-                of(&format!(r#""annotations":{}"#, "[".repeat(200))),
-                "recursion",
+                of(&format!(r#""annotations":{}"#, "[".repeat(500_000))),
+                "annotations: expected value",
+            ),
+            (
+                edits(&format!(r#"{{"intelRdt":{}"#, "[".repeat(500_000))),
+                "intelRdt: expected value",
             ),
         ];
         for (text, words) in rows {
