@@ -11,6 +11,7 @@ mod support;
 
 mod bundle;
 mod corpus;
+mod crowd;
 mod described;
 mod differential;
 mod escapes;
@@ -24,6 +25,7 @@ mod portable;
 mod process;
 mod property;
 mod provision;
+mod resources;
 mod seccomp;
 mod trees;
 mod volumes;
