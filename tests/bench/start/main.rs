@@ -1,0 +1,151 @@
+//! Start to exit of a container that does nothing: ucr and its peers side by side. Started by
+//! tests/bench/run.
+//!
+//! All of it happens in one world (tests/bench/cell), where this program runs once more, with
+//! `--inside`, and starts everybody in turns, so that a machine that slows down does so for all.
+//! What a low-level runtime leaves to its caller, the overlay, is part of its time.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is test code outside of #[test] functions"
+)]
+
+#[path = "../../support/mod.rs"]
+mod support;
+
+#[path = "../machine.rs"]
+mod machine;
+
+mod bundle;
+mod daemon;
+mod report;
+mod run;
+mod table;
+mod tool;
+mod views;
+mod world;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use clap::Parser;
+
+use machine::Machine;
+use report::{Report, Results};
+use support::need;
+use tool::Tool;
+use world::World;
+
+/// Measures start to exit
+#[derive(Debug, Parser)]
+struct Options {
+    /// The ucr to measure
+    #[arg(long, required_unless_present = "inside")]
+    ucr: Option<PathBuf>,
+    /// Where tests/bench/prepare has put the peers
+    #[arg(long, required_unless_present = "inside")]
+    cache: Option<PathBuf>,
+    /// How often everything is measured
+    #[arg(long, default_value_t = 50)]
+    runs: usize,
+    /// Only these: see the first column of the table
+    #[arg(long, value_name = "TOOL,…", value_delimiter = ',')]
+    tools: Vec<String>,
+    /// The results
+    #[arg(long, value_name = "FILE", default_value = "target/bench/start.json")]
+    out: PathBuf,
+    /// Measure, in the world where all tools are, and print results as JSON
+    #[arg(long, hide = true)]
+    inside: bool,
+    /// Given by cargo bench
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() {
+    let options = Options::parse();
+    let tools = Tool::some(&options.tools);
+    match (&options.ucr, &options.cache) {
+        (Some(ucr), Some(cache)) if !options.inside => outside(&options, &tools, ucr, cache),
+        _ => inside(&options, &tools),
+    }
+}
+
+fn outside(options: &Options, tools: &[Tool], ucr: &Path, cache: &Path) {
+    need::root();
+    let path = |path: &Path| {
+        fs::canonicalize(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    };
+    let (cache, ucr) = (&path(cache), &path(ucr));
+    let packages: Vec<_> = tools.iter().flat_map(|tool| tool.packages()).collect();
+    let mut machine = Machine::look(
+        cache,
+        ucr,
+        &packages.into_iter().copied().collect::<Vec<_>>(),
+    );
+    let results = measure_inside(options, ucr, cache);
+    machine.busy = machine.busy.max(results.busy);
+    let report = Report {
+        machine,
+        tools: results.tools,
+    };
+    report.write(&options.out);
+    print!("{}", table::render(&report));
+    println!("{}", options.out.display());
+}
+
+/// Should this process be killed, the kernel kills `unshare`, with it PID 1 of the world, with it
+/// all that is in there; and unmounts what nobody can see any more.
+fn measure_inside(options: &Options, ucr: &Path, cache: &Path) -> Results {
+    let cell = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/cell");
+    let output = Command::new(need::program("setpriv", "util-linux"))
+        .args(["--pdeathsig", "KILL", "unshare"])
+        .args(["--mount", "--pid", "--fork", "--kill-child"])
+        .arg(cell)
+        .arg("start")
+        .arg(std::env::current_exe().expect("our own program"))
+        .args(["--inside", "--runs", &options.runs.to_string()])
+        .args(
+            ["--tools", &options.tools.join(",")]
+                .iter()
+                .filter(|_| !options.tools.is_empty()),
+        )
+        .env("UCR_BENCH_DIR", cache)
+        .env("UCR_BINARY", ucr)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("start the world");
+    assert!(
+        output.status.success(),
+        "the world ended: {}",
+        output.status
+    );
+    serde_json::from_slice(&output.stdout).expect("results as JSON")
+}
+
+fn inside(options: &Options, tools: &[Tool]) {
+    let world = World::build(tools);
+    let mut results = Results::new(tools);
+    // The first round is not counted: programs are read from a disk, caches are filled.
+    for round in 0..=options.runs {
+        let mut order: Vec<usize> = (0..tools.len()).collect();
+        // Nobody always runs after the same one.
+        order.rotate_left(round % tools.len());
+        for number in order {
+            let sample = world.measure(tools[number]);
+            if round > 0 {
+                results.tools[number].samples.push(sample);
+            }
+        }
+        if round % 10 == 0 {
+            eprintln!("{round}/{}", options.runs);
+        }
+    }
+    drop(world);
+    results.busy = machine::busy(std::time::Duration::from_secs(1));
+    println!("{}", serde_json::to_string(&results).expect("it is JSON"));
+}
