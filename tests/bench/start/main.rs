@@ -20,6 +20,7 @@ mod machine;
 
 mod bundle;
 mod daemon;
+mod phases;
 mod report;
 mod run;
 mod table;
@@ -37,7 +38,7 @@ use machine::Machine;
 use report::{Report, Results};
 use support::need;
 use tool::Tool;
-use world::World;
+use world::{BESIDE, World};
 
 /// Measures start to exit
 #[derive(Debug, Parser)]
@@ -54,6 +55,12 @@ struct Options {
     /// Only these: see the first column of the table
     #[arg(long, value_name = "TOOL,…", value_delimiter = ',')]
     tools: Vec<String>,
+    /// Show where the time of ucr goes, instead
+    #[arg(long)]
+    phases: bool,
+    /// Another build of ucr, to be measured beside it
+    #[arg(long, value_name = "FILE")]
+    beside: Option<PathBuf>,
     /// The results
     #[arg(long, value_name = "FILE", default_value = "target/bench/start.json")]
     out: PathBuf,
@@ -67,7 +74,8 @@ struct Options {
 
 fn main() {
     let options = Options::parse();
-    let tools = Tool::some(&options.tools);
+    let mut tools = Tool::some(&options.tools);
+    tools.retain(|tool| *tool != Tool::Beside || options.beside.is_some());
     match (&options.ucr, &options.cache) {
         (Some(ucr), Some(cache)) if !options.inside => outside(&options, &tools, ucr, cache),
         _ => inside(&options, &tools),
@@ -80,13 +88,20 @@ fn outside(options: &Options, tools: &[Tool], ucr: &Path, cache: &Path) {
         fs::canonicalize(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     };
     let (cache, ucr) = (&path(cache), &path(ucr));
+    let beside = options.beside.as_deref().map(path);
+    if options.phases {
+        let table = in_world(options, ucr, cache, beside.as_deref());
+        print!("{}", String::from_utf8_lossy(&table));
+        return;
+    }
     let packages: Vec<_> = tools.iter().flat_map(|tool| tool.packages()).collect();
     let mut machine = Machine::look(
         cache,
         ucr,
         &packages.into_iter().copied().collect::<Vec<_>>(),
     );
-    let results = measure_inside(options, ucr, cache);
+    let results = in_world(options, ucr, cache, beside.as_deref());
+    let results: Results = serde_json::from_slice(&results).expect("results as JSON");
     machine.busy = machine.busy.max(results.busy);
     let report = Report {
         machine,
@@ -99,22 +114,28 @@ fn outside(options: &Options, tools: &[Tool], ucr: &Path, cache: &Path) {
 
 /// Should this process be killed, the kernel kills `unshare`, with it PID 1 of the world, with it
 /// all that is in there; and unmounts what nobody can see any more.
-fn measure_inside(options: &Options, ucr: &Path, cache: &Path) -> Results {
+fn in_world(options: &Options, ucr: &Path, cache: &Path, beside: Option<&Path>) -> Vec<u8> {
     let cell = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/cell");
-    let output = Command::new(need::program("setpriv", "util-linux"))
+    let mut command = Command::new(need::program("setpriv", "util-linux"));
+    command
         .args(["--pdeathsig", "KILL", "unshare"])
         .args(["--mount", "--pid", "--fork", "--kill-child"])
         .arg(cell)
         .arg("start")
         .arg(std::env::current_exe().expect("our own program"))
         .args(["--inside", "--runs", &options.runs.to_string()])
-        .args(
-            ["--tools", &options.tools.join(",")]
-                .iter()
-                .filter(|_| !options.tools.is_empty()),
-        )
         .env("UCR_BENCH_DIR", cache)
-        .env("UCR_BINARY", ucr)
+        .env("UCR_BINARY", ucr);
+    if !options.tools.is_empty() {
+        command.args(["--tools", &options.tools.join(",")]);
+    }
+    if let Some(beside) = beside {
+        command.args(["--beside", BESIDE]).env("UCR_BESIDE", beside);
+    }
+    if options.phases {
+        command.arg("--phases");
+    }
+    let output = command
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
@@ -124,10 +145,15 @@ fn measure_inside(options: &Options, ucr: &Path, cache: &Path) -> Results {
         "the world ended: {}",
         output.status
     );
-    serde_json::from_slice(&output.stdout).expect("results as JSON")
+    output.stdout
 }
 
 fn inside(options: &Options, tools: &[Tool]) {
+    if options.phases {
+        let _world = World::build(&[Tool::Ucr]);
+        print!("{}", phases::table(options.runs, &mut world::traced));
+        return;
+    }
     let world = World::build(tools);
     let mut results = Results::new(tools);
     // The first round is not counted: programs are read from a disk, caches are filled.

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub enum Tool {
     /// What this is about.
     Ucr,
+    /// Another build of it, where one is given.
+    Beside,
     /// With a directory of the host's.
     UcrVolume,
     /// With its own init.
@@ -45,8 +47,9 @@ pub enum View {
 
 impl Tool {
     /// All, in the order of the table.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Ucr,
+        Self::Beside,
         Self::UcrVolume,
         Self::UcrInit,
         Self::Bwrap,
@@ -75,6 +78,7 @@ impl Tool {
     pub fn name(self) -> &'static str {
         match self {
             Self::Ucr => "ucr",
+            Self::Beside => "beside",
             Self::UcrVolume => "ucr-volume",
             Self::UcrInit => "ucr-init",
             Self::Bwrap => "bwrap",
@@ -94,6 +98,7 @@ impl Tool {
     pub fn title(self) -> &'static str {
         match self {
             Self::Ucr => "ucr run",
+            Self::Beside => "the other ucr run",
             Self::UcrVolume => "ucr run -v",
             Self::UcrInit => "ucr run --init",
             Self::Bwrap => "bwrap --overlay",
@@ -112,7 +117,7 @@ impl Tool {
     /// The Debian packages whose versions matter.
     pub fn packages(self) -> &'static [&'static str] {
         match self {
-            Self::Ucr | Self::UcrVolume | Self::UcrInit => &[],
+            Self::Ucr | Self::Beside | Self::UcrVolume | Self::UcrInit => &[],
             Self::Bwrap | Self::BwrapFull => &["bubblewrap"],
             Self::Crun | Self::CrunUnconfined => &["crun"],
             Self::Runc | Self::RuncUnconfined => &["runc"],

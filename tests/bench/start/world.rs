@@ -8,6 +8,7 @@ use std::process::Command;
 
 use crate::bundle;
 use crate::daemon::{self, Daemon};
+use crate::phases;
 use crate::report::Sample;
 use crate::run::timed;
 use crate::support::image::Image;
@@ -26,6 +27,10 @@ const IMAGE: &str = "oci:/mnt/layout:busybox";
 /// The same as docker and podman load it.
 const ARCHIVE: &str = "/mnt/busybox.tar";
 const PROGRAM: &str = "/bin/busybox";
+/// Where tests/bench/cell has put it.
+const UCR: &str = "/run/ucr";
+/// And the other one.
+pub const BESIDE: &str = "/run/ucr-beside";
 
 /// What is there while measurements are taken.
 #[derive(Debug)]
@@ -41,8 +46,8 @@ impl World {
         unpack();
         let views = Views::make();
         let has = |wanted: &[Tool]| tools.iter().any(|tool| wanted.contains(tool));
-        if has(&[Tool::Ucr, Tool::UcrVolume, Tool::UcrInit]) {
-            must(ucr().args(["pull", "--quiet", IMAGE]));
+        if has(&[Tool::Ucr, Tool::Beside, Tool::UcrVolume, Tool::UcrInit]) {
+            must(ucr(UCR).args(["pull", "--quiet", IMAGE]));
             fs::create_dir("/mnt/volume").expect("mkdir");
         }
         if has(&[Tool::Podman]) {
@@ -122,14 +127,22 @@ fn must(command: &mut Command) {
     timed(command);
 }
 
-fn ucr() -> Command {
-    let mut ucr = Command::new("/run/ucr");
+fn ucr(program: &str) -> Command {
+    let mut ucr = Command::new(program);
     ucr.args(["--root", "/mnt/store", "--state", "/run/ucr-state"]);
     ucr
 }
 
-fn ucr_run(options: &[&str]) -> Command {
-    let mut ucr = ucr();
+/// What [`crate::phases`] traces.
+pub fn traced() -> Command {
+    if !Path::new(phases::PROGRAM).exists() {
+        fs::copy(UCR, phases::PROGRAM).expect("copy ucr");
+    }
+    ucr_run(phases::PROGRAM, &[])
+}
+
+fn ucr_run(program: &str, options: &[&str]) -> Command {
+    let mut ucr = ucr(program);
     // As for an image of a registry: a layout on this machine would be looked at each time.
     ucr.args(["run", "--policy", "missing", "--network", "none"])
         .args(options)
@@ -178,9 +191,10 @@ fn bwrap(hidden: bool) -> Command {
 
 fn command(tool: Tool) -> Command {
     match tool {
-        Tool::Ucr => ucr_run(&[]),
-        Tool::UcrVolume => ucr_run(&["-v", "/mnt/volume:/data"]),
-        Tool::UcrInit => ucr_run(&["--init"]),
+        Tool::Ucr => ucr_run(UCR, &[]),
+        Tool::Beside => ucr_run(BESIDE, &[]),
+        Tool::UcrVolume => ucr_run(UCR, &["-v", "/mnt/volume:/data"]),
+        Tool::UcrInit => ucr_run(UCR, &["--init"]),
         Tool::Bwrap => bwrap(false),
         Tool::BwrapFull => bwrap(true),
         Tool::Podman => {
