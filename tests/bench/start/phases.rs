@@ -26,6 +26,9 @@ const EVENTS: [&str; 4] = [
 /// How many calls are listed.
 const LISTED: usize = 16;
 
+/// Calls whose time is somebody else's.
+const WAITING: [&str; 4] = ["ppoll", "waitid", "recvfrom", "exec returned"];
+
 /// A phase, and the call that begins it.
 type Phase = (&'static str, &'static str);
 
@@ -40,7 +43,7 @@ const PARENT: &[Phase] = &[
     ("cgroups", "mkdirat"),
     ("channel, clone", "socketpair"),
     ("meanwhile: close, record", "close"),
-    ("wait: stage, command", "poll"),
+    ("wait: stage, command", "ppoll"),
     ("reap, cgroups", "waitid"),
     ("record, directory", "unlink"),
     ("exit", "exit_group"),
@@ -175,7 +178,7 @@ impl Process {
             self.calls.push((time, time, "exec returned".into()));
         } else if let Some(call) = event.strip_prefix("sys_") {
             match call.split_once('(') {
-                Some((name, _)) => self.calls.push((time, f64::NAN, name.replace("newf", "f"))),
+                Some((name, _)) => self.calls.push((time, f64::NAN, plain(name))),
                 None => self.close(time),
             }
         }
@@ -209,6 +212,20 @@ impl Process {
         begins
     }
 
+    /// How long the calls of each phase took, by name.
+    fn by_phase<'a>(&'a self, phases: &[Phase]) -> BTreeMap<(&'static str, &'a str), Vec<f64>> {
+        let begins = self.beginnings(phases);
+        let mut all: BTreeMap<_, Vec<f64>> = BTreeMap::new();
+        for (begin, end, name) in self.calls.iter().filter(|call| !call.1.is_nan()) {
+            let later = begins[1..phases.len()].iter().take_while(|it| *it <= begin);
+            if !WAITING.contains(&name.as_str()) {
+                let key = (phases[later.count()].0, name.as_str());
+                all.entry(key).or_default().push(end - begin);
+            }
+        }
+        all
+    }
+
     fn costs(&self, phases: &[Phase]) -> Vec<Cost> {
         let begins = self.beginnings(phases);
         let cost = |span: &[f64]| {
@@ -224,6 +241,11 @@ impl Process {
         };
         begins.windows(2).map(cost).collect()
     }
+}
+
+/// The kernel's names of old calls that were made anew.
+fn plain(name: &str) -> String {
+    name.strip_prefix("new").unwrap_or(name).to_owned()
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -272,33 +294,31 @@ fn line(text: &mut String, title: &str, of: impl Fn(fn(&Cost) -> f64) -> f64) {
     );
 }
 
-/// The calls that took most in both processes, without those that wait.
+/// The calls that took most, by phase, without those that wait.
 fn dearest(runs: &[[Process; 2]]) -> String {
-    let mut sums: BTreeMap<&str, (Vec<f64>, f64)> = BTreeMap::new();
+    let mut sums: BTreeMap<(&str, &str), (Vec<f64>, usize)> = BTreeMap::new();
     for run in runs {
-        let mut here: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
-        let calls = run.iter().flat_map(|process| &process.calls);
-        for (begin, end, name) in calls.filter(|call| !call.1.is_nan()) {
-            if !matches!(
-                name.as_str(),
-                "poll" | "ppoll" | "waitid" | "recvfrom" | "exec returned"
-            ) {
-                let sum = here.entry(name).or_default();
-                *sum = (sum.0 + end - begin, sum.1 + 1.0);
+        for (process, phases) in run.iter().zip([PARENT, CHILD]) {
+            for (key, times) in process.by_phase(phases) {
+                let sum = sums.entry(key).or_default();
+                sum.0.push(times.iter().sum());
+                sum.1 = times.len();
             }
         }
-        for (name, (time, count)) in here {
-            let sum = sums.entry(name).or_default();
-            sum.0.push(time);
-            sum.1 = count;
-        }
     }
-    let mut rows: Vec<_> = sums
-        .into_iter()
-        .map(|(name, (times, count))| (name, median(times), count))
+    let rows = sums.into_iter();
+    let mut rows: Vec<_> = rows
+        .map(|(key, (times, count))| (key, median(times), count))
         .collect();
     rows.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let rows = rows.iter().take(LISTED);
-    let rows = rows.map(|(name, time, count)| format!("  {name} {time:.0} µs in {count}\n"));
+    let rows = rows
+        .iter()
+        .take(LISTED)
+        .map(|((phase, name), time, count)| {
+            format!(
+                "  {:<36}{time:>7.0} µs in {count}\n",
+                format!("{name}: {phase}")
+            )
+        });
     format!("dearest calls\n{}", rows.collect::<String>())
 }
