@@ -10,9 +10,11 @@
 mod support;
 
 mod bundle;
+mod cdi;
 mod corpus;
 mod crowd;
 mod described;
+mod devices;
 mod differential;
 mod escapes;
 mod exit_codes;
