@@ -18,6 +18,7 @@ mod images;
 mod lifetime;
 mod limits;
 mod old_kernels;
+mod peers;
 mod portable;
 mod process;
 mod property;
