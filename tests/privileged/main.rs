@@ -23,6 +23,7 @@ mod isolation;
 mod lifetime;
 mod limits;
 mod old_kernels;
+mod peers;
 mod portable;
 mod process;
 mod property;
