@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use caps::CapsHashSet;
+use caps::{Capability, CapsHashSet};
 use rustix::fs::{FileType, major, minor};
 use serde::Serialize;
 
@@ -115,6 +115,18 @@ impl HostFacts {
 fn oom_score_adj(proc: &Proc) -> Result<i16> {
     let text = proc.read("self/oom_score_adj")?;
     text.trim().parse().context("read the out-of-memory score")
+}
+
+impl HostFacts {
+    /// Fails with [`Kind::Unsupported`] where ucr may not mount, as inside most containers.
+    pub fn can_make_containers(&self) -> Result<(), Fault> {
+        if self.capabilities.contains(&Capability::CAP_SYS_ADMIN) {
+            return Ok(());
+        }
+        let message = "running containers needs the capability CAP_SYS_ADMIN";
+        Err(Fault::new(Kind::Unsupported, message)
+            .hint("inside a container: start that one with --privileged"))
+    }
 }
 
 /// The host's name.
