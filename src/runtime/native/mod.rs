@@ -78,9 +78,8 @@ impl Native<'_> {
             );
         }
         let id = sys::random_name()?;
-        let host = HostFacts::read(spec)?;
-        host.can_make_containers()?;
         let host = HostFacts::read(spec, self.cdi_directories)?;
+        host.can_make_containers()?;
         let plan = plan(spec, &image.config, &host, &id)?;
         plan.notes.iter().for_each(|text| note(text));
         let mut kept = Kept::find(self.store, &plan.mounts)?;
