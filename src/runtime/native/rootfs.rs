@@ -295,13 +295,16 @@ fn own_files(
     account: &Account,
 ) -> Result<()> {
     let private = Restrict {
-        no_suid: true,
-        no_exec: true,
-        no_dev: true,
-        ..Restrict::default()
+        read_only: false,
+        ..INERT
     };
     let options = [("mode", Some("700")), ("size", Some("16m"))];
     let memory = mount::filesystem("tmpfs", &options, private)?;
+    // As the directory above them is, in podman and docker, too.
+    let shown = Restrict {
+        read_only: stage.plan.read_only,
+        ..INERT
+    };
     let plain = stage.plan.files.iter().map(|file| Shown {
         target: &file.target,
         content: &file.content,
@@ -320,7 +323,7 @@ fn own_files(
         });
     with_copies(dev, memory.as_fd(), || {
         for (number, file) in plain.chain(secrets).enumerate() {
-            file.show(number, memory.as_fd(), root, kernel)
+            file.show(number, memory.as_fd(), shown, root, kernel)
                 .with_context(|| format!("mount {}", file.target.display()))?;
         }
         Ok(())
@@ -340,6 +343,7 @@ impl Shown<'_> {
         &self,
         number: usize,
         memory: BorrowedFd,
+        restrict: Restrict,
         root: &Root,
         kernel: &KernelFilesystems,
     ) -> Result<()> {
@@ -353,6 +357,9 @@ impl Shown<'_> {
         }
         fchmod(&file, Mode::from_raw_mode(self.mode))?;
         let tree = mount::clone_handle(file.as_fd())?;
+        if restrict.read_only {
+            mount::restrict(tree.as_fd(), restrict, false)?;
+        }
         let target = root.create_file(self.target, 0o644).map_err(|error| {
             match error.raw_os_error() {
                 // A loop of links, or one of those in /proc that are none.
@@ -375,6 +382,12 @@ const INERT: Restrict = Restrict {
     no_suid: true,
     no_exec: true,
     no_dev: true,
+};
+
+/// The same for a device, whose mode and times are those of the container's own.
+const NULL: Restrict = Restrict {
+    no_dev: false,
+    ..INERT
 };
 
 /// Masks and write-protects kernel files that exist here.
@@ -409,6 +422,9 @@ fn mask(root: &Root, path: &str, empty: BorrowedFd, null: BorrowedFd) -> Result<
     let is_directory = FileType::from_raw_mode(fstat(&target)?.st_mode) == FileType::Directory;
     let cover = if is_directory { empty } else { null };
     let tree = mount::clone_handle(cover)?;
+    if !is_directory {
+        mount::restrict(tree.as_fd(), NULL, false)?;
+    }
     Ok(mount::attach(tree.as_fd(), target.as_fd())?)
 }
 
