@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_is_named() {
+    fn nodes_that_cannot_be_are_named() {
         let nodes = [
             (r#"{"path":""}"#, "deviceNodes[0].path: '' is not absolute"),
             (r#"{"path":"dev/x"}"#, "path: 'dev/x' is not absolute"),
@@ -488,6 +488,10 @@ mod tests {
                 "{fault}"
             );
         }
+    }
+
+    #[test]
+    fn other_edits_that_cannot_be_are_named() {
         let mount = |rest: &str| format!(r#"{{"mounts":[{{"hostPath":"/a",{rest}}}]}}"#);
         let rows = [
             (
