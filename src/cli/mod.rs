@@ -25,6 +25,7 @@ use anyhow::Result;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::exit::{self, Outcome};
+use crate::sys::process::become_undumpable;
 use context::Context;
 
 /// Pull, provision and run container images without a daemon
@@ -122,6 +123,8 @@ pub fn command() -> clap::Command {
 
 /// Runs a command line, prints what went wrong, and returns the program's exit code.
 pub fn main(arguments: Vec<OsString>) -> u8 {
+    // Passwords and secrets must not get into a core file. Where it cannot be had, nothing is lost.
+    let _ = become_undumpable();
     let as_json = usage::asks_for_json(&arguments);
     let parsed = command()
         .try_get_matches_from(arguments)

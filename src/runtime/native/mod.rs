@@ -114,7 +114,13 @@ impl Native<'_> {
         };
         let (child, listener) = start(stage, users)?;
         record.pid = child.pid().as_raw_nonzero().get();
-        record.start_time = Proc::open()?.start_time(record.pid);
+        let proc = Proc::open()?;
+        record.start_time = proc.start_time(record.pid);
+        // By us: in a user namespace of its own it might not.
+        if let Some(score) = plan.oom_score_adj {
+            proc.write(&format!("{}/oom_score_adj", record.pid), &score.to_string())
+                .context("out-of-memory score")?;
+        }
         // Before it executes anything: from then on it could outlive us.
         published.update(&record)?;
         listener.go()?;

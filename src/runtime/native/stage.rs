@@ -109,8 +109,7 @@ impl Stage<'_> {
             network::loopback_up().context("loopback device")?;
         }
         let label = &self.plan.confinement.apparmor;
-        let score = self.plan.oom_score_adj;
-        if self.plan.sysctls.is_empty() && label.is_none() && score.is_none() {
+        if self.plan.sysctls.is_empty() && label.is_none() {
             return Ok(());
         }
         // Never the one in the root filesystem (CVE-2025-52881).
@@ -118,10 +117,6 @@ impl Stage<'_> {
         for (path, value) in &self.plan.sysctls {
             proc.write(&format!("sys/{path}"), value)
                 .with_context(|| path.clone())?;
-        }
-        if let Some(score) = score {
-            proc.write("self/oom_score_adj", &score.to_string())
-                .context("out-of-memory score")?;
         }
         if let Some(profile) = label {
             let exec = format!("exec {profile}");
