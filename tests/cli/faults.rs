@@ -292,7 +292,8 @@ fn no_core_file_of_a_process_with_a_password() {
             .any(|asked| asked.path.contains(&layers[1]))
     });
     pull.signal(nix::sys::signal::Signal::SIGABRT);
-    pull.finish(Duration::from_secs(20)).expect_code(-libc::SIGABRT);
+    pull.finish(Duration::from_secs(20))
+        .expect_code(-libc::SIGABRT);
     let left = crate::support::ucr::children(&ucr.home());
     assert!(left.is_empty(), "{left:?}");
 }
