@@ -23,7 +23,6 @@ pub mod reaper;
 mod rootfs;
 pub mod seccomp;
 mod secrets;
-mod shelter;
 mod stage;
 mod status;
 mod streams;
