@@ -115,6 +115,9 @@ impl Native<'_> {
         record.start_time = Proc::open()?.start_time(record.pid);
         // Before it executes anything: from then on it could outlive us.
         published.update(&record)?;
+        // What others left that died, while the stage is busy and we are not.
+        self.state.heal();
+        self.store.heal();
         listener.go()?;
         let exit = monitor.attend(&child, listener);
         if exit.is_err() {
