@@ -23,7 +23,6 @@ pub mod reaper;
 mod rootfs;
 pub mod seccomp;
 mod secrets;
-mod shelter;
 mod stage;
 mod status;
 mod streams;
@@ -123,6 +122,9 @@ impl Native<'_> {
         }
         // Before it executes anything: from then on it could outlive us.
         published.update(&record)?;
+        // What others left that died, while the stage is busy and we are not.
+        self.state.heal();
+        self.store.heal();
         listener.go()?;
         let exit = monitor.attend(&child, listener);
         if exit.is_err() {

@@ -72,7 +72,6 @@ impl Stage<'_> {
         }
         let rootfs = rootfs::build(self, dev.as_ref())?;
         let account = rootfs.account.clone();
-        self.set_up_kernel().context("set the kernel's values up")?;
         make_working_directory(&rootfs.root, &self.plan.process.working_dir, &account)?;
         self.connect_streams(&rootfs, &account, reporter)?;
         if self.plan.read_only {
@@ -100,8 +99,9 @@ impl Stage<'_> {
         self.handles.own.become_command(self.plan, &env, reporter)
     }
 
-    /// What is set through the kernel's own files and calls, while we may.
-    fn set_up_kernel(&self) -> Result<()> {
+    /// What is set through the kernel's own files and calls, while we may. `proc` is a handle of
+    /// ucr's own, whatever a path leads to (CVE-2025-52881).
+    pub(super) fn set_up_kernel(&self, proc: &Proc) -> Result<()> {
         if let Some(name) = &self.plan.hostname {
             rustix::system::sethostname(name.as_bytes()).context("host name")?;
         }
@@ -109,11 +109,6 @@ impl Stage<'_> {
             network::loopback_up().context("loopback device")?;
         }
         let label = &self.plan.confinement.apparmor;
-        if self.plan.sysctls.is_empty() && label.is_none() {
-            return Ok(());
-        }
-        // Never the one in the root filesystem (CVE-2025-52881).
-        let proc = Proc::open()?;
         for (path, value) in &self.plan.sysctls {
             proc.write(&format!("sys/{path}"), value)
                 .with_context(|| path.clone())?;
