@@ -15,6 +15,7 @@ pub mod cgroup;
 mod command;
 mod device;
 mod handles;
+mod hook;
 mod host;
 mod interpreter;
 mod monitor;

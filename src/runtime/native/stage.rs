@@ -10,6 +10,7 @@ use anyhow::{Context, Error, Result};
 
 use super::cgroup::Cgroups;
 use super::handles::Handles;
+use super::hook;
 use super::plan::Plan;
 use super::rootfs::{self, Rootfs};
 use super::status::Reporter;
@@ -71,6 +72,8 @@ impl Stage<'_> {
             reporter.wait_for_users()?;
         }
         let rootfs = rootfs::build(self, dev.as_ref())?;
+        // While no label is set, no filter loaded and no privilege given up.
+        hook::run(self)?;
         let account = rootfs.account.clone();
         make_working_directory(&rootfs.root, &self.plan.process.working_dir, &account)?;
         self.connect_streams(&rootfs, &account, reporter)?;
