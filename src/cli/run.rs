@@ -15,6 +15,7 @@ use crate::exit::{self, Outcome};
 use crate::frontend::env_file;
 use crate::frontend::flags::ContainerFlags;
 use crate::pull::Policy;
+use crate::runtime::native::cdi::DIRECTORIES;
 use crate::runtime::native::{self, Native};
 use crate::spec::mount::Source;
 use crate::spec::{ContainerSpec, MAX_DOCUMENT};
@@ -53,6 +54,10 @@ pub(super) struct Run {
     words: Vec<String>,
     #[command(flatten)]
     container: ContainerFlags,
+    /// Look for the files of CDI devices here, not in /etc/cdi and /var/run/cdi; later ones win;
+    /// repeatable, also from $UCR_CDI_DIRS
+    #[arg(long, value_name = "DIR", help_heading = "Security options")]
+    cdi_spec_dir: Vec<PathBuf>,
     #[command(flatten)]
     options: PullOptions,
 }
@@ -72,6 +77,7 @@ impl Run {
         let native = Native {
             store: &store,
             state: &state,
+            cdi_directories: &self.cdi_directories(context)?,
         };
         let ended = native.run(&image, &spec, &|note| context.note(note))?;
         if ended.oom_kills > 0 {
@@ -136,11 +142,26 @@ impl Run {
         Ok(spec)
     }
 
+    /// As the option says, or else the variable, or else CDI's specification.
+    fn cdi_directories(&self, context: &Context) -> Result<Vec<PathBuf>> {
+        if !self.cdi_spec_dir.is_empty() {
+            let all = self.cdi_spec_dir.iter().cloned();
+            return all.map(|path| context.absolute(path)).collect();
+        }
+        match super::environment::variable("UCR_CDI_DIRS") {
+            Some(list) if !list.is_empty() => list
+                .split(':')
+                .map(|path| context.absolute(path.into()))
+                .collect(),
+            _ => Ok(DIRECTORIES.map(PathBuf::from).to_vec()),
+        }
+    }
+
     /// Prints the plan, of an image that is in the store already: nothing is done, so nothing is
     /// pulled.
     fn show_plan(&self, context: &Context, spec: &ContainerSpec) -> Result<Outcome> {
         let image = self.options.present(context, &spec.image)?;
-        let plan = native::dry_run(&image, spec)?;
+        let plan = native::dry_run(&image, spec, &self.cdi_directories(context)?)?;
         match context.wants_json(super::Format::Text) {
             true => output::json(&serde_json::json!({ "spec": spec, "plan": plan }))?,
             false => output::raw(plan.to_string().as_bytes())?,

@@ -12,42 +12,63 @@ use crate::error::{Fault, Kind};
 use crate::exit;
 
 /// Options of `docker run` that ucr does not have yet: whoever types one did not mistype it.
-const DOCKER_OPTIONS: [&str; 35] = [
+const DOCKER_OPTIONS: &[&str] = &[
     "--add-host",
     "--annotation",
-    "--blkio-weight",
-    "--cap-add",
-    "--cap-drop",
+    "--attach",
+    "--blkio-weight-device",
     "--cgroup-parent",
+    "--cgroupns",
     "--cidfile",
-    "--cpu-shares",
-    "--cpus",
-    "--cpuset-cpus",
+    "--cpu-rt-period",
+    "--cpu-rt-runtime",
     "--detach",
-    "--device",
+    "--detach-keys",
+    "--device-cgroup-rule",
+    "--device-read-bps",
+    "--device-read-iops",
+    "--device-write-bps",
+    "--device-write-iops",
     "--dns",
-    "--env-file",
-    "--gpus",
-    "--group-add",
-    "--hostname",
+    "--dns-option",
+    "--dns-search",
+    "--domainname",
+    "--expose",
+    "--health-cmd",
+    "--health-interval",
+    "--health-retries",
+    "--health-start-interval",
+    "--health-start-period",
+    "--health-timeout",
     "--ip",
+    "--ip6",
+    "--ipc",
+    "--isolation",
     "--label",
-    "--memory",
-    "--mount",
+    "--label-file",
+    "--link",
+    "--link-local-ip",
+    "--log-driver",
+    "--log-opt",
+    "--mac-address",
+    "--memory-swappiness",
     "--name",
-    "--net",
-    "--network",
-    "--pids-limit",
-    "--privileged",
+    "--network-alias",
+    "--no-healthcheck",
+    "--oom-kill-disable",
+    "--pid",
     "--publish",
-    "--read-only",
+    "--publish-all",
     "--restart",
-    "--security-opt",
-    "--shm-size",
+    "--sig-proxy",
     "--stop-signal",
-    "--tmpfs",
-    "--ulimit",
-    "--userns",
+    "--stop-timeout",
+    "--storage-opt",
+    "--sysctl",
+    "--use-api-socket",
+    "--uts",
+    "--volume-driver",
+    "--volumes-from",
 ];
 
 /// Whether errors are to be JSON; asked before anything is parsed.
@@ -150,10 +171,10 @@ mod tests {
         let (what, hint) = message(&["ucr", "pull"]);
         assert!(what.contains("<IMAGE>"), "{what}");
         assert!(hint.starts_with("usage: ucr pull"), "{hint}");
-        let (what, hint) = message(&["ucr", "run", "-v", "a:b", "x"]);
-        assert_eq!(what, "volume 'a:b': named volumes are not supported");
-        assert!(hint.contains("absolute path"), "{hint}");
-        let (what, _) = message(&["ucr", "run", "--memory", "1g", "x"]);
-        assert_eq!(what, "docker's --memory is not supported yet");
+        let (what, hint) = message(&["ucr", "run", "-v", "a/b:/c", "x"]);
+        assert_eq!(what, "volume 'a/b:/c': 'a/b' is no name of a volume");
+        assert!(hint.contains("path of the host"), "{hint}");
+        let (what, _) = message(&["ucr", "run", "--publish", "80", "x"]);
+        assert_eq!(what, "docker's --publish is not supported yet");
     }
 }

@@ -58,11 +58,26 @@ impl State {
         Ok(Self { directory })
     }
 
-    /// Locks one of the ranges of users; `None` if somebody has it.
-    pub(super) fn lock_range(&self, number: u32) -> Result<Option<Lock>> {
+    /// Ranges of users that a dead ucr had are free, marked or not; the marks go all the same.
+    fn free_ranges(&self) {
+        let marks = fs::read_dir(self.directory.with_file_name("users"));
+        for mark in marks.into_iter().flatten().flatten() {
+            if let Ok(Some(_free)) = Lock::exclusive(&mark.path(), Patience::Try) {
+                let _ = fs::remove_file(mark.path());
+            }
+        }
+    }
+
+    /// Takes one of the ranges of users; `None` if somebody has it.
+    pub(super) fn take_range(&self, number: u32) -> Result<Option<Published>> {
         let directory = self.directory.with_file_name("users");
         sys::make_private(&directory)?;
-        Lock::exclusive(&directory.join(number.to_string()), Patience::Try)
+        let path = directory.join(number.to_string());
+        let lock = Lock::exclusive(&path, Patience::Try)?;
+        Ok(lock.map(|lock| Published {
+            path,
+            _lock: Some(lock),
+        }))
     }
 
     fn path(&self, id: &str) -> PathBuf {
@@ -97,6 +112,7 @@ impl State {
     /// Ends what a dead ucr left: a container's first process usually dies with it, but not if it
     /// changed its user since. Then the record goes.
     pub fn heal(&self) {
+        self.free_ranges();
         for path in self.files().unwrap_or_default() {
             if let Ok(Some(_dead)) = Lock::exclusive(&path, Patience::Try) {
                 if let Ok(Some(record)) = read(&path) {
@@ -137,7 +153,7 @@ fn read(path: &Path) -> Result<Option<ContainerRecord>> {
     }
 }
 
-/// A published record.
+/// A published record, or the mark of something that is taken.
 #[derive(Debug)]
 pub struct Published {
     path: PathBuf,

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Fault, Kind};
 pub use capability::{Capabilities, capabilities};
-pub use device::{Device, HostDevice, gpus};
+pub use device::{Device, HostDevice, check_cdi_name, check_device_place, check_inside, gpus};
 pub use document::{MAX_DOCUMENT, Version};
 pub use mount::{Mount, SANDBOX};
 pub use process::{Process, process, with_home};

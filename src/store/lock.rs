@@ -84,13 +84,22 @@ impl Lock {
         Self::opened(File::open(path)?, path)
     }
 
-    /// Takes a shared lock on a directory or file that is there, and waits for an exclusive holder to
-    /// go; `None` if the path is another's meanwhile.
-    pub(super) fn existing_shared(path: &Path) -> Result<Option<Self>> {
-        let what = || format!("lock {}", path.display());
-        let file = File::open(path).with_context(what)?;
-        file.lock_shared().with_context(what)?;
-        Ok(still_named(&file, path).then_some(Self { file }))
+    /// Takes the exclusive lock on a directory or file that is there, or if others have it, a shared
+    /// one; waits for an exclusive holder to go. Returns whether it is exclusive; `None` if the path
+    /// is another's meanwhile.
+    pub(super) fn existing_perhaps_shared(path: &Path) -> Result<Option<(Self, bool)>> {
+        let file = File::open(path)?;
+        let mut is_alone = file.try_lock().is_ok();
+        if !is_alone {
+            // Again after that: whoever had it exclusively may have died.
+            file.lock_shared()?;
+            is_alone = file.try_lock().is_ok();
+        }
+        if !is_alone {
+            // The try has given the shared one up (flock(2)).
+            file.lock_shared()?;
+        }
+        Ok(still_named(&file, path).then_some((Self { file }, is_alone)))
     }
 
     /// Makes an exclusive lock a shared one, for everybody who has it by fork.

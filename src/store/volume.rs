@@ -142,15 +142,11 @@ impl Store {
         let directory = self.volume_path(name);
         for _ in 0..MAX_TRIES {
             self.create_volume(name)?;
-            let alone = match Lock::existing(&directory) {
+            let taken = match Lock::existing_perhaps_shared(&directory) {
                 Err(error) if is_missing(&error) => continue,
                 found => found.with_context(|| format!("volume {name}"))?,
             };
-            let (lock, is_alone) = match alone {
-                Some(lock) => (Some(lock), true),
-                None => (Lock::existing_shared(&directory)?, false),
-            };
-            if let Some(lock) = lock {
+            if let Some((lock, is_alone)) = taken {
                 return Ok(VolumeUse {
                     directory,
                     lock,
@@ -267,6 +263,30 @@ mod tests {
             Kind::NotFound
         );
         assert_eq!(store.volumes().unwrap(), []);
+    }
+
+    /// The one that was to fill it is dying while the next one waits for it.
+    #[test]
+    fn who_waited_for_nothing_is_alone() {
+        let (_scratch, store) = store();
+        let dying = store.use_volume("v").unwrap();
+        let next = std::thread::spawn({
+            let store = store.clone();
+            move || store.use_volume("v").unwrap().is_fillable()
+        });
+        use std::os::unix::fs::MetadataExt;
+        let inode = format!(":{} ", fs::metadata(&dying.directory).unwrap().ino());
+        let is_waiting = || {
+            let locks = fs::read_to_string("/proc/locks").unwrap();
+            let mut lines = locks.lines();
+            lines.any(|line| line.contains("->") && line.contains(&inode))
+        };
+        let start = std::time::Instant::now();
+        while !is_waiting() && start.elapsed().as_secs() < 10 {
+            std::thread::yield_now();
+        }
+        drop(dying);
+        assert!(next.join().unwrap());
     }
 
     #[test]

@@ -152,16 +152,6 @@ pub fn write(file: BorrowedFd, value: &str) -> io::Result<()> {
     }
 }
 
-/// Makes the cgroups that this process is in now the root of what it and its children see. Only
-/// after the process was attached: a namespace made by clone would have its root too high.
-pub fn hide_ancestors() -> io::Result<()> {
-    // SAFETY: with this flag alone unshare(2) touches neither memory nor descriptors nor threads.
-    match unsafe { libc::unshare(libc::CLONE_NEWCGROUP) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
-}
-
 /// How many processors this process may run on.
 pub fn processors() -> io::Result<u32> {
     Ok(rustix::thread::sched_getaffinity(None)?.count())

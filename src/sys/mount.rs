@@ -106,11 +106,19 @@ enum Naming {
     ProcPath,
 }
 
-/// Whether an error says that the kernel, or a filter before it, lacks a call or an option.
+/// Whether an error says that the kernel, or a filter before it, lacks a call or an option. Overlays
+/// of kernels before 6.5 take no descriptors at all and say EOPNOTSUPP.
 fn is_missing(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
-        Some(libc::ENOSYS | libc::EINVAL | libc::EPERM | libc::EBADF | libc::ENOENT)
+        Some(
+            libc::ENOSYS
+                | libc::EINVAL
+                | libc::EOPNOTSUPP
+                | libc::EPERM
+                | libc::EBADF
+                | libc::ENOENT
+        )
     )
 }
 
@@ -205,6 +213,15 @@ pub fn clone_path(path: &Path, recursive: bool) -> io::Result<OwnedFd> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     flags.set(OpenTreeFlags::AT_RECURSIVE, recursive);
     Ok(open_tree(CWD, path, flags)?)
+}
+
+/// Whether [`clone_handle`] takes handles in mounts that are attached nowhere (Linux 6.15).
+pub fn clones_detached() -> bool {
+    let name = rustix::system::uname();
+    let release = name.release().to_string_lossy();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    let mut number = || numbers.next().and_then(|digits| digits.parse::<u32>().ok());
+    (number(), number()) >= (Some(6), Some(15))
 }
 
 /// A detached copy of the single mount that a handle stands in, rooted at the handle.
@@ -348,6 +365,15 @@ pub fn detach(path: &Path) -> io::Result<()> {
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Detaches what is mounted on a name in a directory, and changes the working directory to that.
+pub fn detach_in(directory: BorrowedFd, name: &str) -> io::Result<()> {
+    fchdir(directory)?;
+    Ok(unmount(
+        name,
+        UnmountFlags::DETACH | UnmountFlags::NOFOLLOW,
+    )?)
 }
 
 /// Whether something is mounted on exactly this path.

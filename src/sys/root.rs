@@ -221,19 +221,20 @@ impl<'a> Walk<'a> {
         };
         match FileType::from_raw_mode(rustix::fs::fstat(&handle)?.st_mode) {
             FileType::Directory => Ok(Found::Directory(handle)),
-            FileType::Symlink => self.follow(&handle).map(|()| Found::Link),
+            FileType::Symlink => self.follow(name, &handle).map(|()| Found::Link),
             _ => Ok(Found::Other(handle)),
         }
     }
 
-    fn follow(&mut self, link: &OwnedFd) -> io::Result<()> {
+    fn follow(&mut self, name: &OsStr, link: &OwnedFd) -> io::Result<()> {
         self.links += 1;
         if self.links > MAX_LINKS {
             return Err(Errno::LOOP.into());
         }
-        // The text of a magic link is a path of another root; `openat2` refuses to follow it, too.
+        // The text of a magic link is a path of another root. The kernel says which ones are.
         if rustix::fs::fstatfs(link)?.f_type == rustix::fs::PROC_SUPER_MAGIC {
-            return Err(Errno::LOOP.into());
+            let how = ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
+            rustix::fs::openat2(&self.here, name, OFlags::PATH, Mode::empty(), how)?;
         }
         let target = rustix::fs::readlinkat(link, "", Vec::new())?;
         let target = PathBuf::from(OsString::from_vec(target.into_bytes()));

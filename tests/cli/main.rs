@@ -22,6 +22,7 @@ mod inspect_schema;
 mod kills;
 mod memory;
 mod output;
+mod plans;
 mod platforms;
 mod self_check;
 mod sources;

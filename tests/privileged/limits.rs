@@ -78,8 +78,10 @@ fn memory_runs_out_and_the_kill_is_counted() {
     assert_eq!(exit, Exit::Code(0));
     assert_eq!(output, "small\n");
     assert_eq!(cgroups.oom_kills(), Some(0));
-    // The variable grows past the limit; the shell is what gets killed.
-    let (_, output) = inside(&cgroups, "sh -c 'x=a; while :; do x=$x$x; done'; echo $?");
+    // A variable grows to 64 MiB, and no further: without the limit nothing is killed.
+    let grow = "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26";
+    let script = format!("sh -c 'x=a; {grow}; do x=$x$x; done'; echo $?");
+    let (_, output) = inside(&cgroups, &script);
     assert_eq!(output, "137\n");
     assert!(cgroups.oom_kills() >= Some(1), "{:?}", cgroups.oom_kills());
     destroy(cgroups);
@@ -159,6 +161,16 @@ fn what_lingers_is_killed() {
     );
     destroy(cgroups);
     assert!(matches!(state(), None | Some('Z' | 'X')), "{:?}", state());
+}
+
+/// As on a fault after the container's first process was started.
+#[test]
+fn dropped_cgroups_are_destroyed_with_what_is_inside() {
+    let cgroups = make("{}");
+    let paths = cgroups.paths();
+    inside(&cgroups, "sleep 1000 >/dev/null &");
+    drop(cgroups);
+    assert!(paths.iter().all(|path| !path.exists()), "{paths:?}");
 }
 
 /// As after `kill -9` of ucr: only the paths are known; cgroups below are gone, too.

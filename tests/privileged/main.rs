@@ -10,11 +10,16 @@
 mod support;
 
 mod bundle;
+mod cdi;
 mod corpus;
+mod crowd;
+mod described;
+mod devices;
 mod differential;
 mod escapes;
 mod exit_codes;
 mod images;
+mod isolation;
 mod lifetime;
 mod limits;
 mod old_kernels;
@@ -23,6 +28,7 @@ mod portable;
 mod process;
 mod property;
 mod provision;
+mod resources;
 mod seccomp;
 mod trees;
 mod volumes;

@@ -34,6 +34,9 @@ const fn probe(number: i64, arguments: [u64; 5], errno: i32) -> Probe {
 
 /// Not a descriptor, not an address.
 const BAD: u64 = u64::MAX;
+const TCGETS: u64 = 0x5401;
+const TIOCSTI: u64 = 0x5412;
+const TIOCLINUX: u64 = 0x541c;
 const NEW_USER: u64 = libc::CLONE_NEWUSER as u64;
 /// Not together with a new user namespace.
 const FS: u64 = libc::CLONE_FS as u64;
@@ -65,22 +68,18 @@ const REFUSED: &[Probe] = &[
         [BAD, BAD, 0, 0, 0],
         libc::EPERM,
     ),
+    probe(libc::SYS_ioctl, [BAD, TIOCSTI, 0, 0, 0], libc::EPERM),
     probe(
         libc::SYS_ioctl,
-        [BAD, libc::TIOCSTI as u64, 0, 0, 0],
-        libc::EPERM,
-    ),
-    probe(libc::SYS_ioctl, [BAD, 0x1_0000_5412, 0, 0, 0], libc::EPERM),
-    probe(
-        libc::SYS_ioctl,
-        [BAD, 0xdead_beef_0000_5412, 0, 0, 0],
+        [BAD, 1 << 32 | TIOCSTI, 0, 0, 0],
         libc::EPERM,
     ),
     probe(
         libc::SYS_ioctl,
-        [BAD, libc::TIOCLINUX as u64, 0, 0, 0],
+        [BAD, 0xdead_beef << 32 | TIOCSTI, 0, 0, 0],
         libc::EPERM,
     ),
+    probe(libc::SYS_ioctl, [BAD, TIOCLINUX, 0, 0, 0], libc::EPERM),
     probe(libc::SYS_personality, [0x1234, 0, 0, 0, 0], libc::EPERM),
     // The last: unrefused, it takes the right to the others away.
     probe(libc::SYS_unshare, [NEW_USER, 0, 0, 0, 0], libc::EPERM),
@@ -88,11 +87,7 @@ const REFUSED: &[Probe] = &[
 
 /// Answered as without a filter.
 const ALLOWED: &[Probe] = &[
-    probe(
-        libc::SYS_ioctl,
-        [BAD, libc::TCGETS as u64, 0, 0, 0],
-        libc::EBADF,
-    ),
+    probe(libc::SYS_ioctl, [BAD, TCGETS, 0, 0, 0], libc::EBADF),
     probe(libc::SYS_socket, [2, BAD, 0, 0, 0], libc::EINVAL),
     probe(libc::SYS_personality, [0xffff_ffff, 0, 0, 0, 0], 0),
     probe(libc::SYS_chroot, [BAD, 0, 0, 0, 0], libc::EFAULT),
@@ -140,6 +135,21 @@ fn call(door: Door, probe: &Probe) -> i32 {
     }
 }
 
+/// The end of a forked child, which tells its parent these words.
+#[allow(unsafe_code, reason = "only async-signal-safe calls are allowed here")]
+fn leave(writer: &io::PipeWriter, words: &[u32]) -> ! {
+    // SAFETY: the words are there for as long as the call takes.
+    unsafe {
+        libc::write(
+            writer.as_raw_fd(),
+            words.as_ptr().cast(),
+            size_of_val(words),
+        )
+    };
+    // SAFETY: nothing of the parent's is flushed or dropped.
+    unsafe { libc::_exit(0) }
+}
+
 /// The errors of all probes, asked in a forked child, below a filter if there is one.
 #[allow(unsafe_code, reason = "only fork leaves the filter behind")]
 fn answers(filter: Option<&Filter>, door: Door, probes: &[Probe]) -> Vec<i32> {
@@ -148,22 +158,12 @@ fn answers(filter: Option<&Filter>, door: Door, probes: &[Probe]) -> Vec<i32> {
     match unsafe { libc::fork() } {
         -1 => panic!("{}", io::Error::last_os_error()),
         0 => {
-            let mut errors = [0_i32; PROBES];
+            let mut errors = [0_u32; PROBES];
             let loaded = filter.map_or(Ok(()), |filter| load(filter.program(), filter.flags()));
             for (error, probe) in errors.iter_mut().zip(probes) {
-                *error = call(door, probe);
+                *error = call(door, probe).cast_unsigned();
             }
-            // SAFETY: the array is as long as is said; then the child ends.
-            unsafe {
-                if loaded.is_ok() {
-                    libc::write(
-                        writer.as_raw_fd(),
-                        errors.as_ptr().cast(),
-                        size_of_val(&errors),
-                    );
-                }
-                libc::_exit(0)
-            }
+            leave(&writer, &errors[..if loaded.is_ok() { PROBES } else { 0 }])
         }
         child => {
             drop(writer);
@@ -289,11 +289,7 @@ fn load_time(program: &[Instruction]) -> Duration {
                 let loaded = load(program, 0);
                 let nanoseconds = begin.elapsed().subsec_nanos();
                 let words = [nanoseconds, u32::from(loaded.is_err())];
-                // SAFETY: eight bytes are there; then the child ends.
-                unsafe {
-                    libc::write(writer.as_raw_fd(), words.as_ptr().cast(), 8);
-                    libc::_exit(0)
-                }
+                leave(&writer, &words)
             }
             // SAFETY: our own child, which nobody else waits for.
             child => unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) },

@@ -1,6 +1,7 @@
 //! What is mounted at the user's wish: order, places, options, propagation, and what is kept.
 //! Numbers are those of reference/runtime.md, section 10.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use nix::sys::signal::Signal;
 use crate::support::image::Image;
 use crate::support::layer::Layer;
 use crate::support::layout::Layout;
+use crate::support::need;
 use crate::support::process::{self, Running, tool};
 use crate::support::samples;
 use crate::support::scratch::Scratch;
@@ -197,6 +199,71 @@ fn read_only_binds() {
         "ro"
     );
     world.assert_clean();
+}
+
+/// Beside podman: whatever a mount may not do there it may not do here.
+#[test]
+fn no_mount_may_do_more_than_podmans() {
+    let world = World::small();
+    let host = Scratch::new();
+    let (outer, config) = (host.dir("outer"), host.join("containers.conf"));
+    mount(
+        &["-t", "tmpfs", "-o", "nosuid,nodev,noexec,noatime", "x"],
+        &outer,
+    );
+    let inner = host.dir("outer/inner");
+    mount(&["-t", "tmpfs", "-o", "nosuid", "x"], &inner);
+    // The machine may not raise limits.
+    let limits = "[containers]\ndefault_ulimits=[\"nofile=64:64\",\"nproc=64:64\"]\n";
+    fs::write(&config, limits).unwrap();
+    let rootfs = host.join("rootfs");
+    let line = [
+        "provision",
+        "--backend",
+        "copy",
+        &world.image,
+        rootfs.to_str().unwrap(),
+    ];
+    world.ucr.run(line).ok();
+    let podman = |flags: &[&str]| {
+        let mut command = Command::new(need::program("podman", "podman"));
+        command.env("CONTAINERS_CONF", &config);
+        for (option, name) in [("--root", "storage"), ("--runroot", "run")] {
+            command.arg(option).arg(host.dir(name));
+        }
+        command.args([
+            "--storage-driver=vfs",
+            "--cgroup-manager=cgroupfs",
+            "--runtime=runc",
+        ]);
+        command.args(["run", "--rm", "--network=none"]).args(flags);
+        command.arg("--rootfs").arg(&rootfs);
+        tool(command.args(["/bin/cat", "/proc/self/mountinfo"]))
+    };
+    for option in ["ro", "rw", "rw,rslave", "ro,noexec", "nosuid,nodev"] {
+        let flag = volume(&outer, &format!("/v:{option}"));
+        let flags = ["-v", &flag, "--tmpfs", "/t"];
+        let theirs = podman(&flags);
+        let ours = world.script(&flags, "cat /proc/self/mountinfo");
+        for place in ["/v", "/v/inner", "/t"] {
+            let (ours, theirs) = (restrictions(&ours, place), restrictions(&theirs, place));
+            let missing: Vec<_> = theirs.difference(&ours).collect();
+            assert!(missing.is_empty(), "{option} {place}: not {missing:?}");
+        }
+    }
+    world.ucr.run(["rm", rootfs.to_str().unwrap()]).ok();
+}
+
+/// What the mount on a path may not do, in the words of mountinfo.
+#[track_caller]
+fn restrictions(table: &str, path: &str) -> BTreeSet<String> {
+    let line = table
+        .lines()
+        .find(|line| line.split(' ').nth(4) == Some(path));
+    let line = line.unwrap_or_else(|| panic!("nothing on {path} in\n{table}"));
+    let options = line.split(' ').nth(5).unwrap().split(',');
+    let is_one = |option: &&str| option.starts_with("no") || *option == "ro";
+    options.filter(is_one).map(str::to_owned).collect()
 }
 
 #[test]
@@ -767,6 +834,79 @@ fn mapped_owners() {
     world
         .run(&["-v", &volume(&source, "/v:idmap")], &["true"])
         .refused(&["no user namespace"]);
+    world.assert_clean();
+}
+
+/// Users of its own: the store keeps the owners that containers see, so that any of them can share
+/// a volume; of the host's files only those by `idmap` are its users'.
+#[test]
+fn volumes_of_a_container_with_its_own_users() {
+    let other = Layout::of("other", &Image::new().layer(with_data()));
+    let image = other.reference("other");
+    let volumes = serde_json::json!({"/data": {}});
+    let world = World::of(&Image::new().layer(with_data()).set("Volumes", volumes));
+    world.ucr.pull(&image);
+    let host = Scratch::new();
+    let (plain, mapped) = (host.dir("plain"), host.dir("mapped"));
+    let stat = "busybox stat -c %u:%g";
+    let field = format!("type=image,source={image},target=/i,rw");
+    let script = format!(
+        "{stat} /data/file /named/file /i/data/file /plain /mapped /t; \
+         touch /data/x /named/x /i/x /mapped/x /t/x; touch /plain/x 2>/dev/null || echo kept"
+    );
+    let flags = [
+        "--userns=auto",
+        "--mount",
+        "type=volume,src=named,dst=/named,volume-nocopy",
+        "-v",
+        &volume(&plain, "/plain"),
+        "-v",
+        &volume(&mapped, "/mapped:idmap"),
+        "--mount",
+        &field,
+        "--tmpfs",
+        "/t",
+    ];
+    // Filled by a container whose users are the host's.
+    world.run(&["-v", "named:/data"], &["true"]).ok();
+    assert_eq!(
+        world.script(&flags, &script),
+        "9:10\n9:10\n9:10\n65534:65534\n0:0\n0:0\nkept"
+    );
+    for made in [mapped.join("x"), data(&world, "named").join("x")] {
+        assert_eq!(fs::metadata(made).unwrap().uid(), 0);
+    }
+    // And the reverse.
+    world
+        .run(&["--userns=auto", "-v", "second:/data"], &["true"])
+        .ok();
+    let file = fs::metadata(data(&world, "second").join("file")).unwrap();
+    assert_eq!((file.uid(), file.gid()), (9, 10));
+    assert_eq!(
+        world.ucr.entries(&["containers", "tmp", "trash"]),
+        [] as [PathBuf; 0]
+    );
+}
+
+/// 50: what is mounted is writable under a read-only root.
+#[test]
+fn mounts_of_a_read_only_root() {
+    let volumes = serde_json::json!({"/data": {}});
+    let world = World::of(&Image::new().layer(with_data()).set("Volumes", volumes));
+    let host = Scratch::new();
+    let source = host.dir("source");
+    let flags = [
+        "--read-only",
+        "--tmpfs",
+        "/t",
+        "-v",
+        &volume(&source, "/s/new"),
+        "-v",
+        "n:/n",
+    ];
+    let script =
+        "touch /t/x /s/new/x /n/x /data/x /dev/shm/x && touch /x /s/x 2>/dev/null || echo kept";
+    assert_eq!(world.script(&flags, script), "kept");
     world.assert_clean();
 }
 

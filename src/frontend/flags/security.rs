@@ -26,7 +26,7 @@ pub struct SecurityFlags {
     #[arg(long, value_name = "MODE")]
     userns: Option<Userns>,
     /// Give the container a device, by path or by CDI name; repeatable
-    #[arg(long, value_name = "HOST[:CONTAINER][:rwm]")]
+    #[arg(long, value_name = "HOST[:CONTAINER][:rwm]|NAME")]
     device: Vec<Device>,
     /// Give the container NVIDIA GPUs, by CDI: all, a number, or device=NAME
     #[arg(long, value_name = "GPUS")]

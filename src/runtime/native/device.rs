@@ -12,6 +12,7 @@ use rustix::fs::{
 };
 
 use super::plan::{Node, Plan};
+use super::rootfs::KernelFilesystems;
 use crate::error::{Fault, Kind};
 use crate::spec::defaults::DEVICE_LINKS;
 use crate::sys::mount::{self, Restrict};
@@ -99,12 +100,21 @@ fn make(dev: BorrowedFd, node: &Node) -> Result<()> {
     Ok(())
 }
 
-/// Shows the nodes that could not be made, when `/dev` is in its place.
-pub(super) fn show(root: &Root, plan: &Plan, shown: &[Shown]) -> Result<()> {
+/// Shows the nodes that could not be made, when `/dev` is in its place. A link of the image may lead
+/// one anywhere but into the kernel's filesystems.
+pub(super) fn show(
+    root: &Root,
+    plan: &Plan,
+    shown: &[Shown],
+    kernel: &KernelFilesystems,
+) -> Result<()> {
     for (node, tree) in plan.devices.iter().zip(shown) {
         let Some(tree) = tree else { continue };
         let attach = || -> Result<()> {
             let target = root.create_file(&node.target, 0o644)?;
+            if !node.target.starts_with("/dev") {
+                kernel.refuse(target.as_fd(), &node.target)?;
+            }
             Ok(mount::attach(tree.as_fd(), target.as_fd())?)
         };
         attach().with_context(|| format!("show {}", node.target.display()))?;

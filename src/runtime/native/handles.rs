@@ -78,13 +78,12 @@ impl Handles {
             directory: directory.path(),
             layers,
             kept,
-            users: own_users.as_ref(),
         };
         Ok(Self {
             own: OwnProgram::find(plan)?,
             stdin: Stdin::prepare(plan)?,
             root: own_users.as_ref().map(root).transpose()?,
-            trees: opening.open(&plan.mounts)?,
+            trees: opening.open(&plan.mounts, own_users.as_ref())?,
             devices: device::open_shown(plan)?,
             cgroups: views(cgroups).context("show cgroups")?,
             secrets: Secrets::read(&plan.secrets)?,

@@ -10,6 +10,7 @@
 //! an error, the terminal's other end, or, by closing, success. All mounts live in the container's
 //! mount namespace, so nothing is left of them when it ends, however it ends.
 
+pub mod cdi;
 pub mod cgroup;
 mod command;
 mod device;
@@ -22,11 +23,14 @@ pub mod reaper;
 mod rootfs;
 pub mod seccomp;
 mod secrets;
+mod shelter;
 mod stage;
 mod status;
 mod streams;
 mod users;
 mod volume;
+
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
@@ -56,6 +60,8 @@ pub struct Native<'a> {
     pub store: &'a Store,
     /// Holds the records.
     pub state: &'a State,
+    /// Hold the descriptions of CDI devices; later ones win.
+    pub cdi_directories: &'a [PathBuf],
 }
 
 impl Native<'_> {
@@ -72,7 +78,9 @@ impl Native<'_> {
             );
         }
         let id = sys::random_name()?;
-        let plan = plan(spec, &image.config, &HostFacts::read(spec)?, &id)?;
+        let host = HostFacts::read(spec, self.cdi_directories)?;
+        host.can_make_containers()?;
+        let plan = plan(spec, &image.config, &host, &id)?;
         plan.notes.iter().for_each(|text| note(text));
         let mut kept = Kept::find(self.store, &plan.mounts)?;
         let leased: Vec<_> = image.layers.iter().chain(kept.layers()).cloned().collect();
@@ -184,6 +192,7 @@ fn start(stage: Stage, users: Option<&[Range]>) -> Result<(Child, Listener)> {
 }
 
 /// What would be done.
-pub fn dry_run(image: &Image, spec: &ContainerSpec) -> Result<Plan> {
-    plan(spec, &image.config, &HostFacts::read(spec)?, "0123456789ab")
+pub fn dry_run(image: &Image, spec: &ContainerSpec, cdi_directories: &[PathBuf]) -> Result<Plan> {
+    let host = HostFacts::read(spec, cdi_directories)?;
+    plan(spec, &image.config, &host, "0123456789ab")
 }

@@ -13,6 +13,7 @@ use rustix::fs::{CWD, FileType, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, m
 
 use super::device;
 use super::plan::{BIND, CGROUP, KernelFilesystem, Plan};
+use super::shelter::with_copies;
 use super::stage::{READ_ONLY, Stage};
 use super::volume;
 use crate::bundle::account;
@@ -46,8 +47,23 @@ impl Rootfs {
     }
 }
 
-/// Builds it below the container's private directory.
-pub(super) fn build(stage: &Stage) -> Result<Rootfs> {
+/// Makes the container's `/dev`, attached nowhere, before its device cgroup is joined: that forbids
+/// to make a node whose access is without `m`, also to us. In a user namespace no node is made, and
+/// the filesystem has to wait until the users are mapped.
+pub(super) fn early_dev(plan: &Plan) -> Result<Option<OwnedFd>> {
+    let dev = plan.filesystems.iter().find(|it| is_dev(it));
+    match dev.filter(|_| plan.users.is_none()) {
+        None => Ok(None),
+        Some(dev) => fresh(dev, plan).map(Some).context("mount /dev"),
+    }
+}
+
+fn is_dev(filesystem: &KernelFilesystem) -> bool {
+    filesystem.target == Path::new("/dev")
+}
+
+/// Builds it below the container's private directory, around a `/dev` that is there already.
+pub(super) fn build(stage: &Stage, dev: Option<&OwnedFd>) -> Result<Rootfs> {
     let plan = stage.plan;
     let root = match &stage.handles.root {
         Some(tree) => attach_root(stage, tree.as_fd())?,
@@ -57,7 +73,7 @@ pub(super) fn build(stage: &Stage) -> Result<Rootfs> {
     // The image's files are read while no kernel filesystem is there for a link to lead to.
     let account = account(&root, plan.process.user.as_deref(), &plan.groups)?;
     for filesystem in &plan.filesystems {
-        attach_filesystem(&root, stage, filesystem)
+        attach_filesystem(&root, stage, filesystem, dev)
             .with_context(|| format!("mount {}", filesystem.target.display()))?;
     }
     for frame in plan
@@ -71,11 +87,11 @@ pub(super) fn build(stage: &Stage) -> Result<Rootfs> {
     let dev = open_own(&root, Path::new("/dev"))?;
     let devpts = open_own(&root, Path::new("/dev/pts"))?;
     let kernel = KernelFilesystems::find(&root, plan)?;
-    device::show(&root, plan, &stage.handles.devices)?;
+    device::show(&root, plan, &stage.handles.devices, &kernel)?;
     let null = device::null(dev.as_fd())?;
-    own_files(stage, &root, &kernel, &account)?;
+    own_files(stage, &root, dev.as_fd(), &kernel, &account)?;
     volume::attach(stage, &images, &root, &kernel)?;
-    hide(&root, plan, null.as_fd())?;
+    hide(&root, plan, dev.as_fd(), null.as_fd())?;
     Ok(Rootfs {
         root,
         dev,
@@ -134,14 +150,13 @@ pub(super) fn writable(private: &Path) -> Writable<'_> {
     }
 }
 
-fn attach_filesystem(root: &Root, stage: &Stage, filesystem: &KernelFilesystem) -> Result<()> {
+fn attach_filesystem(
+    root: &Root,
+    stage: &Stage,
+    filesystem: &KernelFilesystem,
+    dev: Option<&OwnedFd>,
+) -> Result<()> {
     let target = own_directory(root, &filesystem.target)?;
-    let restrict = Restrict {
-        read_only: filesystem.read_only,
-        no_suid: true,
-        no_exec: filesystem.no_exec,
-        no_dev: filesystem.no_dev,
-    };
     let of_host = match filesystem.kind.as_str() {
         BIND => Some(mount::clone_tree(&filesystem.target)?),
         // One that was a mere default may not have been had.
@@ -152,14 +167,32 @@ fn attach_filesystem(root: &Root, stage: &Stage, filesystem: &KernelFilesystem) 
         _ => None,
     };
     if let Some(tree) = of_host {
-        mount::restrict(tree.as_fd(), restrict, true)?;
+        mount::restrict(tree.as_fd(), restrict(filesystem), true)?;
         return Ok(mount::attach(tree.as_fd(), target.as_fd())?);
     }
+    if let Some(dev) = dev.filter(|_| is_dev(filesystem)) {
+        return Ok(mount::attach(dev.as_fd(), target.as_fd())?);
+    }
+    let tree = fresh(filesystem, stage.plan)?;
+    Ok(mount::attach(tree.as_fd(), target.as_fd())?)
+}
+
+fn restrict(filesystem: &KernelFilesystem) -> Restrict {
+    Restrict {
+        read_only: filesystem.read_only,
+        no_suid: true,
+        no_exec: filesystem.no_exec,
+        no_dev: filesystem.no_dev,
+    }
+}
+
+/// A filesystem of the kernel's, attached nowhere.
+fn fresh(filesystem: &KernelFilesystem, plan: &Plan) -> Result<OwnedFd> {
     // What is mounted on needs places for that.
     let is_frame = filesystem.kind == "tmpfs" && filesystem.read_only;
     let restrict = Restrict {
-        read_only: restrict.read_only && !is_frame,
-        ..restrict
+        read_only: filesystem.read_only && !is_frame,
+        ..restrict(filesystem)
     };
     let options: Vec<(&str, Option<&str>)> = filesystem
         .options
@@ -171,10 +204,10 @@ fn attach_filesystem(root: &Root, stage: &Stage, filesystem: &KernelFilesystem) 
         .collect();
     let tree = mount::filesystem(&filesystem.kind, &options, restrict)?;
     // Filled before anybody can see it.
-    if filesystem.target == Path::new("/dev") {
-        device::fill(tree.as_fd(), stage.plan)?;
+    if is_dev(filesystem) {
+        device::fill(tree.as_fd(), plan)?;
     }
-    Ok(mount::attach(tree.as_fd(), target.as_fd())?)
+    Ok(tree)
 }
 
 /// The place of a kernel filesystem: a real directory, made if missing. A link would put it
@@ -257,6 +290,7 @@ impl KernelFilesystems {
 fn own_files(
     stage: &Stage,
     root: &Root,
+    dev: BorrowedFd,
     kernel: &KernelFilesystems,
     account: &Account,
 ) -> Result<()> {
@@ -287,11 +321,13 @@ fn own_files(
             mode: 0o400,
             owner: (account.uid, account.gid),
         });
-    for (number, file) in plain.chain(secrets).enumerate() {
-        file.show(number, memory.as_fd(), shown, root, kernel)
-            .with_context(|| format!("mount {}", file.target.display()))?;
-    }
-    Ok(())
+    with_copies(dev, memory.as_fd(), || {
+        for (number, file) in plain.chain(secrets).enumerate() {
+            file.show(number, memory.as_fd(), shown, root, kernel)
+                .with_context(|| format!("mount {}", file.target.display()))?;
+        }
+        Ok(())
+    })
 }
 
 /// A file of ucr's own.
@@ -355,25 +391,18 @@ const NULL: Restrict = Restrict {
 };
 
 /// Masks and write-protects kernel files that exist here.
-fn hide(root: &Root, plan: &Plan, null: BorrowedFd) -> Result<()> {
+fn hide(root: &Root, plan: &Plan, dev: BorrowedFd, null: BorrowedFd) -> Result<()> {
     let empty = mount::filesystem(
         "tmpfs",
         &[("mode", Some("555")), ("size", Some("4k"))],
         INERT,
     )?;
-    for path in &plan.masked_paths {
-        let Some(target) = kernel_file(root, path)? else {
-            continue;
-        };
-        let is_directory = FileType::from_raw_mode(fstat(&target)?.st_mode) == FileType::Directory;
-        let cover = if is_directory { empty.as_fd() } else { null };
-        let what = || format!("mask {path}");
-        let tree = mount::clone_handle(cover).with_context(what)?;
-        if !is_directory {
-            mount::restrict(tree.as_fd(), NULL, false).with_context(what)?;
+    with_copies(dev, empty.as_fd(), || {
+        for path in &plan.masked_paths {
+            mask(root, path, empty.as_fd(), null).with_context(|| format!("mask {path}"))?;
         }
-        mount::attach(tree.as_fd(), target.as_fd()).with_context(what)?;
-    }
+        Ok(())
+    })?;
     for path in &plan.read_only_paths {
         let Some(target) = kernel_file(root, path)? else {
             continue;
@@ -384,6 +413,19 @@ fn hide(root: &Root, plan: &Plan, null: BorrowedFd) -> Result<()> {
         mount::attach(tree.as_fd(), target.as_fd()).with_context(what)?;
     }
     Ok(())
+}
+
+fn mask(root: &Root, path: &str, empty: BorrowedFd, null: BorrowedFd) -> Result<()> {
+    let Some(target) = kernel_file(root, path)? else {
+        return Ok(());
+    };
+    let is_directory = FileType::from_raw_mode(fstat(&target)?.st_mode) == FileType::Directory;
+    let cover = if is_directory { empty } else { null };
+    let tree = mount::clone_handle(cover)?;
+    if !is_directory {
+        mount::restrict(tree.as_fd(), NULL, false)?;
+    }
+    Ok(mount::attach(tree.as_fd(), target.as_fd())?)
 }
 
 fn kernel_file(root: &Root, path: &str) -> Result<Option<OwnedFd>> {

@@ -62,14 +62,15 @@ impl Stage<'_> {
     fn enter(&self, reporter: &Reporter) -> Result<std::convert::Infallible> {
         rustix::process::setsid()?;
         process::leave_session_keyring();
-        // First of all: what follows is counted and limited.
+        let dev = rootfs::early_dev(self.plan)?;
+        // What follows is counted and limited.
         self.cgroups.attach_self()?;
         process::leave_cgroup_namespace().context("make a cgroup namespace")?;
         mount::make_all_private().context("cut the mount namespace off")?;
         if self.plan.users.is_some() {
             reporter.wait_for_users()?;
         }
-        let rootfs = rootfs::build(self)?;
+        let rootfs = rootfs::build(self, dev.as_ref())?;
         let account = rootfs.account.clone();
         self.set_up_kernel().context("set the kernel's values up")?;
         make_working_directory(&rootfs.root, &self.plan.process.working_dir, &account)?;
@@ -79,7 +80,7 @@ impl Stage<'_> {
                 .context("write-protect the root filesystem")?;
         }
         mount::enter_root(rootfs.root.as_fd()).context("enter the root filesystem")?;
-        drop(rootfs);
+        drop((rootfs, dev));
         // Whatever ucr's caller left open for it, such as a directory of the host, must be gone
         // before a path of the image is looked up (CVE-2024-21626).
         let needed = [Some(reporter.as_fd()), self.handles.own.descriptor()];
@@ -145,6 +146,7 @@ impl Stage<'_> {
         // (CVE-2022-36109).
         let mut groups = vec![account.gid];
         groups.extend(&account.groups);
+        groups.sort_unstable();
         groups.dedup();
         let identity = Identity {
             uid: account.uid,

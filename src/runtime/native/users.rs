@@ -6,7 +6,7 @@ use anyhow::Result;
 use super::plan::{Plan, Users};
 use crate::error::{Fault, Kind};
 use crate::runtime::State;
-use crate::store::Lock;
+use crate::runtime::record::Published;
 use crate::sys::users::Range;
 
 /// First ID that is given out: above those that useradd and systemd give to anybody
@@ -21,7 +21,7 @@ const RANGES: u32 = (1 << 15) - 1;
 #[derive(Debug)]
 pub(super) struct Leased {
     ranges: Vec<Range>,
-    _lock: Option<Lock>,
+    _taken: Option<Published>,
 }
 
 impl Leased {
@@ -35,17 +35,17 @@ impl Leased {
                     .iter()
                     .map(|ids| (ids.inside, ids.outside, ids.count))
                     .collect(),
-                _lock: None,
+                _taken: None,
             })),
         }
     }
 
     fn find_free(state: &State) -> Result<Self> {
         for number in 0..RANGES {
-            if let Some(lock) = state.lock_range(number)? {
+            if let Some(taken) = state.take_range(number)? {
                 return Ok(Self {
                     ranges: vec![(0, FIRST + number * COUNT, COUNT)],
-                    _lock: Some(lock),
+                    _taken: Some(taken),
                 });
             }
         }

@@ -20,6 +20,12 @@ pub fn mounts(spec: &ContainerSpec, image: &ImageConfig) -> Result<Vec<Mount>> {
     all.extend(spec.sandbox.iter().map(|path| Mount::bind(path, SANDBOX)));
     for mount in &spec.mounts {
         let target = absolute(&mount.target, spec.sandbox.is_some())?;
+        if target.starts_with("/proc") {
+            let message = format!("nothing can be mounted on {}", target.display());
+            return Err(Fault::new(Kind::Spec, message)
+                .hint("/proc shows the container's own processes")
+                .into());
+        }
         if let Source::Bind(bind) = &mount.source
             && !bind.path.is_absolute()
         {
@@ -158,7 +164,9 @@ mod tests {
     #[test]
     fn places_that_cannot_be() {
         type Row<'a> = (&'a [&'a str], Option<&'a str>, &'a [&'a str], &'a str);
-        let rows: [Row; 8] = [
+        let rows: [Row; 10] = [
+            (&["/s:/proc"], None, &[], "nothing can be mounted on /proc"),
+            (&["/s:/./proc//x"], None, &[], "mounted on /proc/x"),
             (&["/s:/a", "/s:/b", "/s:/a/"], None, &[], "two mounts on /a"),
             (&["/s:/mnt/mesos/sandbox"], Some("/box"), &[], "two mounts"),
             (&["/s:."], Some("/box"), &[], "cannot be"),

@@ -420,7 +420,7 @@ pub fn write(heading: &str, seen: &dyn Fn(&Case) -> [Facts; 3]) -> String {
 pub fn line(case: &str, name: &str, row: &Row) -> String {
     let own = row[0].as_deref();
     let mut columns = vec![name.to_owned(), own.unwrap_or(ABSENT).to_owned()];
-    let mut why: Vec<String> = Vec::new();
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for (peer, theirs) in PEERS.iter().zip(&row[1..]) {
         let theirs = theirs.as_deref();
         if theirs == own {
@@ -429,16 +429,21 @@ pub fn line(case: &str, name: &str, row: &Row) -> String {
         }
         columns.push(theirs.unwrap_or(ABSENT).to_owned());
         let worse = is_weaker(name, own, theirs);
-        let text = match argument(case, name, peer, worse) {
-            None if worse => "WEAKER, not argued".to_owned(),
-            None => "not argued".to_owned(),
-            Some(argument) if worse => format!("weaker than {peer}: {}", argument.why),
-            Some(argument) => argument.why.to_owned(),
-        };
-        if !why.contains(&text) {
-            why.push(text);
+        let why = argument(case, name, peer, worse).map_or("not argued", |found| found.why);
+        if reasons.last().is_none_or(|(before, _)| *before != why) {
+            reasons.push((why, Vec::new()));
+        }
+        if let (true, Some((_, peers))) = (worse, reasons.last_mut()) {
+            peers.push(peer);
         }
     }
+    let why: Vec<String> = reasons
+        .into_iter()
+        .map(|(why, worse)| match worse.as_slice() {
+            [] => why.to_owned(),
+            peers => format!("weaker than {}: {why}", peers.join(" and ")),
+        })
+        .collect();
     format!("| {} | {} |\n", columns.join(" | "), why.join("; "))
 }
 

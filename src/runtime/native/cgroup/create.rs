@@ -2,7 +2,7 @@
 //! they killed, and removes them.
 //!
 //! Everything is done by ucr's parent process but [`Cgroups::attach_self`], which the container's
-//! first process calls before it mounts anything. Dropped, cgroups are removed if they are empty.
+//! first process calls before it mounts anything. Dropped, cgroups are destroyed: only the parent may.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -273,8 +273,8 @@ impl Cgroups {
 impl Drop for Cgroups {
     fn drop(&mut self) {
         for made in &self.made {
-            // On a fault, which is reported; whoever finds the record tries again.
-            let _ = made.parent.remove(made.name.as_str());
+            // On a fault, which is reported. A process inside may just be ending.
+            let _ = destroy(&made.parent, &made.name);
         }
         if let Some(outer) = &self.outer {
             // What stays is an empty cgroup, and a later ucr in it knows it again.

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use caps::Capability;
 use serde::Serialize;
 
-use super::super::cgroup::DeviceRule;
-use super::super::host::{DeviceFact, HostFacts};
-use crate::error::{Fault, Kind};
+use crate::error::Fault;
+use crate::runtime::native::cgroup::DeviceRule;
+use crate::runtime::native::host::{DeviceFact, HostFacts};
 use crate::spec::defaults::DEVICES;
 use crate::spec::{ContainerSpec, Device, HostDevice};
 
@@ -53,15 +53,12 @@ pub(super) fn nodes(
     }
     for device in &spec.devices {
         device.check()?;
-        match device {
-            Device::Host(device) => nodes.extend(of_host(device, host)),
-            Device::Cdi(name) => {
-                let message = format!("device '{name}': CDI is not supported");
-                return Err(Fault::new(Kind::Unsupported, message)
-                    .hint("name the device's nodes with --device PATH"));
-            }
+        if let Device::Host(device) = device {
+            nodes.extend(of_host(device, host));
         }
     }
+    let described = host.cdi.devices.iter();
+    nodes.extend(described.map(|edit| node(&edit.fact, edit.target.clone(), &edit.access)));
     // The last of a name counts; privileged containers would have the six twice.
     let mut seen = std::collections::HashSet::new();
     nodes.reverse();
@@ -122,7 +119,8 @@ fn node(fact: &DeviceFact, target: PathBuf, access: &str) -> Node {
 /// What the device cgroup allows: what every container has, terminals, and what was asked for.
 pub(super) fn rules(nodes: &[Node]) -> Vec<DeviceRule> {
     let mut rules = DeviceRule::DEFAULT.to_vec();
-    for node in nodes {
+    // What may be nothing at all, a CDI file can ask for too.
+    for node in nodes.iter().filter(|node| !node.access.is_empty()) {
         let rule = DeviceRule {
             block: node.is_block,
             major: Some(node.major),

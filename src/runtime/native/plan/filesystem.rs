@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::super::cgroup::{CgroupPlan, Group};
-use super::super::host::HostFacts;
+use crate::runtime::native::cgroup::{CgroupPlan, Group};
+use crate::runtime::native::host::HostFacts;
 use crate::spec::defaults::{FILESYSTEMS, Filesystem, MASKED_PATHS, READ_ONLY_PATHS};
 use crate::spec::{ContainerSpec, IdRange, Network};
 

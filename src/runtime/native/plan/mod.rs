@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde::Serialize;
 
+use super::cdi;
 use super::cgroup::{self, CgroupPlan, Rlimit};
 use super::host::HostFacts;
 use super::seccomp::Filter;
@@ -65,6 +66,8 @@ pub struct Plan {
     pub read_only: bool,
     /// Fresh filesystems of the kernel, in the order of mounting.
     pub filesystems: Vec<KernelFilesystem>,
+    /// Which files describe its CDI devices.
+    pub cdi: Vec<cdi::Origin>,
     /// Device nodes.
     pub devices: Vec<Node>,
     /// Files of ucr's own.
@@ -114,10 +117,12 @@ pub enum Users {
 /// together make no container, and with [`Kind::Unsupported`] if this host cannot give what was
 /// asked for.
 pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &str) -> Result<Plan> {
-    let mut with_sandbox = spec.clone();
+    let mut spec = spec.clone();
+    host.cdi.describe(&mut spec);
     if spec.sandbox.is_some() {
-        with_sandbox.env.push(format!("MESOS_SANDBOX={SANDBOX}"));
+        spec.env.push(format!("MESOS_SANDBOX={SANDBOX}"));
     }
+    let spec = &spec;
     let own_network = spec.network == Some(Network::None);
     let hostname = hostname(spec, own_network, id)?;
     let name = hostname.as_deref().unwrap_or(&host.name);
@@ -131,6 +136,7 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
     let confinement = security::confinement(spec, host)?;
     let (ulimits, mut notes) =
         cgroup::rlimits(&spec.resources.ulimits, &host.limits, host.may_raise)?;
+    notes.extend(host.cdi.notes.iter().cloned());
     notes.extend(security::notes(&confinement));
     let devices = device::nodes(spec, host, users.is_some())?;
     let rules = device::rules(&devices);
@@ -139,7 +145,7 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
     notes.extend(cgroups.notes.iter().cloned());
     let (masked_paths, read_only_paths) = filesystem::hidden(spec, host);
     Ok(Plan {
-        process: process(&with_sandbox, image, name)?,
+        process: process(spec, image, name)?,
         groups: spec.groups.clone(),
         namespaces: Namespaces {
             mount: true,
@@ -153,6 +159,7 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         hostname: hostname.clone(),
         read_only: spec.read_only,
         filesystems: filesystem::filesystems(spec, ids, &cgroups),
+        cdi: host.cdi.origins.clone(),
         devices,
         files: own_files(host, name, own_network),
         mounts: mounts(spec, image)?,

@@ -4,9 +4,9 @@ use anyhow::{Context, Result};
 use caps::Capability;
 use serde::{Serialize, Serializer};
 
-use super::super::host::HostFacts;
-use super::super::seccomp::Filter;
 use crate::error::{Fault, Kind};
+use crate::runtime::native::host::HostFacts;
+use crate::runtime::native::seccomp::Filter;
 use crate::spec::{ContainerSpec, Seccomp, capabilities};
 
 /// Decided limits of a container's processes.

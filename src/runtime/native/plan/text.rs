@@ -26,6 +26,10 @@ impl Plan {
             "root",
             format!("overlay nodev{}", if self.read_only { ",ro" } else { "" }),
         ));
+        steps.extend(self.cdi.iter().map(|origin| {
+            let (name, file) = (&origin.name, origin.file.display());
+            ("cdi", format!("{name} from {file}"))
+        }));
         steps.extend(self.filesystems());
         steps.extend(self.shown());
         steps.extend(self.masked_paths.iter().map(|path| ("mask", path.clone())));

@@ -58,6 +58,7 @@ impl Assembler {
         // The stone of the second may move the first out of reach by one.
         let yes = self.reach(yes, REACH - 1);
         let no = self.reach(no, REACH);
+        // Within reach, so each fits.
         let jump = |to: usize| u8::try_from(self.reversed.len() - 1 - to).unwrap_or(u8::MAX);
         let (jt, jf) = (jump(yes), jump(no));
         self.push(test as u16, jt, jf, value)

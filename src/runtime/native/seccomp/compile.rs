@@ -70,6 +70,11 @@ fn collapsed(runs: Runs) -> Runs {
 
 /// Finds the run that the accumulator is in.
 fn tree(assembler: &mut Assembler, runs: &[(u32, Target)]) -> Target {
+    subtree(assembler, runs, u32::MAX)
+}
+
+/// The same among runs of which the last ends there.
+fn subtree(assembler: &mut Assembler, runs: &[(u32, Target)], end: u32) -> Target {
     match *runs {
         [] => Target::Return(Action::KILL_PROCESS),
         [(_, target)] => target,
@@ -80,13 +85,35 @@ fn tree(assembler: &mut Assembler, runs: &[(u32, Target)]) -> Target {
             assembler.branch(Test::Equal, number, inside, outside)
         }
         _ => {
-            let (low, high) = runs.split_at(runs.len() / 2);
+            let (low, high) = runs.split_at(middle(runs, end));
             let border = high[0].0;
-            let high = tree(assembler, high);
-            let low = tree(assembler, low);
+            let high = subtree(assembler, high, end);
+            let low = subtree(assembler, low, border);
             assembler.branch(Test::GreaterOrEqual, border, high, low)
         }
     }
+}
+
+/// Where to halve: as many numbers on each side, of those that the kernel tries when it loads the
+/// program, and not as many runs. That puts long runs near the root.
+fn middle(runs: &[(u32, Target)], end: u32) -> usize {
+    const TRIED: u32 = 512;
+    let (first, last) = (runs[0].0.min(TRIED), end.min(TRIED));
+    if first == last {
+        return runs.len() / 2;
+    }
+    let half = u32::midpoint(first, last);
+    let above = runs.partition_point(|(start, _)| *start <= half);
+    let distance = |at: usize| {
+        runs.get(at)
+            .map_or(u32::MAX, |(start, _)| start.abs_diff(half))
+    };
+    let nearest = if distance(above - 1) <= distance(above) {
+        above - 1
+    } else {
+        above
+    };
+    nearest.clamp(1, runs.len() - 1)
 }
 
 fn of_rule(assembler: &mut Assembler, architecture: Architecture, rule: &Rule) -> Target {

@@ -542,6 +542,7 @@ const ELSEWHERE: &[&str] = &[
     "swapcontext",
     "switch_endian",
     "sys_debug_setcontext",
+    "syscall",
     "sysmips",
     "timerfd",
 ];

@@ -114,21 +114,24 @@ pub(super) struct Opening<'a> {
     /// The layers of its own image.
     pub(super) layers: &'a [ChainId],
     pub(super) kept: &'a Kept,
-    pub(super) users: Option<&'a OwnUsers<'a>>,
 }
 
 impl Opening<'_> {
-    /// Opens what can be opened, in the order of the mounts.
-    pub(super) fn open(&self, mounts: &[Mount]) -> Result<Vec<Option<Tree>>> {
+    /// Opens what can be opened in the parent, in the order of the mounts.
+    pub(super) fn open(
+        &self,
+        mounts: &[Mount],
+        users: Option<&OwnUsers>,
+    ) -> Result<Vec<Option<Tree>>> {
         self.fill(mounts)?;
         let open = |(number, mount): (usize, &Mount)| {
             let opened = match &mount.source {
-                Source::Bind(bind) => bind::take(mount, bind, self.users)
+                Source::Bind(bind) => bind::take(mount, bind, users)
                     .with_context(|| format!("volume source {}", bind.path.display())),
                 Source::Volume(volume) => self
-                    .volume(mount, volume, number)
+                    .volume(users, mount, volume, number)
                     .with_context(|| format!("mount {mount}")),
-                Source::Image(image) => match self.users {
+                Source::Image(image) => match users {
                     None => return Ok(None),
                     Some(users) => self
                         .image_for(users, mount, image, number)
@@ -141,11 +144,17 @@ impl Opening<'_> {
         mounts.iter().enumerate().map(open).collect()
     }
 
-    fn volume(&self, mount: &Mount, volume: &Volume, number: usize) -> Result<Tree> {
+    fn volume(
+        &self,
+        users: Option<&OwnUsers>,
+        mount: &Mount,
+        volume: &Volume,
+        number: usize,
+    ) -> Result<Tree> {
         let data = Root::open(&self.data(volume, number)?)?;
         let tree = part(mount, &data, volume.subpath.as_deref())?;
         // The store has the owners that the container sees, so that any other container can use it.
-        if let Some(users) = self.users {
+        if let Some(users) = users {
             mount::map_owners(tree.tree.as_fd(), users.namespace.as_fd(), false)?;
         }
         Ok(tree)

@@ -13,11 +13,11 @@ pub struct Call {
 
 impl Call {
     fn word(&self, offset: u32) -> u32 {
-        let half = |value: u64| if offset % 8 == 0 { value } else { value >> 32 } as u32;
+        let half = |value: u64| if offset.is_multiple_of(8) { value } else { value >> 32 } as u32;
         match offset {
             0 => self.number,
             4 => self.architecture,
-            16..64 if offset % 4 == 0 => half(self.arguments[(offset as usize - 16) / 8]),
+            16..64 if offset.is_multiple_of(4) => half(self.arguments[(offset as usize - 16) / 8]),
             _ => panic!("no such word in seccomp_data: {offset}"),
         }
     }

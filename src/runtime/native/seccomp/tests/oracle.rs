@@ -100,7 +100,7 @@ fn decode(line: &str) -> Result<Vec<Instruction>, String> {
 /// Values at which a comparison with these may change its mind.
 pub(super) fn around(values: &[u64]) -> Vec<u64> {
     let near = values.iter().flat_map(|&value| {
-        let turned = value << 32 | value >> 32;
+        let turned = value.rotate_right(32);
         [
             value,
             value.wrapping_add(1),
