@@ -63,6 +63,8 @@ const MOBYS_LIST: &str = "refused: ucr's filter is moby's list, which leaves out
 const OTHER_ERROR: &str =
     "refused by both; ucr says EPERM of a call that it knows, ENOSYS of one that it does not";
 const MASK: &str = "hidden by both; ucr's cover is read-only and without set-user-ID, programs, or (but for /dev/null) devices";
+const AS_MESOS: &str =
+    "hidden in ucr, as in Mesos: it tells how many keys which users of the host have";
 const NEWER: &str = "newer than podman's list, in moby's: harmless, and C libraries expect ENOSYS where it is missing";
 const PING: &str =
     "as docker: everybody may send pings and serve low ports where the network is nobody else's";
@@ -175,6 +177,8 @@ const ARGUMENTS: &[Argument] = &[
         "",
         "ucr's own copy in memory, without set-user-ID, programs or devices; podman has no resolv.conf without a network",
     ),
+    differs("mount /proc/key-users", "", AS_MESOS),
+    differs("path /proc/key-users", "", AS_MESOS),
     differs("mount /proc/*", "", MASK),
     differs("mount /sys/firmware", "", MASK),
     differs(
