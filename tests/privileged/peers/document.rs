@@ -63,6 +63,8 @@ const MOBYS_LIST: &str = "refused: ucr's filter is moby's list, which leaves out
 const OTHER_ERROR: &str =
     "refused by both; ucr says EPERM of a call that it knows, ENOSYS of one that it does not";
 const MASK: &str = "hidden by both; ucr's cover is read-only and without set-user-ID, programs, or (but for /dev/null) devices";
+const AS_MESOS: &str =
+    "hidden in ucr, as in Mesos: it tells how many keys which users of the host have";
 const NEWER: &str = "newer than podman's list, in moby's: harmless, and C libraries expect ENOSYS where it is missing";
 const PING: &str =
     "as docker: everybody may send pings and serve low ports where the network is nobody else's";
@@ -175,6 +177,8 @@ const ARGUMENTS: &[Argument] = &[
         "",
         "ucr's own copy in memory, without set-user-ID, programs or devices; podman has no resolv.conf without a network",
     ),
+    differs("mount /proc/key-users", "", AS_MESOS),
+    differs("path /proc/key-users", "", AS_MESOS),
     differs("mount /proc/*", "", MASK),
     differs("mount /sys/firmware", "", MASK),
     differs(
@@ -420,7 +424,7 @@ pub fn write(heading: &str, seen: &dyn Fn(&Case) -> [Facts; 3]) -> String {
 pub fn line(case: &str, name: &str, row: &Row) -> String {
     let own = row[0].as_deref();
     let mut columns = vec![name.to_owned(), own.unwrap_or(ABSENT).to_owned()];
-    let mut why: Vec<String> = Vec::new();
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for (peer, theirs) in PEERS.iter().zip(&row[1..]) {
         let theirs = theirs.as_deref();
         if theirs == own {
@@ -429,16 +433,21 @@ pub fn line(case: &str, name: &str, row: &Row) -> String {
         }
         columns.push(theirs.unwrap_or(ABSENT).to_owned());
         let worse = is_weaker(name, own, theirs);
-        let text = match argument(case, name, peer, worse) {
-            None if worse => "WEAKER, not argued".to_owned(),
-            None => "not argued".to_owned(),
-            Some(argument) if worse => format!("weaker than {peer}: {}", argument.why),
-            Some(argument) => argument.why.to_owned(),
-        };
-        if !why.contains(&text) {
-            why.push(text);
+        let why = argument(case, name, peer, worse).map_or("not argued", |found| found.why);
+        if reasons.last().is_none_or(|(before, _)| *before != why) {
+            reasons.push((why, Vec::new()));
+        }
+        if let (true, Some((_, peers))) = (worse, reasons.last_mut()) {
+            peers.push(peer);
         }
     }
+    let why: Vec<String> = reasons
+        .into_iter()
+        .map(|(why, worse)| match worse.as_slice() {
+            [] => why.to_owned(),
+            peers => format!("weaker than {}: {why}", peers.join(" and ")),
+        })
+        .collect();
     format!("| {} | {} |\n", columns.join(" | "), why.join("; "))
 }
 
