@@ -9,6 +9,7 @@ use caps::{Capability, CapsHashSet};
 use rustix::fs::{FileType, major, minor};
 use serde::Serialize;
 
+use super::apparmor::AppArmor;
 use super::cdi;
 use super::cgroup::{self, Rlimit};
 use crate::error::{Fault, Kind};
@@ -53,10 +54,10 @@ pub struct HostFacts {
 }
 
 /// Which security modules that give processes labels are active.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Labels {
     /// AppArmor.
-    pub apparmor: bool,
+    pub apparmor: Option<AppArmor>,
     /// SELinux.
     pub selinux: bool,
 }
@@ -105,11 +106,16 @@ impl HostFacts {
             },
             may_raise: cgroup::may_raise(),
             labels: Labels {
-                apparmor: file("/sys/module/apparmor/parameters/enabled").starts_with(b"Y"),
+                apparmor: AppArmor::read(&proc, wants_default_label(spec)),
                 selinux: Path::new("/sys/fs/selinux/enforce").exists(),
             },
         })
     }
+}
+
+/// Whether a profile is chosen for a container.
+pub(super) fn wants_default_label(spec: &ContainerSpec) -> bool {
+    spec.security.apparmor.is_none() && !spec.security.privileged
 }
 
 fn oom_score_adj(proc: &Proc) -> Result<i16> {

@@ -10,6 +10,7 @@
 //! an error, the terminal's other end, or, by closing, success. All mounts live in the container's
 //! mount namespace, so nothing is left of them when it ends, however it ends.
 
+mod apparmor;
 pub mod cdi;
 pub mod cgroup;
 mod command;
@@ -44,6 +45,7 @@ use crate::sys::proc::Proc;
 use crate::sys::process::{Child, Exit, spawn_into};
 use crate::sys::users::{Range, set_map};
 
+pub use apparmor::AppArmor;
 use handles::{Basis, Handles};
 pub use host::{HostFacts, host_name};
 use monitor::Monitor;

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context, Error, Result};
 
+use super::apparmor;
 use super::cgroup::Cgroups;
 use super::handles::Handles;
 use super::hook;
@@ -111,17 +112,14 @@ impl Stage<'_> {
         if self.plan.namespaces.network {
             network::loopback_up().context("loopback device")?;
         }
-        let label = &self.plan.confinement.apparmor;
+        // Else it is for ucr's own program inside to hand on.
+        let is_next = self.handles.own.descriptor().is_none();
+        if let Some(profile) = self.plan.confinement.apparmor.as_ref().filter(|_| is_next) {
+            apparmor::confine_next(profile)?;
+        }
         for (path, value) in &self.plan.sysctls {
             proc.write(&format!("sys/{path}"), value)
                 .with_context(|| path.clone())?;
-        }
-        if let Some(profile) = label {
-            let exec = format!("exec {profile}");
-            // The older name is that of whichever module was first (Linux 5.1).
-            proc.write("self/attr/apparmor/exec", &exec)
-                .or_else(|_| proc.write("self/attr/exec", &exec))
-                .with_context(|| format!("AppArmor profile '{profile}'"))?;
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::cdi;
-use super::cgroup::{self, CgroupPlan, Rlimit};
+use super::cgroup::{self, CgroupPlan, DeviceList, Rlimit};
 use super::host::HostFacts;
 use super::seccomp::Filter;
 use crate::error::{Fault, Kind};
@@ -139,11 +139,15 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
     let (ulimits, mut notes) =
         cgroup::rlimits(&spec.resources.ulimits, &host.limits, host.may_raise)?;
     notes.extend(host.cdi.notes.iter().cloned());
-    notes.extend(security::notes(&confinement));
+    notes.extend(security::notes(&confinement, spec, host));
     let devices = device::nodes(spec, host, users.is_some())?;
     let rules = device::rules(&devices);
-    let rules = (!spec.security.privileged).then_some(rules.as_slice());
-    let cgroups = cgroup::plan(&spec.resources, &host.cgroups, id, rules)?;
+    let list = DeviceList {
+        rules: &rules,
+        asked: device::asked(spec, &confinement.capabilities),
+    };
+    let list = (!spec.security.privileged).then_some(list);
+    let cgroups = cgroup::plan(&spec.resources, &host.cgroups, id, list)?;
     notes.extend(cgroups.notes.iter().cloned());
     let (masked_paths, read_only_paths) = filesystem::hidden(spec, host);
     Ok(Plan {
