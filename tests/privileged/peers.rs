@@ -189,7 +189,7 @@ fn assert_cannot(peer: &str, case: &Case, error: &str) {
         lacks_some && known && name == "privileged",
         "{peer}: {name}: {error}"
     );
-    println!("{peer}: {name}: not here, {error}");
+    eprintln!("{peer}: {name}: not here, {error}");
 }
 
 #[track_caller]
@@ -202,7 +202,7 @@ fn nowhere_weaker_than(peer: &str, program: &str, package: &str) {
     need::program(program, package);
     let world = world();
     let theirs = theirs(&world, peer, Path::new("/"));
-    println!("{}", theirs.version);
+    eprintln!("{}", theirs.version);
     let ours = ours(&world);
     let weak = CASES
         .iter()

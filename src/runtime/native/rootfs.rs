@@ -351,15 +351,13 @@ fn own_files(
     };
     let memory = target.lender("700", "16m", private)?;
     // As the directory above them is, in podman and docker, too.
-    let shown = Restrict {
-        read_only: stage.plan.read_only,
-        ..INERT
-    };
+    let read_only = stage.plan.read_only;
     let plain = stage.plan.files.iter().map(|file| Shown {
         target: &file.target,
         content: &file.content,
         mode: 0o644,
         owner: (0, 0),
+        read_only,
     });
     let secrets = stage
         .handles
@@ -370,9 +368,10 @@ fn own_files(
             content,
             mode: 0o400,
             owner: (account.uid, account.gid),
+            read_only,
         });
     for (number, file) in plain.chain(secrets).enumerate() {
-        file.show(number, memory.as_fd(), shown, root, kernel)
+        file.show(number, memory.as_fd(), root, kernel)
             .with_context(|| format!("mount {}", file.target.display()))?;
     }
     Ok(())
@@ -384,6 +383,7 @@ struct Shown<'a> {
     content: &'a [u8],
     mode: u32,
     owner: (u32, u32),
+    read_only: bool,
 }
 
 impl Shown<'_> {
@@ -391,7 +391,6 @@ impl Shown<'_> {
         &self,
         number: usize,
         memory: BorrowedFd,
-        restrict: Restrict,
         root: &Root,
         kernel: &KernelFilesystems,
     ) -> Result<()> {
@@ -405,8 +404,8 @@ impl Shown<'_> {
         }
         fchmod(&file, Mode::from_raw_mode(self.mode))?;
         let tree = mount::clone_handle(file.as_fd())?;
-        if restrict.read_only {
-            mount::restrict(tree.as_fd(), restrict, false)?;
+        if self.read_only {
+            mount::restrict(tree.as_fd(), INERT, false)?;
         }
         let target = root.create_file(self.target, 0o644).map_err(|error| {
             match error.raw_os_error() {

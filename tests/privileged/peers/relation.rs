@@ -19,7 +19,7 @@ pub fn is_weaker(name: &str, ours: Option<&str>, theirs: Option<&str>) -> bool {
         "namespace" | "host" | "cgroup" => is_hosts(ours) && !is_hosts(theirs),
         "mount" => mount(ours, theirs),
         "node" => node(ours, theirs),
-        "path" => seen(ours) > seen(theirs) || written(ours) && !written(theirs),
+        "path" => seen(ours) && !seen(theirs) || written(ours) && !written(theirs),
         "call" | "open" | "mkdir" | "write" => reach(ours) > reach(theirs),
         "descriptors" => count(ours) > count(theirs),
         "processes" => theirs != "absent" && count(ours) > count(theirs),
