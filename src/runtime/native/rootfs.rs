@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use rustix::fs::{CWD, FileType, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, mkdirat, openat};
 
 use super::device;
-use super::plan::{BIND, CGROUP, KernelFilesystem, Plan};
+use super::plan::{BIND, CGROUP, KernelFilesystem, Node, Plan};
 use super::stage::{READ_ONLY, Stage};
 use super::volume;
 use crate::bundle::account;
@@ -81,7 +81,7 @@ pub(super) fn build(stage: &Stage, dev: Option<&OwnedFd>) -> Result<Rootfs> {
         .context("set the kernel's values up")?;
     let dev = own.at("/dev")?.try_clone_to_owned()?;
     let devpts = own.at("/dev/pts")?.try_clone_to_owned()?;
-    let kernel = KernelFilesystems::find(&root, &own)?;
+    let kernel = KernelFilesystems::find(&root, stage, &own)?;
     device::show(&root, plan, &stage.handles.devices, &kernel)?;
     let null = device::null(dev.as_fd())?;
     own_files(stage, &root, &target, &kernel, &account)?;
@@ -308,11 +308,15 @@ fn refuse_link(error: rustix::io::Errno, path: &Path) -> anyhow::Error {
 
 /// The kernel's filesystems in the container, by device number: a link of the image must not lead a
 /// mount onto `/dev/null` or into `/proc`.
-pub(super) struct KernelFilesystems(Vec<(PathBuf, u64)>);
+pub(super) struct KernelFilesystems {
+    filesystems: Vec<(PathBuf, u64)>,
+    /// Nodes of the host's that are shown in `/dev`, and belong to another filesystem.
+    nodes: Vec<(PathBuf, (u64, u64))>,
+}
 
 impl KernelFilesystems {
     /// Notes them while no volume covers them.
-    fn find(root: &Root, own: &OwnMounts) -> Result<Self> {
+    fn find(root: &Root, stage: &Stage, own: &OwnMounts) -> Result<Self> {
         let device = |(mount, tree): &(&KernelFilesystem, Option<OwnedFd>)| {
             let found = match tree {
                 Some(tree) => fstat(tree)?,
@@ -320,14 +324,30 @@ impl KernelFilesystems {
             };
             Ok((mount.target.clone(), found.st_dev))
         };
-        Ok(Self(own.0.iter().map(device).collect::<Result<_>>()?))
+        let devices = stage.plan.devices.iter().zip(&stage.handles.devices);
+        let shown = devices.filter_map(|(node, tree)| Some((node, tree.as_ref()?)));
+        let node = |(node, tree): (&Node, &OwnedFd)| {
+            let found = fstat(tree)?;
+            Ok((node.target.clone(), (found.st_dev, found.st_ino)))
+        };
+        Ok(Self {
+            filesystems: own.0.iter().map(device).collect::<Result<_>>()?,
+            nodes: shown.map(node).collect::<Result<_>>()?,
+        })
     }
 
     pub(super) fn refuse(&self, target: BorrowedFd, path: &Path) -> Result<()> {
-        let device = fstat(target)?.st_dev;
-        match self.0.iter().find(|(_, own)| *own == device) {
+        let found = fstat(target)?;
+        let identity = (found.st_dev, found.st_ino);
+        let of_kernel = self.filesystems.iter();
+        let of_kernel = of_kernel.filter(|(_, own)| *own == found.st_dev);
+        let shown = self.nodes.iter().filter(|(_, own)| *own == identity);
+        let mut names = of_kernel
+            .map(|(name, _)| name)
+            .chain(shown.map(|(name, _)| name));
+        match names.next() {
             None => Ok(()),
-            Some((name, _)) => {
+            Some(name) => {
                 let (path, name) = (path.display(), name.display());
                 let message = format!("the image's {path} leads into {name}");
                 Err(Fault::new(Kind::Spec, message).into())
