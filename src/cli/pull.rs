@@ -58,7 +58,8 @@ impl Pull {
 #[command(next_help_heading = "Pull options")]
 pub(super) struct PullOptions {
     /// When to ask [default: newer for oci: and oci-archive:; else always for pull, missing elsewhere]
-    #[arg(long, value_name = "WHEN")]
+    // docker's name for it
+    #[arg(long, alias = "pull", value_name = "WHEN")]
     policy: Option<PolicyName>,
     /// Platform to choose from a multi-platform image [default: this machine's]
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
