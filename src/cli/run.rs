@@ -114,9 +114,11 @@ impl Run {
         let bytes = bytes.with_context(|| format!("--spec {}", file.display()))?;
         let mut spec = ContainerSpec::parse(&bytes)?;
         if let Some(path) = spec.host_paths().find(|path| !path.is_absolute()) {
-            let message = format!("container description: {} is not absolute", path.display());
+            let path = path.display();
+            let message =
+                format!("container description: path '{path}' of the host is not absolute");
             return Err(Fault::new(Kind::Spec, message)
-                .hint("a document says paths of the host in full")
+                .hint("a document has no directory that they could start from")
                 .into());
         }
         spec.image = super::pull::name(context, &spec.image)?.to_string();

@@ -126,7 +126,10 @@ fn options_that_it_names_exist() {
         Some(rest[..end].trim_end_matches('-')).filter(|name| !name.is_empty())
     });
     // Part of an example's document.
-    let named: Words = named.filter(|name| *name != "port").map(str::to_owned).collect();
+    let named: Words = named
+        .filter(|name| *name != "port")
+        .map(str::to_owned)
+        .collect();
     assert!(named.len() > 30, "{named:?}");
     for name in &named {
         let known = run.get_arguments().any(|arg| arg.get_long() == Some(name));
@@ -144,7 +147,8 @@ fn examples_are_descriptions() {
         let text = text.replace("\\(dq", "\"").replace("\\-", "-");
         let spec = ContainerSpec::parse(text.as_bytes());
         let spec = spec.unwrap_or_else(|fault| panic!("{fault}\n{text}"));
-        spec.check().unwrap_or_else(|fault| panic!("{fault}\n{text}"));
+        spec.check()
+            .unwrap_or_else(|fault| panic!("{fault}\n{text}"));
         let again = serde_json::to_vec(&spec).expect("JSON");
         assert_eq!(ContainerSpec::parse(&again).expect("its own"), spec);
         count += 1;
