@@ -135,6 +135,14 @@ fn users_of_its_own() {
     world
         .run(&["--userns", "keep-id"], &["true"])
         .refused(&["keep-id"]);
+    // An ID that has no meaning inside is named, not the system call that fails.
+    for (flags, id) in [
+        (&["--userns", "0:100000:9", "-u", "9"][..], "no ID 9"),
+        (&["--userns", "0:100000:9", "-u", "8:9"], "no ID 9"),
+        (&["--userns", "auto", "-u", "65536"], "no ID 65536"),
+    ] {
+        world.run(flags, &["true"]).refused(&["--userns", id]);
+    }
     world.assert_clean();
 }
 

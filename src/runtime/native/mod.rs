@@ -94,7 +94,12 @@ impl Native<'_> {
         // Before there are cgroups, so that whoever finds the record can remove them.
         let published = self.state.publish(&record)?;
         let cgroups = plan.cgroups.create()?;
-        cgroups.notes().iter().for_each(|text| note(text));
+        let new = |text: &&String| !plan.notes.contains(text);
+        cgroups
+            .notes()
+            .iter()
+            .filter(new)
+            .for_each(|text| note(text));
         let users = users.as_ref().map(Leased::ranges);
         let basis = Basis {
             store: self.store,

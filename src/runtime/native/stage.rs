@@ -139,6 +139,14 @@ impl Stage<'_> {
         groups.extend(&account.groups);
         groups.sort_unstable();
         groups.dedup();
+        let users = self.plan.users.as_ref();
+        let ids = [account.uid].into_iter().chain(groups.iter().copied());
+        if let Some(id) = users.and_then(|users| ids.into_iter().find(|id| !users.have(*id))) {
+            let message = format!("the container's users (--userns) have no ID {id}");
+            return Err(Fault::new(Kind::Spec, message)
+                .hint("its user or one of its groups is that: map more, or say -u USER:GROUP")
+                .into());
+        }
         let identity = Identity {
             uid: account.uid,
             gid: account.gid,

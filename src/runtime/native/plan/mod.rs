@@ -115,6 +115,17 @@ pub enum Users {
     Map(Vec<IdRange>),
 }
 
+impl Users {
+    /// Whether an ID inside is one of theirs.
+    pub fn have(&self, id: u32) -> bool {
+        let ids = match self {
+            Self::Auto => &AUTO_SHAPE[..],
+            Self::Map(ids) => ids,
+        };
+        filesystem::is_mapped(ids, id)
+    }
+}
+
 /// Decides for the container `id`. Fails with [`Kind::Spec`] if the description and the image
 /// together make no container, and with [`Kind::Unsupported`] if this host cannot give what was
 /// asked for.
