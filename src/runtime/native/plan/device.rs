@@ -166,6 +166,7 @@ mod tests {
     fn directories_keep_their_shape_and_the_last_of_a_name_counts() {
         let host = HostFacts {
             devices: vec![fact("/dev/snd/timer", 33), fact("/dev/snd/by/x", 1)],
+            capabilities: caps::all(),
             ..HostFacts::default()
         };
         let spec = ContainerSpec {
