@@ -22,6 +22,8 @@ pub struct Writable<'a> {
     pub volatile: bool,
     /// Ignore set-user-ID bits and file capabilities.
     pub no_suid: bool,
+    /// A layer below all others, where there is room for one more.
+    pub places: Option<&'a Path>,
 }
 
 /// Mounts layers, bottom first, on a directory. There are no more than overlay takes: no image with
@@ -76,6 +78,9 @@ impl Parts {
         let mut lower = Vec::with_capacity(layers.len());
         for chain in layers.iter().rev() {
             lower.push(open(&store.layer_fs(chain)).with_context(|| format!("layer {chain}"))?);
+        }
+        if let Some(places) = writable.places.filter(|_| lower.len() < mount::MAX_LAYERS) {
+            lower.push(open(places)?);
         }
         if lower.is_empty() {
             // An image without layers is an empty directory, but an overlay has at least one below.
@@ -172,6 +177,7 @@ pub(super) fn mount_rootfs(store: &Store, record: &RootfsRecord) -> Result<()> {
         directory: &private,
         volatile: false,
         no_suid,
+        places: None,
     };
     let target = directory(&record.path)?;
     mount_layers(store, &record.layers, &writable, target.as_fd())

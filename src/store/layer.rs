@@ -46,7 +46,12 @@ impl Staging {
 
     /// A second handle of the same directory, which stays valid when it gets its final name.
     pub fn reopen(&self) -> Result<Root> {
-        Ok(Root::open(&self.directory.join("fs"))?)
+        Ok(Root::open(&self.tree())?)
+    }
+
+    /// Where it is until it gets its final name.
+    pub(super) fn tree(&self) -> PathBuf {
+        self.directory.join("fs")
     }
 
     /// Adds the record; the layer is complete except for its name.
@@ -185,7 +190,7 @@ fn record_of_this_boot() -> std::io::Result<String> {
     Ok(format!("layer-{}.json", sys::boot_id()?))
 }
 
-fn rename_to_new(from: &Path, to: &Path) -> rustix::io::Result<()> {
+pub(super) fn rename_to_new(from: &Path, to: &Path) -> rustix::io::Result<()> {
     use rustix::fs::CWD;
     renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)
 }

@@ -34,6 +34,7 @@ mod gc;
 mod ingest;
 mod layer;
 mod lock;
+mod places;
 mod refs;
 mod rootfs;
 mod volume;

@@ -15,7 +15,7 @@ use super::secrets::Secrets;
 use super::streams::Stdin;
 use super::volume::{Kept, Opening, Tree};
 use crate::image::ChainId;
-use crate::provision::{inherit_root, layers_for_users};
+use crate::provision::{Writable, inherit_root, layers_for_users};
 use crate::store::{ContainerDir, Store};
 use crate::sys::{mount, users};
 
@@ -36,6 +36,8 @@ pub(super) struct Handles {
     pub(super) devices: Vec<Shown>,
     /// Views of the container's cgroups, by their paths on the host.
     pub(super) cgroups: Vec<(PathBuf, OwnedFd)>,
+    /// The store's empty places.
+    pub(super) places: PathBuf,
     /// The values of secrets.
     pub(super) secrets: Secrets,
 }
@@ -68,12 +70,17 @@ impl Handles {
             Ok(OwnUsers { ids, namespace })
         });
         let own_users = own_users.transpose()?;
+        let places = store.places()?;
         let root = |users: &OwnUsers| -> Result<OwnedFd> {
             let upper = directory.path().join("upper");
             inherit_root(store, layers, &upper)?;
             give_to(&upper, users.ids)?;
             let users = users.namespace.as_fd();
-            layers_for_users(store, layers, &writable(directory.path()), users)
+            let writable = Writable {
+                places: Some(&places),
+                ..writable(directory.path())
+            };
+            layers_for_users(store, layers, &writable, users)
         };
         let opening = Opening {
             store,
@@ -86,6 +93,7 @@ impl Handles {
             stdin: Stdin::prepare(plan)?,
             root: own_users.as_ref().map(root).transpose()?,
             dev: early_dev(plan)?,
+            places: places.clone(),
             trees: opening.open(&plan.mounts, own_users.as_ref())?,
             devices: device::open_shown(plan)?,
             cgroups: views(cgroups).context("show cgroups")?,

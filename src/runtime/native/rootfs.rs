@@ -116,6 +116,7 @@ fn become_root_inside() -> Result<()> {
 
 /// Where the root filesystem is mounted until it becomes the root.
 struct Target {
+    path: PathBuf,
     merged: OwnedFd,
     /// The container's private directory, which is not needed any more by its name. Filesystems
     /// that only lend files are mounted here and go with the host's, all at once: to let go of
@@ -126,20 +127,25 @@ struct Target {
 
 impl Target {
     fn make(stage: &Stage) -> Result<Self> {
-        let merged = stage.directory.path().join("rootfs");
-        DirBuilder::new().mode(0o755).create(&merged)?;
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let merged = openat(CWD, &merged, flags, Mode::empty())?;
-        // Hooks reach the root by its path, which must not be covered.
-        let place = if stage.plan.hooks.is_empty() {
-            stage.directory.path().to_owned()
+        let private = stage.directory.path();
+        // Hooks reach the root by its path, which must have its name and not be covered. Without
+        // them any directory will do, which need not be made and removed then.
+        let (path, place) = if stage.plan.hooks.is_empty() {
+            (private.join("upper"), private.to_owned())
         } else {
-            let place = stage.directory.path().join("lenders");
-            DirBuilder::new().mode(0o700).create(&place)?;
-            place
+            let both = (private.join("rootfs"), private.join("lenders"));
+            DirBuilder::new().mode(0o755).create(&both.0)?;
+            DirBuilder::new().mode(0o700).create(&both.1)?;
+            both
         };
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let merged = openat(CWD, &path, flags, Mode::empty())?;
         let lenders = openat(CWD, &place, flags, Mode::empty())?;
-        Ok(Self { merged, lenders })
+        Ok(Self {
+            path,
+            merged,
+            lenders,
+        })
     }
 
     /// A small memory filesystem whose files are shown elsewhere.
@@ -154,14 +160,13 @@ impl Target {
 fn overlay(stage: &Stage, target: &Target) -> Result<Root> {
     let private = stage.directory.path();
     inherit_root(stage.store, stage.layers, &private.join("upper"))?;
-    mount_layers(
-        stage.store,
-        stage.layers,
-        &writable(private),
-        target.merged.as_fd(),
-    )?;
+    let writable = Writable {
+        places: Some(&stage.handles.places),
+        ..writable(private)
+    };
+    mount_layers(stage.store, stage.layers, &writable, target.merged.as_fd())?;
     // The handle above is of the directory below the mount.
-    Ok(Root::open(&private.join("rootfs"))?)
+    Ok(Root::open(&target.path)?)
 }
 
 /// Nobody sees this upper directory after the container's end, clean or not.
@@ -170,6 +175,7 @@ pub(super) fn writable(private: &Path) -> Writable<'_> {
         directory: private,
         volatile: true,
         no_suid: false,
+        places: None,
     }
 }
 

@@ -96,8 +96,9 @@ impl CgroupPlan {
         let Some(made) = made else {
             return Ok(());
         };
+        let mut last = None;
         for setting in &group.settings {
-            let Err(error) = made.set(setting) else {
+            let Err(error) = made.set(setting, &mut last) else {
                 continue;
             };
             let why = refusal(setting, &error);
@@ -192,20 +193,33 @@ impl Made {
         Ok(made)
     }
 
-    fn set(&self, setting: &Setting) -> std::io::Result<()> {
+    /// `last` is the file that was written last: a list of devices is written line by line.
+    fn set(&self, setting: &Setting, last: &mut Last) -> std::io::Result<()> {
         let value = match &setting.value {
             Value::Text(text) => text.clone(),
             Value::Parents => self.parent.read(setting.file)?.trim().to_owned(),
             Value::Devices(rules) => return decide_devices(self.own.as_fd(), &program(rules)),
         };
-        match (self.own.write(setting.file, &value), &setting.or) {
+        match (self.write(setting.file, &value, last), &setting.or) {
             (Err(error), Some((file, value))) if error.raw_os_error() == Some(libc::ENOENT) => {
                 self.own.write(file, value)
             }
             (result, _) => result,
         }
     }
+
+    fn write(&self, file: &'static str, value: &str, last: &mut Last) -> std::io::Result<()> {
+        let writer = match last.take() {
+            Some((name, writer)) if name == file => writer,
+            _ => self.own.writer(file)?,
+        };
+        let (_, writer) = last.insert((file, writer));
+        write(writer.as_fd(), value)
+    }
 }
+
+/// A file of a cgroup, open for writing.
+type Last = Option<(&'static str, OwnedFd)>;
 
 impl Cgroups {
     /// Handles of them, in the order of [`Self::paths`].
