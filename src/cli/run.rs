@@ -74,7 +74,6 @@ impl Run {
             Err(exit) => return Ok(Outcome::Exited(exit)),
         };
         let (store, state) = (context.store()?, context.state()?);
-        context.heal()?;
         let native = Native {
             store: &store,
             state: &state,

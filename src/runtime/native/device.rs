@@ -37,7 +37,10 @@ pub(super) fn open_shown(plan: &Plan) -> Result<Vec<Shown>> {
                 return Err(Fault::new(Kind::Spec, "it is another device now").into());
             }
             let tree = mount::clone_handle(source.as_fd())?;
+            // The device can be written to all the same, its node not be given another mode or owner,
+            // which would be the host's.
             let restrict = Restrict {
+                read_only: true,
                 no_suid: true,
                 no_exec: true,
                 ..Restrict::default()

@@ -30,6 +30,7 @@ pub(super) enum Stdin {
 impl Stdin {
     /// Decides, in the parent: the file's mount is none of a new mount namespace's.
     pub(super) fn prepare(plan: &Plan) -> Result<Self> {
+        refuse_directories(plan)?;
         if !plan.stdin || plan.tty {
             return Ok(Self::Own);
         }
@@ -52,6 +53,20 @@ impl Stdin {
         }
         Ok(())
     }
+}
+
+/// A directory on a standard stream is a way out of any root (CVE-2024-21626).
+fn refuse_directories(plan: &Plan) -> Result<()> {
+    if plan.tty {
+        return Ok(());
+    }
+    for (stream, name) in [(stdout(), "output"), (stderr(), "error")] {
+        if FileType::from_raw_mode(fstat(stream)?.st_mode) == FileType::Directory {
+            let message = format!("standard {name} is a directory");
+            return Err(Fault::new(Kind::Usage, message).into());
+        }
+    }
+    Ok(())
 }
 
 fn read_only(file: BorrowedFd) -> io::Result<OwnedFd> {

@@ -66,8 +66,10 @@ pub(super) fn nodes(
     nodes.reverse();
     let can_make = !has_users && host.capabilities.contains(&Capability::CAP_MKNOD);
     for node in &mut nodes {
+        // The container's own cgroup, in which it is built, may forbid it.
+        let may_make = can_make && node.access.contains('m');
         // Only `/dev` is mounted with devices; the root filesystem is not.
-        node.is_shown = !can_make || !node.target.starts_with("/dev");
+        node.is_shown = !may_make || !node.target.starts_with("/dev");
     }
     Ok(nodes)
 }
@@ -114,6 +116,16 @@ fn node(fact: &DeviceFact, target: PathBuf, access: &str) -> Node {
         access: access.to_owned(),
         is_shown: false,
     }
+}
+
+/// The flag that makes a list of devices necessary: without the capability to make nodes a
+/// container only has those of its `/dev`, list or none.
+pub(super) fn asked(spec: &ContainerSpec, capabilities: &[Capability]) -> Option<&'static str> {
+    if !spec.devices.is_empty() {
+        return Some("--device");
+    }
+    let can_make = capabilities.contains(&Capability::CAP_MKNOD);
+    can_make.then_some("--cap-add MKNOD")
 }
 
 /// What the device cgroup allows: what every container has, terminals, and what was asked for.
@@ -176,6 +188,7 @@ mod tests {
         };
         assert_eq!(of("/dev/sound/timer").access, "r");
         assert_eq!(of("/dev/sound/by/x").minor, 1);
+        assert!(of("/dev/sound/by/x").is_shown, "it may not be made");
         assert_eq!(of("/dev/null").major, 116);
         assert_eq!(of("/dev/zero").mode, 0o666);
         assert_eq!(nodes.len(), 8);

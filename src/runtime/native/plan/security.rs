@@ -5,7 +5,8 @@ use caps::Capability;
 use serde::{Serialize, Serializer};
 
 use crate::error::{Fault, Kind};
-use crate::runtime::native::host::HostFacts;
+use crate::runtime::native::AppArmor;
+use crate::runtime::native::host::{HostFacts, wants_default_label};
 use crate::runtime::native::seccomp::Filter;
 use crate::spec::{ContainerSpec, Seccomp, capabilities};
 
@@ -82,8 +83,12 @@ fn apparmor(spec: &ContainerSpec, host: &HostFacts) -> Result<Option<String>, Fa
         };
     }
     match security.apparmor.as_deref() {
+        None if wants_default_label(spec) => Ok(match &host.labels.apparmor {
+            Some(AppArmor { default, own: None }) => default.clone(),
+            _ => None,
+        }),
         None | Some("unconfined") => Ok(None),
-        Some(_) if !host.labels.apparmor => refused("apparmor", "AppArmor"),
+        Some(_) if host.labels.apparmor.is_none() => refused("apparmor", "AppArmor"),
         Some(profile) if profile.contains(['\0', '\n', ' ']) => Err(Fault::new(
             Kind::Spec,
             format!("--security-opt apparmor={profile}: it is no profile's name"),
@@ -112,9 +117,30 @@ pub(super) fn filter(
 }
 
 /// What is weaker or smaller than the default, for `-v`.
-pub(super) fn notes(confinement: &Confinement) -> Vec<String> {
+pub(super) fn notes(
+    confinement: &Confinement,
+    spec: &ContainerSpec,
+    host: &HostFacts,
+) -> Vec<String> {
     let missing = confinement.missing.iter();
-    missing
-        .map(|name| format!("{name} is left out: ucr itself does not have it"))
-        .collect()
+    let missing = missing.map(|name| format!("{name} is left out: ucr itself does not have it"));
+    let label = match &host.labels.apparmor {
+        Some(apparmor) if wants_default_label(spec) => no_label(apparmor),
+        _ => None,
+    };
+    missing.chain(label).collect()
+}
+
+fn no_label(apparmor: &AppArmor) -> Option<String> {
+    match apparmor {
+        AppArmor { own: Some(own), .. } => {
+            Some(format!("AppArmor profile: that of ucr itself, {own}"))
+        }
+        AppArmor { default: None, .. } => Some(
+            "no AppArmor profile: neither ucr-default nor docker-default nor a \
+             containers-default-VERSION is loaded"
+                .to_owned(),
+        ),
+        AppArmor { .. } => None,
+    }
 }
