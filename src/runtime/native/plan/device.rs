@@ -129,8 +129,14 @@ pub(super) fn asked(spec: &ContainerSpec, capabilities: &[Capability]) -> Option
 }
 
 /// What the device cgroup allows: what every container has, terminals, and what was asked for.
-pub(super) fn rules(nodes: &[Node]) -> Vec<DeviceRule> {
+///
+/// With `may_make` any node may be made, which package managers and builders do, and none be opened
+/// by that: docker's rule.
+pub(super) fn rules(nodes: &[Node], may_make: bool) -> Vec<DeviceRule> {
     let mut rules = DeviceRule::DEFAULT.to_vec();
+    if may_make {
+        rules.extend([false, true].map(DeviceRule::make_any));
+    }
     // What may be nothing at all, a CDI file can ask for too.
     for node in nodes.iter().filter(|node| !node.access.is_empty()) {
         let rule = DeviceRule {

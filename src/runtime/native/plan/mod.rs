@@ -152,7 +152,7 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
     notes.extend(host.cdi.notes.iter().cloned());
     notes.extend(security::notes(&confinement, spec, host));
     let devices = device::nodes(spec, host, users.is_some())?;
-    let rules = device::rules(&devices);
+    let rules = device::rules(&devices, confinement.may_make_nodes());
     let list = DeviceList {
         rules: &rules,
         asked: device::asked(spec, &confinement.capabilities),

@@ -30,6 +30,13 @@ pub struct Confinement {
     pub apparmor: Option<String>,
 }
 
+impl Confinement {
+    /// Whether device nodes may be made.
+    pub(super) fn may_make_nodes(&self) -> bool {
+        self.capabilities.contains(&Capability::CAP_MKNOD)
+    }
+}
+
 /// Which system call filter is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
