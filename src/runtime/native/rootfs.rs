@@ -47,8 +47,8 @@ impl Rootfs {
     }
 }
 
-/// Makes the container's `/dev`, attached nowhere, before its device cgroup is joined: that forbids
-/// to make a node whose access is without `m`, also to us. In a user namespace no node is made, and
+/// Makes the container's `/dev`, attached nowhere; in the parent, because the container's device
+/// cgroup forbids to make a node whose access is without `m`, also to us. In a user namespace no node is made, and
 /// the filesystem has to wait until the users are mapped.
 pub(super) fn early_dev(plan: &Plan) -> Result<Option<OwnedFd>> {
     let dev = plan.filesystems.iter().find(|it| is_dev(it));
@@ -62,8 +62,8 @@ fn is_dev(filesystem: &KernelFilesystem) -> bool {
     filesystem.target == Path::new("/dev")
 }
 
-/// Builds it below the container's private directory, around a `/dev` that is there already.
-pub(super) fn build(stage: &Stage, dev: Option<&OwnedFd>) -> Result<Rootfs> {
+/// Builds it below the container's private directory.
+pub(super) fn build(stage: &Stage) -> Result<Rootfs> {
     let plan = stage.plan;
     let target = Target::make(stage)?;
     let root = match &stage.handles.root {
@@ -73,7 +73,7 @@ pub(super) fn build(stage: &Stage, dev: Option<&OwnedFd>) -> Result<Rootfs> {
     let images = volume::images(stage)?;
     // The image's files are read while no kernel filesystem is there for a link to lead to.
     let account = account(&root, plan.process.user.as_deref(), &plan.groups)?;
-    let own = OwnMounts::attach(&root, stage, dev)?;
+    let own = OwnMounts::attach(&root, stage)?;
     // Before anything of it is covered.
     let proc = Proc::of(own.at("/proc")?)?;
     stage
@@ -130,7 +130,15 @@ impl Target {
         DirBuilder::new().mode(0o755).create(&merged)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let merged = openat(CWD, &merged, flags, Mode::empty())?;
-        let lenders = openat(&merged, "..", flags, Mode::empty())?;
+        // Hooks reach the root by its path, which must not be covered.
+        let place = if stage.plan.hooks.is_empty() {
+            stage.directory.path().to_owned()
+        } else {
+            let place = stage.directory.path().join("lenders");
+            DirBuilder::new().mode(0o700).create(&place)?;
+            place
+        };
+        let lenders = openat(CWD, &place, flags, Mode::empty())?;
         Ok(Self { merged, lenders })
     }
 
@@ -169,9 +177,9 @@ pub(super) fn writable(private: &Path) -> Writable<'_> {
 struct OwnMounts<'a>(Vec<(&'a KernelFilesystem, Option<OwnedFd>)>);
 
 impl<'a> OwnMounts<'a> {
-    fn attach(root: &Root, stage: &Stage<'a>, dev: Option<&OwnedFd>) -> Result<Self> {
+    fn attach(root: &Root, stage: &Stage<'a>) -> Result<Self> {
         let attach = |filesystem: &'a KernelFilesystem| {
-            let tree = attach_filesystem(root, stage, filesystem, dev)
+            let tree = attach_filesystem(root, stage, filesystem)
                 .with_context(|| format!("mount {}", filesystem.target.display()))?;
             Ok((filesystem, tree))
         };
@@ -201,7 +209,6 @@ fn attach_filesystem(
     root: &Root,
     stage: &Stage,
     filesystem: &KernelFilesystem,
-    dev: Option<&OwnedFd>,
 ) -> Result<Option<OwnedFd>> {
     let target = own_directory(root, &filesystem.target)?;
     let of_host = match filesystem.kind.as_str() {
@@ -212,7 +219,10 @@ fn attach_filesystem(
         },
         _ => None,
     };
-    let tree = match (of_host, dev.filter(|_| is_dev(filesystem))) {
+    let tree = match (
+        of_host,
+        stage.handles.dev.as_ref().filter(|_| is_dev(filesystem)),
+    ) {
         (Some(tree), _) => {
             mount::restrict(tree.as_fd(), restrict(filesystem), true)?;
             tree

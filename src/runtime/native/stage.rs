@@ -64,7 +64,6 @@ impl Stage<'_> {
     fn enter(&self, reporter: &Reporter) -> Result<std::convert::Infallible> {
         rustix::process::setsid()?;
         process::leave_session_keyring();
-        let dev = rootfs::early_dev(self.plan)?;
         // What follows is counted and limited.
         self.cgroups.attach_self()?;
         process::leave_cgroup_namespace().context("make a cgroup namespace")?;
@@ -72,7 +71,7 @@ impl Stage<'_> {
         if self.plan.users.is_some() {
             reporter.wait_for_users()?;
         }
-        let rootfs = rootfs::build(self, dev.as_ref())?;
+        let rootfs = rootfs::build(self)?;
         // While no label is set, no filter loaded and no privilege given up.
         hook::run(self)?;
         let account = rootfs.account.clone();
@@ -83,7 +82,7 @@ impl Stage<'_> {
                 .context("write-protect the root filesystem")?;
         }
         mount::enter_root(rootfs.root.as_fd()).context("enter the root filesystem")?;
-        drop((rootfs, dev));
+        drop(rootfs);
         // Whatever ucr's caller left open for it, such as a directory of the host, must be gone
         // before a path of the image is looked up (CVE-2024-21626).
         let needed = [Some(reporter.as_fd()), self.handles.own.descriptor()];

@@ -66,10 +66,8 @@ pub(super) fn nodes(
     nodes.reverse();
     let can_make = !has_users && host.capabilities.contains(&Capability::CAP_MKNOD);
     for node in &mut nodes {
-        // The container's own cgroup, in which it is built, may forbid it.
-        let may_make = can_make && node.access.contains('m');
         // Only `/dev` is mounted with devices; the root filesystem is not.
-        node.is_shown = !may_make || !node.target.starts_with("/dev");
+        node.is_shown = !can_make || !node.target.starts_with("/dev");
     }
     Ok(nodes)
 }
@@ -174,6 +172,7 @@ mod tests {
     fn directories_keep_their_shape_and_the_last_of_a_name_counts() {
         let host = HostFacts {
             devices: vec![fact("/dev/snd/timer", 33), fact("/dev/snd/by/x", 1)],
+            capabilities: caps::all(),
             ..HostFacts::default()
         };
         let spec = ContainerSpec {
@@ -194,7 +193,10 @@ mod tests {
         };
         assert_eq!(of("/dev/sound/timer").access, "r");
         assert_eq!(of("/dev/sound/by/x").minor, 1);
-        assert!(of("/dev/sound/by/x").is_shown, "it may not be made");
+        assert!(
+            !of("/dev/sound/by/x").is_shown,
+            "ucr makes it, nobody else may"
+        );
         assert_eq!(of("/dev/null").major, 116);
         assert_eq!(of("/dev/zero").mode, 0o666);
         assert_eq!(nodes.len(), 8);
