@@ -39,6 +39,10 @@ pub fn mount_layers(
 /// The same, mounted nowhere yet, and with other owners than the store has: those that its IDs are
 /// in a user namespace. What is changed is stored as the host sees it: overlay makes its own files
 /// as the one who mounts it, who is not of that namespace.
+///
+/// Before Linux 6.15 overlay takes layers of mounted filesystems only: there it has to be called in
+/// a mount namespace of one's own, in which it leaves mounts behind, also the one that is returned:
+/// only a copy of that is mounted nowhere.
 pub fn layers_for_users(
     store: &Store,
     layers: &[ChainId],
@@ -54,8 +58,22 @@ pub fn layers_for_users(
         directory_at(mapped.as_fd(), below)
     };
     let parts = Parts::open(store, layers, writable, open)?;
-    mount::overlay_tree(&parts.overlay(writable)).context("make an overlay")
+    let overlay = parts.overlay(writable);
+    if mount::clones_detached() {
+        return mount::overlay_tree(&overlay).context("make an overlay");
+    }
+    let place = directory(writable.directory)?;
+    make_directory(&writable.directory.join(VIEW), 0o755)?;
+    let target = directory_at(place.as_fd(), Path::new(VIEW))?;
+    // What was opened above is mounted with it, or stays what it was.
+    mount::attach(mapped.as_fd(), root.as_fd()).context("attach the layers")?;
+    mount::overlay(&overlay, target.as_fd()).context("mount overlay")?;
+    // The handle above is of the directory below the mount.
+    directory_at(place.as_fd(), Path::new(VIEW))
 }
+
+/// Where an overlay is mounted in a namespace that nobody else is in.
+const VIEW: &str = "view";
 
 /// The directories that an overlay is made of, opened.
 struct Parts {

@@ -12,6 +12,7 @@ mod support;
 mod bundle;
 mod corpus;
 mod described;
+mod devices;
 mod differential;
 mod escapes;
 mod exit_codes;

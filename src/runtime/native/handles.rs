@@ -12,6 +12,7 @@ use super::device::{self, Shown};
 use super::plan::Plan;
 use super::rootfs::writable;
 use super::secrets::Secrets;
+use super::shelter::apart;
 use super::streams::Stdin;
 use super::volume::{Kept, Opening, Tree};
 use crate::image::ChainId;
@@ -71,7 +72,11 @@ impl Handles {
             inherit_root(store, layers, &upper)?;
             give_to(&upper, users.ids)?;
             let users = users.namespace.as_fd();
-            layers_for_users(store, layers, &writable(directory.path()), users)
+            let place = writable(directory.path());
+            apart(|| {
+                let tree = layers_for_users(store, layers, &place, users)?;
+                mount::clone_handle(tree.as_fd()).context("detach an overlay")
+            })
         };
         let opening = Opening {
             store,
