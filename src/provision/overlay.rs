@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
+use crate::error::{Fault, Kind};
 use crate::image::ChainId;
 use crate::store::{RootfsRecord, Store};
 use crate::sys::mount::{self, Overlay};
@@ -52,7 +53,7 @@ pub fn layers_for_users(
     let root = directory(store.root())?;
     let mapped = mount::clone_handle(root.as_fd())?;
     mount::map_owners(mapped.as_fd(), users, false)
-        .with_context(|| format!("give {} other owners", store.root().display()))?;
+        .map_err(|error| no_other_owners(store.root(), error))?;
     let open = |path: &Path| {
         let below = path.strip_prefix(store.root())?;
         directory_at(mapped.as_fd(), below)
@@ -70,6 +71,20 @@ pub fn layers_for_users(
     mount::overlay(&overlay, target.as_fd()).context("mount overlay")?;
     // The handle above is of the directory below the mount.
     directory_at(place.as_fd(), Path::new(VIEW))
+}
+
+fn no_other_owners(store: &Path, error: std::io::Error) -> anyhow::Error {
+    match error.raw_os_error() {
+        // Which filesystems can do it depends on the kernel: tmpfs since Linux 6.3.
+        Some(libc::EINVAL) => {
+            let store = store.display();
+            let message = format!("the filesystem of {store} cannot show files with other owners");
+            Fault::new(Kind::Unsupported, message)
+                .hint("leave --userns out, or have the store (--root) on ext4, xfs or btrfs")
+                .into()
+        }
+        _ => anyhow::Error::new(error).context(format!("give {} other owners", store.display())),
+    }
 }
 
 /// Where an overlay is mounted in a namespace that nobody else is in.
