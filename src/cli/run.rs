@@ -15,6 +15,7 @@ use crate::exit::{self, Outcome};
 use crate::frontend::env_file;
 use crate::frontend::flags::ContainerFlags;
 use crate::pull::Policy;
+use crate::runtime::native::cdi::DIRECTORIES;
 use crate::runtime::native::{self, Native};
 use crate::spec::mount::Source;
 use crate::spec::{ContainerSpec, MAX_DOCUMENT};
@@ -27,13 +28,13 @@ const MAX_ENV_FILE: u64 = 1 << 20;
 /// Run a command in a new container and return its exit code
 ///
 /// Pulls the image if it is not in the store. ARGS replace the image's CMD and follow its
-/// ENTRYPOINT, as for docker run. The container is removed when it ends. It is on the host's
-/// network unless --network says otherwise; all else is its own.
+/// ENTRYPOINT, as for docker run. The container is removed when it ends. It has the host's network
+/// and users unless --network and --userns say otherwise; all else is its own.
 #[derive(Debug, Args)]
 #[command(override_usage = "ucr run [OPTIONS] <IMAGE> [ARGS]...\n       \
                             ucr run [OPTIONS] --spec <FILE>")]
 pub(super) struct Run {
-    /// Say more on stderr; -v is docker's volume here
+    /// Say more on stderr; -v is --volume here, as in docker
     #[arg(long)]
     pub(super) verbose: bool,
     /// Print what would be done, step by step, and do nothing; with --format json as a document
@@ -53,6 +54,10 @@ pub(super) struct Run {
     words: Vec<String>,
     #[command(flatten)]
     container: ContainerFlags,
+    /// Look for the files of CDI devices here, not in /etc/cdi and /var/run/cdi; later ones win;
+    /// repeatable, also from $UCR_CDI_DIRS
+    #[arg(long, value_name = "DIR", help_heading = "Security options")]
+    cdi_spec_dir: Vec<PathBuf>,
     #[command(flatten)]
     options: PullOptions,
 }
@@ -60,6 +65,7 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn run(self, context: &Context) -> Result<Outcome> {
         let spec = self.description(context)?;
+        spec.check()?;
         if self.dry_run {
             return self.show_plan(context, &spec);
         }
@@ -68,10 +74,10 @@ impl Run {
             Err(exit) => return Ok(Outcome::Exited(exit)),
         };
         let (store, state) = (context.store()?, context.state()?);
-        context.heal()?;
         let native = Native {
             store: &store,
             state: &state,
+            cdi_directories: &self.cdi_directories(context)?,
         };
         let ended = native.run(&image, &spec, &|note| context.note(note))?;
         if ended.oom_kills > 0 {
@@ -104,8 +110,16 @@ impl Run {
                 .map_err(Into::into)
                 .and_then(|mut file| read_limited(&mut file, MAX_DOCUMENT)),
         };
-        let bytes = bytes.with_context(|| format!("read {}", file.display()))?;
+        let bytes = bytes.with_context(|| format!("--spec {}", file.display()))?;
         let mut spec = ContainerSpec::parse(&bytes)?;
+        if let Some(path) = spec.host_paths().find(|path| !path.is_absolute()) {
+            let path = path.display();
+            let message =
+                format!("container description: path '{path}' of the host is not absolute");
+            return Err(Fault::new(Kind::Spec, message)
+                .hint("a document has no directory that they could start from")
+                .into());
+        }
         spec.image = super::pull::name(context, &spec.image)?.to_string();
         name_images(context, &mut spec)?;
         Ok(spec)
@@ -136,11 +150,26 @@ impl Run {
         Ok(spec)
     }
 
+    /// As the option says, or else the variable, or else CDI's specification.
+    fn cdi_directories(&self, context: &Context) -> Result<Vec<PathBuf>> {
+        if !self.cdi_spec_dir.is_empty() {
+            let all = self.cdi_spec_dir.iter().cloned();
+            return all.map(|path| context.absolute(path)).collect();
+        }
+        match super::environment::variable("UCR_CDI_DIRS") {
+            Some(list) if !list.is_empty() => list
+                .split(':')
+                .map(|path| context.absolute(path.into()))
+                .collect(),
+            _ => Ok(DIRECTORIES.map(PathBuf::from).to_vec()),
+        }
+    }
+
     /// Prints the plan, of an image that is in the store already: nothing is done, so nothing is
     /// pulled.
     fn show_plan(&self, context: &Context, spec: &ContainerSpec) -> Result<Outcome> {
         let image = self.options.present(context, &spec.image)?;
-        let plan = native::dry_run(&image, spec)?;
+        let plan = native::dry_run(&image, spec, &self.cdi_directories(context)?)?;
         match context.wants_json(super::Format::Text) {
             true => output::json(&serde_json::json!({ "spec": spec, "plan": plan }))?,
             false => output::raw(plan.to_string().as_bytes())?,

@@ -58,6 +58,16 @@ impl State {
         Ok(Self { directory })
     }
 
+    /// Ranges of users that a dead ucr had are free, marked or not; the marks go all the same.
+    fn free_ranges(&self) {
+        let marks = fs::read_dir(self.directory.with_file_name("users"));
+        for mark in marks.into_iter().flatten().flatten() {
+            if let Ok(Some(_free)) = Lock::exclusive(&mark.path(), Patience::Try) {
+                let _ = fs::remove_file(mark.path());
+            }
+        }
+    }
+
     /// Takes one of the ranges of users; `None` if somebody has it.
     pub(super) fn take_range(&self, number: u32) -> Result<Option<Published>> {
         let directory = self.directory.with_file_name("users");
@@ -102,6 +112,7 @@ impl State {
     /// Ends what a dead ucr left: a container's first process usually dies with it, but not if it
     /// changed its user since. Then the record goes.
     pub fn heal(&self) {
+        self.free_ranges();
         for path in self.files().unwrap_or_default() {
             if let Ok(Some(_dead)) = Lock::exclusive(&path, Patience::Try) {
                 if let Ok(Some(record)) = read(&path) {

@@ -1,6 +1,7 @@
 //! Devices of the host, by path or by a name of the Container Device Interface.
 
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,7 @@ use crate::error::{Fault, Kind};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     untagged,
-    expecting = "a CDI name, or an object with path, target and access"
+    expecting = "it is no CDI name, nor an object of path, target and access"
 )]
 pub enum Device {
     /// `VENDOR/CLASS=NAME`, described by files in `/etc/cdi` and `/var/run/cdi`.
@@ -40,7 +41,7 @@ impl FromStr for Device {
     /// `HOST[:CONTAINER][:rwm]`, or a CDI name.
     fn from_str(text: &str) -> Result<Self, Fault> {
         if !text.starts_with('/') && text.contains('=') {
-            return check_cdi(text).map(|()| Self::Cdi(text.to_owned()));
+            return check_cdi_name(text).map(|()| Self::Cdi(text.to_owned()));
         }
         let bad = |why: &str| {
             Fault::new(Kind::Usage, format!("device '{text}': {why}"))
@@ -68,7 +69,7 @@ impl Device {
     /// Refuses what makes no sense whatever the host has.
     pub fn check(&self) -> Result<(), Fault> {
         match self {
-            Self::Cdi(name) => check_cdi(name),
+            Self::Cdi(name) => check_cdi_name(name),
             Self::Host(device) => device.check(),
         }
     }
@@ -85,8 +86,8 @@ impl HostDevice {
         if !self.path.is_absolute() {
             return bad("the host's path is not absolute");
         }
-        if !self.target().is_absolute() {
-            return bad("the container's path is not absolute");
+        if let Err(why) = check_device_place(self.target()) {
+            return bad(&format!("the container's path {why}"));
         }
         let access = self.access.as_deref().unwrap_or("rwm");
         if access.is_empty() || !access.bytes().all(|letter| b"rwm".contains(&letter)) {
@@ -96,8 +97,48 @@ impl HostDevice {
     }
 }
 
+/// What is ucr's own or the kernel's in a container, so that no device can be put there.
+const NOT_FOR_DEVICES: [&str; 10] = [
+    "/proc",
+    "/sys",
+    "/dev/pts",
+    "/dev/shm",
+    "/dev/mqueue",
+    "/dev/fd",
+    "/dev/stdin",
+    "/dev/stdout",
+    "/dev/stderr",
+    "/dev/ptmx",
+];
+
+/// Whether something of the host's can have this path in a container; if not, why.
+pub fn check_inside(path: &Path) -> Result<(), &'static str> {
+    if !path.is_absolute() {
+        return Err("is not absolute");
+    }
+    if path.as_os_str().as_bytes().contains(&0) {
+        return Err("has a NUL in it");
+    }
+    if path.components().any(|part| part == Component::ParentDir) {
+        return Err("has '..' in it");
+    }
+    if path.file_name().is_none() {
+        return Err("is the root");
+    }
+    Ok(())
+}
+
+/// The same for a device.
+pub fn check_device_place(path: &Path) -> Result<(), &'static str> {
+    check_inside(path)?;
+    if path == Path::new("/dev") || NOT_FOR_DEVICES.iter().any(|own| path.starts_with(own)) {
+        return Err("is a place of ucr's own");
+    }
+    Ok(())
+}
+
 /// CDI specification 0.8, "Kind" and "Device names".
-fn check_cdi(name: &str) -> Result<(), Fault> {
+pub fn check_cdi_name(name: &str) -> Result<(), Fault> {
     let is_word = |word: &str, more: &str| {
         word.starts_with(|c: char| c.is_ascii_alphanumeric())
             && word.ends_with(|c: char| c.is_ascii_alphanumeric())
@@ -110,7 +151,7 @@ fn check_cdi(name: &str) -> Result<(), Fault> {
         .and_then(|(kind, device)| kind.split_once('/').map(|(v, c)| (v, c, device)));
     match parts {
         Some((vendor, class, device))
-            if is_word(vendor, "-_.") && is_word(class, "-_") && is_word(device, "-_.:") =>
+            if is_word(vendor, "-_.") && is_word(class, "-_.") && is_word(device, "-_.:") =>
         {
             Ok(())
         }
@@ -176,6 +217,11 @@ mod tests {
             "a/b=",
             "a=b",
             "/a/=b:/c:d",
+            "/dev/x:/dev/../etc/x",
+            "/dev/x:/dev/fd/9",
+            "/dev/x:/proc/x",
+            "/dev/x:/dev",
+            "/dev/x:/",
         ] {
             assert!(bad.parse::<Device>().is_err(), "{bad}");
         }

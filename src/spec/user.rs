@@ -131,17 +131,14 @@ fn group_entries(text: &str) -> impl Iterator<Item = (&str, u32, &str)> {
     text.lines().filter_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next().filter(|name| !name.is_empty())?;
-        Some((
-            name,
-            fields.nth(1)?.parse().ok()?,
-            fields.next().unwrap_or_default(),
-        ))
+        let gid = fields.nth(1)?.parse().ok().filter(|gid| *gid <= MAX_ID)?;
+        Some((name, gid, fields.next().unwrap_or_default()))
     })
 }
 
 fn memberships(user: &str, group: &str) -> Vec<u32> {
     let mut groups: Vec<u32> = group_entries(group)
-        .filter(|(_, gid, members)| *gid <= MAX_ID && members.split(',').any(|m| m == user))
+        .filter(|(_, _, members)| members.split(',').any(|m| m == user))
         .map(|(_, gid, _)| gid)
         .collect();
     groups.sort_unstable();
@@ -154,8 +151,7 @@ mod tests {
     use super::*;
 
     const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\n\nbroken\nweb:x:33:33::/srv:/bin/sh\n1001:x:7:7::/seven:\nnohome:x:50:50::relative:\nhuge:x:4294967295:1::/:\n";
-    const GROUP: &str =
-        "root:x:0:\nadm:x:4:root,web\nweb:x:33:\nbad:x:z:web\nlog:x:9:web\nadm2:x:4:web\n";
+    const GROUP: &str = "root:x:0:\nadm:x:4:root,web\nweb:x:33:\nbad:x:z:web\nlog:x:9:web\nadm2:x:4:web\nhuge:x:4294967295:web\n";
 
     #[test]
     fn names_and_numbers() {
@@ -194,6 +190,7 @@ mod tests {
             "nosuch",
             "huge",
             "web:nosuch",
+            "web:huge",
             "4294967295",
             "4294967296",
             "0:4294967296",

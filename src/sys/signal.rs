@@ -63,17 +63,28 @@ pub fn reset() -> io::Result<()> {
         // SAFETY: the default disposition runs no code of ours.
         unsafe { signal(number, SigHandler::SigDfl) }?;
     }
-    reset_realtime();
+    reset_realtime()?;
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
     Ok(())
 }
 
-/// Real-time signals, which nix does not name, may have been ignored by whoever started us.
-fn reset_realtime() {
-    for number in libc::SIGRTMIN()..=libc::SIGRTMAX() {
-        // SAFETY: as above; an unknown number is refused by the kernel and changes nothing.
-        unsafe { libc::signal(number, libc::SIG_DFL) };
+/// Real-time signals may have been ignored by whoever started us; glibc's posix_spawn does that to
+/// two of its own. C libraries refuse to touch theirs, so the kernel is asked.
+fn reset_realtime() -> io::Result<()> {
+    const FIRST: i64 = 32;
+    const LAST: i64 = 64;
+    /// `struct sigaction` of the kernel, whatever the order of its fields: SIG_DFL and no flags.
+    const DEFAULT: [u64; 4] = [0; 4];
+    const SET_SIZE: usize = 8;
+    let nothing = std::ptr::null_mut::<u64>();
+    for number in FIRST..=LAST {
+        let new = DEFAULT.as_ptr();
+        // SAFETY: the kernel reads as much as is there; the default runs no code of ours.
+        if unsafe { libc::syscall(libc::SYS_rt_sigaction, number, new, nothing, SET_SIZE) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
     }
+    Ok(())
 }
 
 /// Whether a signal that ucr gets is meant for the container: all but those about ucr itself and

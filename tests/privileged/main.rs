@@ -10,8 +10,11 @@
 mod support;
 
 mod bundle;
+mod cdi;
 mod corpus;
+mod crowd;
 mod described;
+mod device_list;
 mod devices;
 mod differential;
 mod escapes;
@@ -21,10 +24,12 @@ mod isolation;
 mod lifetime;
 mod limits;
 mod old_kernels;
+mod peers;
 mod portable;
 mod process;
 mod property;
 mod provision;
+mod resources;
 mod seccomp;
 mod trees;
 mod volumes;

@@ -14,6 +14,7 @@
 )]
 
 pub mod buildah;
+pub mod cgroups;
 pub mod image;
 pub mod layer;
 pub mod layout;

@@ -6,6 +6,7 @@ use std::ffi::CString;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
@@ -55,7 +56,8 @@ impl OwnProgram {
     ///
     /// Without mounts that others reach nobody can write to the root filesystem before the command
     /// runs, so a look at what would be executed is enough. With them somebody might change it
-    /// after the look, so what is executed is opened by the copy.
+    /// after the look, so what is executed is opened by the copy; as where the host has programs for
+    /// formats of its own (binfmt_misc), which the kernel looks for inside and no look foresees.
     pub(super) fn find(plan: &Plan) -> Result<Self> {
         let program = Proc::open().and_then(|proc| proc.own_program());
         let program = program.context("find ucr's own program")?;
@@ -64,6 +66,7 @@ impl OwnProgram {
         let role = match (plan.init, is_reached_by_others) {
             (true, _) => Some(Role::Init),
             (false, true) => Some(Role::Relay),
+            (false, false) if has_foreign_formats() => Some(Role::Relay),
             (false, false) => None,
         };
         let copy = |role| Ok::<_, io::Error>((role, mount::read_only_program(program.as_fd())?));
@@ -118,6 +121,13 @@ impl OwnProgram {
     }
 }
 
+/// Whether this kernel executes more than scripts and programs.
+fn has_foreign_formats() -> bool {
+    let names = fs::read_dir("/proc/sys/fs/binfmt_misc");
+    let mut names = names.into_iter().flatten().flatten();
+    names.any(|entry| entry.file_name() != "register" && entry.file_name() != "status")
+}
+
 /// Executes `argv` with `env`, looking for it in the `PATH` of `env`. Fails with
 /// [`Kind::NoCommand`] or [`Kind::NotExecutable`].
 pub(super) fn execute(
@@ -129,7 +139,7 @@ pub(super) fn execute(
     let name = argv.first().map_or("", String::as_str);
     let mut denied = None;
     for path in candidates(name, env) {
-        if forbidden.is_some_and(|own| interpreter::leads_to(&path, own)) {
+        if forbidden.is_some_and(|own| interpreter::leads_to(Path::new(&path), own)) {
             let message = format!("command '{name}' would execute ucr itself");
             return Err(Fault::new(Kind::NotExecutable, message).into());
         }
@@ -178,8 +188,9 @@ fn not_found(name: &str) -> Fault {
 
 /// The file is there, but what it needs to start is not.
 fn no_interpreter(path: &str) -> Fault {
-    let fault = match interpreter::of(path) {
+    let fault = match interpreter::named_by(Path::new(path)).first() {
         Some(interpreter) => {
+            let interpreter = interpreter.display();
             format!("command '{path}' needs '{interpreter}', which is not in the image")
         }
         None => format!("command '{path}' needs something that is not in the image"),

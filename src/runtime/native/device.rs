@@ -12,6 +12,7 @@ use rustix::fs::{
 };
 
 use super::plan::{Node, Plan};
+use super::rootfs::KernelFilesystems;
 use crate::error::{Fault, Kind};
 use crate::spec::defaults::DEVICE_LINKS;
 use crate::sys::mount::{self, Restrict};
@@ -36,7 +37,10 @@ pub(super) fn open_shown(plan: &Plan) -> Result<Vec<Shown>> {
                 return Err(Fault::new(Kind::Spec, "it is another device now").into());
             }
             let tree = mount::clone_handle(source.as_fd())?;
+            // The device can be written to all the same, its node not be given another mode or owner,
+            // which would be the host's.
             let restrict = Restrict {
+                read_only: true,
                 no_suid: true,
                 no_exec: true,
                 ..Restrict::default()
@@ -99,12 +103,21 @@ fn make(dev: BorrowedFd, node: &Node) -> Result<()> {
     Ok(())
 }
 
-/// Shows the nodes that could not be made, when `/dev` is in its place.
-pub(super) fn show(root: &Root, plan: &Plan, shown: &[Shown]) -> Result<()> {
+/// Shows the nodes that could not be made, when `/dev` is in its place. A link of the image may lead
+/// one anywhere but into the kernel's filesystems.
+pub(super) fn show(
+    root: &Root,
+    plan: &Plan,
+    shown: &[Shown],
+    kernel: &KernelFilesystems,
+) -> Result<()> {
     for (node, tree) in plan.devices.iter().zip(shown) {
         let Some(tree) = tree else { continue };
         let attach = || -> Result<()> {
             let target = root.create_file(&node.target, 0o644)?;
+            if !node.target.starts_with("/dev") {
+                kernel.refuse(target.as_fd(), &node.target)?;
+            }
             Ok(mount::attach(tree.as_fd(), target.as_fd())?)
         };
         attach().with_context(|| format!("show {}", node.target.display()))?;

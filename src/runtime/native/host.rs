@@ -5,11 +5,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use caps::CapsHashSet;
+use caps::{Capability, CapsHashSet};
 use rustix::fs::{FileType, major, minor};
 use serde::Serialize;
 
 use super::apparmor::AppArmor;
+use super::cdi;
 use super::cgroup::{self, Rlimit};
 use crate::error::{Fault, Kind};
 use crate::spec::{ContainerSpec, Device, Seccomp};
@@ -36,6 +37,8 @@ pub struct HostFacts {
     pub thermal: Vec<String>,
     /// The devices that were asked for; all of them for a privileged container.
     pub devices: Vec<DeviceFact>,
+    /// What the CDI devices that were asked for change.
+    pub cdi: cdi::Edits,
     /// The seccomp profile that was asked for.
     pub seccomp_profile: Option<Vec<u8>>,
     /// Its control groups.
@@ -80,8 +83,8 @@ pub struct DeviceFact {
 
 impl HostFacts {
     /// Reads what `spec` needs to be decided; of files that every host has and this one lacks, the
-    /// content is empty.
-    pub fn read(spec: &ContainerSpec) -> Result<Self> {
+    /// content is empty. CDI devices are looked for in these directories.
+    pub fn read(spec: &ContainerSpec, cdi_directories: &[PathBuf]) -> Result<Self> {
         let system = rustix::system::uname();
         let proc = Proc::open().context("open a proc filesystem")?;
         let file = |path| fs::read(path).unwrap_or_default();
@@ -93,6 +96,7 @@ impl HostFacts {
             capabilities: sys::credential::available().context("read capabilities")?,
             thermal: thermal(),
             devices: devices(spec)?,
+            cdi: cdi_edits(spec, cdi_directories)?,
             seccomp_profile: seccomp_profile(spec)?,
             cgroups: cgroup::Host::detect(&proc).context("find cgroups")?,
             limits: cgroup::current_limits(&spec.resources.ulimits),
@@ -117,6 +121,18 @@ pub(super) fn wants_default_label(spec: &ContainerSpec) -> bool {
 fn oom_score_adj(proc: &Proc) -> Result<i16> {
     let text = proc.read("self/oom_score_adj")?;
     text.trim().parse().context("read the out-of-memory score")
+}
+
+impl HostFacts {
+    /// Fails with [`Kind::Unsupported`] where ucr may not mount, as inside most containers.
+    pub fn can_make_containers(&self) -> Result<(), Fault> {
+        if self.capabilities.contains(&Capability::CAP_SYS_ADMIN) {
+            return Ok(());
+        }
+        let message = "running containers needs the capability CAP_SYS_ADMIN";
+        Err(Fault::new(Kind::Unsupported, message)
+            .hint("inside a container: start that one with --privileged"))
+    }
 }
 
 /// The host's name.
@@ -186,6 +202,20 @@ fn devices(spec: &ContainerSpec) -> Result<Vec<DeviceFact>> {
     Ok(found)
 }
 
+fn cdi_edits(spec: &ContainerSpec, directories: &[PathBuf]) -> Result<cdi::Edits> {
+    let name = |device: &'_ Device| match device {
+        Device::Cdi(name) => Some(name.clone()),
+        Device::Host(_) => None,
+    };
+    let names: Vec<String> = spec.devices.iter().filter_map(name).collect();
+    if names.is_empty() {
+        return Ok(cdi::Edits::default());
+    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let look = |path: &Path| Ok(fact(path, &fs::metadata(path)?));
+    Ok(cdi::resolve(&names, &cdi::read(directories)?, &look)?)
+}
+
 /// What a container has of its own in `/dev`, and what leads out of it.
 const NOT_DEVICES: [&str; 6] = [
     "/dev/pts",
@@ -211,12 +241,17 @@ fn walk(path: &Path, found: &mut Vec<DeviceFact>) -> Result<()> {
         }
         return Ok(());
     }
+    found.extend(fact(path, &metadata));
+    Ok(())
+}
+
+fn fact(path: &Path, metadata: &fs::Metadata) -> Option<DeviceFact> {
     let is_block = match FileType::from_raw_mode(metadata.mode()) {
         FileType::BlockDevice => true,
         FileType::CharacterDevice => false,
-        _ => return Ok(()),
+        _ => return None,
     };
-    found.push(DeviceFact {
+    Some(DeviceFact {
         path: path.to_owned(),
         is_block,
         major: major(metadata.rdev()),
@@ -224,8 +259,7 @@ fn walk(path: &Path, found: &mut Vec<DeviceFact>) -> Result<()> {
         mode: metadata.mode() & 0o777,
         uid: metadata.uid(),
         gid: metadata.gid(),
-    });
-    Ok(())
+    })
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use anyhow::{Context, Error, Result};
 use super::apparmor;
 use super::cgroup::Cgroups;
 use super::handles::Handles;
+use super::hook;
 use super::plan::Plan;
 use super::rootfs::{self, Rootfs};
 use super::status::Reporter;
@@ -63,16 +64,18 @@ impl Stage<'_> {
     fn enter(&self, reporter: &Reporter) -> Result<std::convert::Infallible> {
         rustix::process::setsid()?;
         process::leave_session_keyring();
-        // First of all: what follows is counted and limited.
+        let dev = rootfs::early_dev(self.plan)?;
+        // What follows is counted and limited.
         self.cgroups.attach_self()?;
         process::leave_cgroup_namespace().context("make a cgroup namespace")?;
         mount::make_all_private().context("cut the mount namespace off")?;
         if self.plan.users.is_some() {
             reporter.wait_for_users()?;
         }
-        let rootfs = rootfs::build(self)?;
+        let rootfs = rootfs::build(self, dev.as_ref())?;
+        // While no label is set, no filter loaded and no privilege given up.
+        hook::run(self)?;
         let account = rootfs.account.clone();
-        self.set_up_kernel().context("set the kernel's values up")?;
         make_working_directory(&rootfs.root, &self.plan.process.working_dir, &account)?;
         self.connect_streams(&rootfs, &account, reporter)?;
         if self.plan.read_only {
@@ -80,7 +83,7 @@ impl Stage<'_> {
                 .context("write-protect the root filesystem")?;
         }
         mount::enter_root(rootfs.root.as_fd()).context("enter the root filesystem")?;
-        drop(rootfs);
+        drop((rootfs, dev));
         // Whatever ucr's caller left open for it, such as a directory of the host, must be gone
         // before a path of the image is looked up (CVE-2024-21626).
         let needed = [Some(reporter.as_fd()), self.handles.own.descriptor()];
@@ -100,8 +103,9 @@ impl Stage<'_> {
         self.handles.own.become_command(self.plan, &env, reporter)
     }
 
-    /// What is set through the kernel's own files and calls, while we may.
-    fn set_up_kernel(&self) -> Result<()> {
+    /// What is set through the kernel's own files and calls, while we may. `proc` is a handle of
+    /// ucr's own, whatever a path leads to (CVE-2025-52881).
+    pub(super) fn set_up_kernel(&self, proc: &Proc) -> Result<()> {
         if let Some(name) = &self.plan.hostname {
             rustix::system::sethostname(name.as_bytes()).context("host name")?;
         }
@@ -113,19 +117,9 @@ impl Stage<'_> {
         if let Some(profile) = self.plan.confinement.apparmor.as_ref().filter(|_| is_next) {
             apparmor::confine_next(profile)?;
         }
-        let score = self.plan.oom_score_adj;
-        if self.plan.sysctls.is_empty() && score.is_none() {
-            return Ok(());
-        }
-        // Never the one in the root filesystem (CVE-2025-52881).
-        let proc = Proc::open()?;
         for (path, value) in &self.plan.sysctls {
             proc.write(&format!("sys/{path}"), value)
                 .with_context(|| path.clone())?;
-        }
-        if let Some(score) = score {
-            proc.write("self/oom_score_adj", &score.to_string())
-                .context("out-of-memory score")?;
         }
         Ok(())
     }
@@ -145,6 +139,14 @@ impl Stage<'_> {
         groups.extend(&account.groups);
         groups.sort_unstable();
         groups.dedup();
+        let users = self.plan.users.as_ref();
+        let ids = [account.uid].into_iter().chain(groups.iter().copied());
+        if let Some(id) = users.and_then(|users| ids.into_iter().find(|id| !users.have(*id))) {
+            let message = format!("the container's users (--userns) have no ID {id}");
+            return Err(Fault::new(Kind::Spec, message)
+                .hint("its user or one of its groups is that: map more, or say -u USER:GROUP")
+                .into());
+        }
         let identity = Identity {
             uid: account.uid,
             gid: account.gid,

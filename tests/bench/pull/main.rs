@@ -14,6 +14,9 @@
 #[path = "../../support/mod.rs"]
 mod support;
 
+#[path = "../machine.rs"]
+mod machine;
+
 mod cell;
 mod chart;
 mod image;
@@ -31,8 +34,9 @@ use clap::Parser;
 
 use cell::{Cell, Sample};
 use image::Image;
+use machine::Machine;
 use registry::Registry;
-use report::{Machine, Report};
+use report::Report;
 use tool::Tool;
 
 /// Measures cold pull and unpack
@@ -87,7 +91,12 @@ fn measure(options: &Options) -> Report {
     let (cache, ucr) = (&path(&options.cache), &path(&options.ucr));
     let images = Image::all(cache, &options.only);
     let tools = Tool::some(&options.tools);
-    let machine = Machine::look(cache, ucr, &tools);
+    let packages: Vec<_> = tools
+        .iter()
+        .flat_map(|tool| tool.packages())
+        .copied()
+        .collect();
+    let machine = Machine::look(cache, ucr, &packages);
     if !machine.is_quiet() {
         eprintln!("not quiet: others keep {:.1} cores busy", machine.busy);
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::report::{ImageResult, Machine, Report};
+use crate::report::{ImageResult, Report};
 use crate::tool::Tool;
 
 const FIRST: usize = 28;
@@ -10,7 +10,7 @@ const COLUMN: usize = 17;
 
 /// The whole table.
 pub fn render(report: &Report) -> String {
-    let mut text = machine(&report.machine);
+    let mut text = report.machine.to_string();
     let runs = report.images.iter().flat_map(|image| &image.tools);
     let runs = runs.map(|tool| tool.samples.len()).max().unwrap_or(0);
     row(
@@ -49,23 +49,6 @@ pub fn render(report: &Report) -> String {
     cost(&mut text, report);
     calls(&mut text, report);
     text
-}
-
-fn machine(machine: &Machine) -> String {
-    let versions = machine
-        .versions
-        .iter()
-        .map(|(name, version)| format!("{name} {version}"));
-    let versions: Vec<_> = versions.collect();
-    format!(
-        "{}, Linux {}, {} × {}, {:.1} cores busy before\n{}\n\n",
-        machine.date,
-        machine.kernel,
-        machine.cores,
-        machine.cpu,
-        machine.busy,
-        versions.join(", ")
-    )
 }
 
 fn row(text: &mut String, name: &str, report: &Report, cell: impl Fn(&ImageResult) -> String) {

@@ -51,6 +51,18 @@ impl DeviceRule {
         Self::character(136, None),
     ];
 
+    /// Making any block or character device.
+    pub fn make_any(block: bool) -> Self {
+        Self {
+            block,
+            major: None,
+            minor: None,
+            read: false,
+            write: false,
+            make: true,
+        }
+    }
+
     const fn character(major: u32, minor: Option<u32>) -> Self {
         Self {
             block: false,

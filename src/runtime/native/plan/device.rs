@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use caps::Capability;
 use serde::Serialize;
 
-use crate::error::{Fault, Kind};
+use crate::error::Fault;
 use crate::runtime::native::cgroup::DeviceRule;
 use crate::runtime::native::host::{DeviceFact, HostFacts};
 use crate::spec::defaults::DEVICES;
@@ -53,15 +53,12 @@ pub(super) fn nodes(
     }
     for device in &spec.devices {
         device.check()?;
-        match device {
-            Device::Host(device) => nodes.extend(of_host(device, host)),
-            Device::Cdi(name) => {
-                let message = format!("device '{name}': CDI is not supported");
-                return Err(Fault::new(Kind::Unsupported, message)
-                    .hint("name the device's nodes with --device PATH"));
-            }
+        if let Device::Host(device) = device {
+            nodes.extend(of_host(device, host));
         }
     }
+    let described = host.cdi.devices.iter();
+    nodes.extend(described.map(|edit| node(&edit.fact, edit.target.clone(), &edit.access)));
     // The last of a name counts; privileged containers would have the six twice.
     let mut seen = std::collections::HashSet::new();
     nodes.reverse();
@@ -132,9 +129,16 @@ pub(super) fn asked(spec: &ContainerSpec, capabilities: &[Capability]) -> Option
 }
 
 /// What the device cgroup allows: what every container has, terminals, and what was asked for.
-pub(super) fn rules(nodes: &[Node]) -> Vec<DeviceRule> {
+///
+/// With `may_make` any node may be made, which package managers and builders do, and none be opened
+/// by that: docker's rule.
+pub(super) fn rules(nodes: &[Node], may_make: bool) -> Vec<DeviceRule> {
     let mut rules = DeviceRule::DEFAULT.to_vec();
-    for node in nodes {
+    if may_make {
+        rules.extend([false, true].map(DeviceRule::make_any));
+    }
+    // What may be nothing at all, a CDI file can ask for too.
+    for node in nodes.iter().filter(|node| !node.access.is_empty()) {
         let rule = DeviceRule {
             block: node.is_block,
             major: Some(node.major),

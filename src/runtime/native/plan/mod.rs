@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde::Serialize;
 
+use super::cdi;
 use super::cgroup::{self, CgroupPlan, DeviceList, Rlimit};
 use super::host::HostFacts;
 use super::seccomp::Filter;
@@ -65,12 +66,16 @@ pub struct Plan {
     pub read_only: bool,
     /// Fresh filesystems of the kernel, in the order of mounting.
     pub filesystems: Vec<KernelFilesystem>,
+    /// Which files describe its CDI devices.
+    pub cdi: Vec<cdi::Origin>,
     /// Device nodes.
     pub devices: Vec<Node>,
     /// Files of ucr's own.
     pub files: Vec<OwnFile>,
     /// The host's files and directories inside, parents before children.
     pub mounts: Vec<Mount>,
+    /// Programs of the host that change its root filesystem.
+    pub hooks: Vec<cdi::Hook>,
     /// Values that are read when the container starts.
     pub secrets: Vec<Secret>,
     /// Paths that are covered by nothing.
@@ -110,14 +115,27 @@ pub enum Users {
     Map(Vec<IdRange>),
 }
 
+impl Users {
+    /// Whether an ID inside is one of theirs.
+    pub fn have(&self, id: u32) -> bool {
+        let ids = match self {
+            Self::Auto => &AUTO_SHAPE[..],
+            Self::Map(ids) => ids,
+        };
+        filesystem::is_mapped(ids, id)
+    }
+}
+
 /// Decides for the container `id`. Fails with [`Kind::Spec`] if the description and the image
 /// together make no container, and with [`Kind::Unsupported`] if this host cannot give what was
 /// asked for.
 pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &str) -> Result<Plan> {
-    let mut with_sandbox = spec.clone();
+    let mut spec = spec.clone();
+    host.cdi.describe(&mut spec);
     if spec.sandbox.is_some() {
-        with_sandbox.env.push(format!("MESOS_SANDBOX={SANDBOX}"));
+        spec.env.push(format!("MESOS_SANDBOX={SANDBOX}"));
     }
+    let spec = &spec;
     let own_network = spec.network == Some(Network::None);
     let hostname = hostname(spec, own_network, id)?;
     let name = hostname.as_deref().unwrap_or(&host.name);
@@ -131,9 +149,10 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
     let confinement = security::confinement(spec, host)?;
     let (ulimits, mut notes) =
         cgroup::rlimits(&spec.resources.ulimits, &host.limits, host.may_raise)?;
+    notes.extend(host.cdi.notes.iter().cloned());
     notes.extend(security::notes(&confinement, spec, host));
     let devices = device::nodes(spec, host, users.is_some())?;
-    let rules = device::rules(&devices);
+    let rules = device::rules(&devices, confinement.may_make_nodes());
     let list = DeviceList {
         rules: &rules,
         asked: device::asked(spec, &confinement.capabilities),
@@ -143,7 +162,7 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
     notes.extend(cgroups.notes.iter().cloned());
     let (masked_paths, read_only_paths) = filesystem::hidden(spec, host);
     Ok(Plan {
-        process: process(&with_sandbox, image, name)?,
+        process: process(spec, image, name)?,
         groups: spec.groups.clone(),
         namespaces: Namespaces {
             mount: true,
@@ -157,9 +176,11 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         hostname: hostname.clone(),
         read_only: spec.read_only,
         filesystems: filesystem::filesystems(spec, ids, &cgroups),
+        cdi: host.cdi.origins.clone(),
         devices,
         files: own_files(host, name, own_network),
         mounts: mounts(spec, image)?,
+        hooks: hooks(host, users.is_some())?,
         secrets: spec.secrets.clone(),
         masked_paths,
         read_only_paths,
@@ -175,6 +196,18 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         stdin: spec.stdin,
         init: spec.init,
     })
+}
+
+/// In a user namespace a hook would be nobody to the host, whose programs and files it works with.
+fn hooks(host: &HostFacts, has_users: bool) -> Result<Vec<cdi::Hook>, Fault> {
+    match host.cdi.hooks.first() {
+        Some(hook) if has_users => {
+            let (device, path) = (&hook.device, hook.path.display());
+            let message = format!("device '{device}': its hook {path} cannot be run with --userns");
+            Err(Fault::new(Kind::Unsupported, message).hint("leave out --userns"))
+        }
+        _ => Ok(host.cdi.hooks.clone()),
+    }
 }
 
 fn oom_score_adj(spec: &ContainerSpec, host: &HostFacts) -> Result<Option<i16>> {

@@ -1,6 +1,6 @@
 //! What the processes of a container may do.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use caps::Capability;
 use serde::{Serialize, Serializer};
 
@@ -28,6 +28,13 @@ pub struct Confinement {
     pub seccomp: Filtering,
     /// The AppArmor profile to run under.
     pub apparmor: Option<String>,
+}
+
+impl Confinement {
+    /// Whether device nodes may be made.
+    pub(super) fn may_make_nodes(&self) -> bool {
+        self.capabilities.contains(&Capability::CAP_MKNOD)
+    }
 }
 
 /// Which system call filter is loaded.
@@ -109,13 +116,8 @@ pub(super) fn filter(
         (Filtering::BuiltIn, _) => Ok(Some(Filter::built_in(&bounding, host.kernel))),
         (Filtering::Profile, profile) => {
             let profile = profile.as_deref().unwrap_or_default();
-            let (filter, warnings) =
-                Filter::from_profile(profile, &bounding, host.kernel).context("seccomp profile")?;
-            notes.extend(
-                warnings
-                    .into_iter()
-                    .map(|text| format!("seccomp profile: {text}")),
-            );
+            let (filter, warnings) = Filter::from_profile(profile, &bounding, host.kernel)?;
+            notes.extend(warnings);
             Ok(Some(filter))
         }
     }

@@ -26,8 +26,17 @@ impl Plan {
             "root",
             format!("overlay nodev{}", if self.read_only { ",ro" } else { "" }),
         ));
+        steps.extend(self.cdi.iter().map(|origin| {
+            let (name, file) = (&origin.name, origin.file.display());
+            ("cdi", format!("{name} from {file}"))
+        }));
         steps.extend(self.filesystems());
         steps.extend(self.shown());
+        steps.extend(self.hooks.iter().map(|hook| {
+            let args = hook.args.iter().skip(1).map(|arg| format!(" {arg}"));
+            let path = hook.path.display();
+            ("hook", format!("{path}{}", args.collect::<String>()))
+        }));
         steps.extend(self.masked_paths.iter().map(|path| ("mask", path.clone())));
         let read_only = self.read_only_paths.iter();
         steps.extend(read_only.map(|path| ("read-only", path.clone())));

@@ -1,0 +1,1 @@
+//! `tests/data/escapes.md` names tests that exist.
