@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
+use crate::error::{Fault, Kind};
 use crate::image::ChainId;
 use crate::store::{RootfsRecord, Store};
 use crate::sys::mount::{self, Overlay};
@@ -41,6 +42,10 @@ pub fn mount_layers(
 /// The same, mounted nowhere yet, and with other owners than the store has: those that its IDs are
 /// in a user namespace. What is changed is stored as the host sees it: overlay makes its own files
 /// as the one who mounts it, who is not of that namespace.
+///
+/// Before Linux 6.15 overlay takes layers of mounted filesystems only: there it has to be called in
+/// a mount namespace of one's own, in which it leaves mounts behind, also the one that is returned:
+/// only a copy of that is mounted nowhere.
 pub fn layers_for_users(
     store: &Store,
     layers: &[ChainId],
@@ -50,14 +55,42 @@ pub fn layers_for_users(
     let root = directory(store.root())?;
     let mapped = mount::clone_handle(root.as_fd())?;
     mount::map_owners(mapped.as_fd(), users, false)
-        .with_context(|| format!("give {} other owners", store.root().display()))?;
+        .map_err(|error| no_other_owners(store.root(), error))?;
     let open = |path: &Path| {
         let below = path.strip_prefix(store.root())?;
         directory_at(mapped.as_fd(), below)
     };
     let parts = Parts::open(store, layers, writable, open)?;
-    mount::overlay_tree(&parts.overlay(writable)).context("make an overlay")
+    let overlay = parts.overlay(writable);
+    if mount::clones_detached() {
+        return mount::overlay_tree(&overlay).context("make an overlay");
+    }
+    let place = directory(writable.directory)?;
+    make_directory(&writable.directory.join(VIEW), 0o755)?;
+    let target = directory_at(place.as_fd(), Path::new(VIEW))?;
+    // What was opened above is mounted with it, or stays what it was.
+    mount::attach(mapped.as_fd(), root.as_fd()).context("attach the layers")?;
+    mount::overlay(&overlay, target.as_fd()).context("mount overlay")?;
+    // The handle above is of the directory below the mount.
+    directory_at(place.as_fd(), Path::new(VIEW))
 }
+
+fn no_other_owners(store: &Path, error: std::io::Error) -> anyhow::Error {
+    match error.raw_os_error() {
+        // Which filesystems can do it depends on the kernel: tmpfs since Linux 6.3.
+        Some(libc::EINVAL) => {
+            let store = store.display();
+            let message = format!("the filesystem of {store} cannot show files with other owners");
+            Fault::new(Kind::Unsupported, message)
+                .hint("leave --userns out, or have the store (--root) on ext4, xfs or btrfs")
+                .into()
+        }
+        _ => anyhow::Error::new(error).context(format!("give {} other owners", store.display())),
+    }
+}
+
+/// Where an overlay is mounted in a namespace that nobody else is in.
+const VIEW: &str = "view";
 
 /// The directories that an overlay is made of, opened.
 struct Parts {

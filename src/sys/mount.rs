@@ -84,6 +84,10 @@ pub struct Overlay<'a> {
 /// so in the options of `mount(2)`: their paths need no escaping, and 120 of them fit into the one
 /// page that those options may have.
 pub fn overlay(overlay: &Overlay, target: BorrowedFd) -> io::Result<()> {
+    // Before, every attempt is a line in the kernel's log.
+    if !is_kernel(6, 5) {
+        return overlay_by_mount(overlay, target);
+    }
     match overlay_tree(overlay) {
         Ok(tree) => attach(tree.as_fd(), target),
         Err(error) if is_missing(&error) => overlay_by_mount(overlay, target),
@@ -217,11 +221,16 @@ pub fn clone_path(path: &Path, recursive: bool) -> io::Result<OwnedFd> {
 
 /// Whether [`clone_handle`] takes handles in mounts that are attached nowhere (Linux 6.15).
 pub fn clones_detached() -> bool {
+    is_kernel(6, 15)
+}
+
+/// Whether this is that version or a later one.
+fn is_kernel(major: u32, minor: u32) -> bool {
     let name = rustix::system::uname();
     let release = name.release().to_string_lossy();
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
     let mut number = || numbers.next().and_then(|digits| digits.parse::<u32>().ok());
-    (number(), number()) >= (Some(6), Some(15))
+    (number(), number()) >= (Some(major), Some(minor))
 }
 
 /// A detached copy of the single mount that a handle stands in, rooted at the handle.

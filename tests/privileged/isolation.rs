@@ -115,6 +115,12 @@ fn users_of_its_own() {
     assert!(outside.contains("Uid:\t100000\t"), "{outside}");
     sleeper.signal(nix::sys::signal::Signal::SIGKILL);
     sleeper.finish(limit);
+    // A pipe outside is one that it may open again.
+    let mut piped = world.ucr.by_shell(r#""$@" | cat"#);
+    piped.args(["run", "--userns", "auto", &world.image]);
+    piped.args(["sh", "-c", "echo own >/dev/stdout"]);
+    let piped = crate::support::process::run(&mut piped, b"", limit).ok();
+    assert_eq!(piped.stdout, "own\n", "{}", piped.stderr);
     // Two at once have different ranges.
     let script = "cut -c 12-22 /proc/self/uid_map; sleep 0.5";
     let first = world

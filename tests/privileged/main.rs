@@ -14,6 +14,7 @@ mod cdi;
 mod corpus;
 mod crowd;
 mod described;
+mod device_list;
 mod devices;
 mod differential;
 mod escapes;

@@ -33,6 +33,11 @@ const NO_LAYERS_BY_DESCRIPTOR: Missing = Missing {
     second_argument: Some(5),
     errno: libc::EINVAL,
 };
+/// Before Linux 6.5 overlay took no descriptors at all.
+const NO_DESCRIPTORS: Missing = Missing {
+    errno: libc::EOPNOTSUPP,
+    ..NO_LAYERS_BY_DESCRIPTOR
+};
 /// Before Linux 6.7 overlay knew no `lowerdir+`; strings are FSCONFIG_SET_STRING, 1.
 const NO_OPTIONS_ONE_BY_ONE: Missing = Missing {
     call: libc::SYS_fsconfig,
@@ -103,7 +108,8 @@ fn overlays_of_120_layers() {
     let world = World::of(&image);
     for (name, missing) in [
         ("fsopen", NO_FSOPEN),
-        ("descriptors", NO_LAYERS_BY_DESCRIPTOR),
+        ("layers by descriptor", NO_LAYERS_BY_DESCRIPTOR),
+        ("descriptors", NO_DESCRIPTORS),
         ("strings", NO_OPTIONS_ONE_BY_ONE),
     ] {
         let target = world.ucr.scratch().join(name);

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use super::apart::apart;
 use super::cgroup::Cgroups;
 use super::command::OwnProgram;
 use super::device::{self, Shown};
 use super::plan::Plan;
 use super::rootfs::{early_dev, writable};
 use super::secrets::Secrets;
-use super::streams::Stdin;
+use super::streams::{Stdin, lend_pipes};
 use super::volume::{Kept, Opening, Tree};
 use crate::image::ChainId;
 use crate::provision::{Writable, inherit_root, layers_for_users};
@@ -76,12 +77,19 @@ impl Handles {
             inherit_root(store, layers, &upper)?;
             give_to(&upper, users.ids)?;
             let users = users.namespace.as_fd();
-            let writable = Writable {
+            let place = Writable {
                 places: Some(&places),
                 ..writable(directory.path())
             };
-            layers_for_users(store, layers, &writable, users)
+            apart(|| {
+                let tree = layers_for_users(store, layers, &place, users)?;
+                mount::clone_handle(tree.as_fd()).context("detach an overlay")
+            })
         };
+        if let Some(users) = &own_users {
+            let owner = outside(users.ids, 0);
+            lend_pipes(owner).context("give the container's root ucr's standard streams")?;
+        }
         let opening = Opening {
             store,
             directory: directory.path(),
@@ -133,15 +141,14 @@ pub(super) struct OwnUsers<'a> {
 pub(super) fn give_to(path: &Path, ids: &[users::Range]) -> Result<()> {
     use std::os::unix::fs::{MetadataExt, chown};
     let found = std::fs::metadata(path)?;
-    let outside = |id: u32| {
-        let range = ids
-            .iter()
-            .find(|(inside, _, count)| id >= *inside && id - inside < *count);
-        range.map_or(id, |(inside, outside, _)| outside + (id - inside))
-    };
-    Ok(chown(
-        path,
-        Some(outside(found.uid())),
-        Some(outside(found.gid())),
-    )?)
+    let (uid, gid) = (outside(ids, found.uid()), outside(ids, found.gid()));
+    Ok(chown(path, Some(uid), Some(gid))?)
+}
+
+/// What an ID of a map is on the host; one that is not in it stays what it is.
+fn outside(ids: &[users::Range], id: u32) -> u32 {
+    let range = ids
+        .iter()
+        .find(|(inside, _, count)| id >= *inside && id - inside < *count);
+    range.map_or(id, |(inside, outside, _)| outside + (id - inside))
 }

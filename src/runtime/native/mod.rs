@@ -10,6 +10,7 @@
 //! an error, the terminal's other end, or, by closing, success. All mounts live in the container's
 //! mount namespace, so nothing is left of them when it ends, however it ends.
 
+mod apart;
 mod apparmor;
 pub mod cdi;
 pub mod cgroup;

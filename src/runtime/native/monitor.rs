@@ -102,7 +102,7 @@ impl Monitor {
                 && let Some(stage) = &listener
             {
                 match stage.next()? {
-                    Message::Terminal(master) => {
+                    Message::Handle(master) => {
                         terminal = Some(self.open_terminal(master, stdin.as_fd())?);
                     }
                     Message::Failed(error) => progress.failure = Some(error),

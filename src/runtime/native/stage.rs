@@ -174,7 +174,7 @@ impl Stage<'_> {
         dup2_stdin(&pair.slave)?;
         dup2_stdout(&pair.slave)?;
         dup2_stderr(&pair.slave)?;
-        reporter.terminal(pair.master.as_fd())
+        reporter.hand_over(pair.master.as_fd())
     }
 }
 

@@ -35,8 +35,8 @@ pub struct Reporter(OwnedFd);
 /// What the stage has to say.
 #[derive(Debug)]
 pub enum Message {
-    /// The master end of the container's terminal.
-    Terminal(OwnedFd),
+    /// The master end of the container's terminal, or what a child was to make.
+    Handle(OwnedFd),
     /// Why the command was not executed.
     Failed(Error),
     /// The command was executed, or the stage died.
@@ -67,15 +67,15 @@ impl Reporter {
         Self(fd)
     }
 
-    /// Hands the terminal's master end over.
-    pub fn terminal(&self, master: BorrowedFd) -> Result<()> {
-        let fds = [master];
+    /// Hands something open over.
+    pub fn hand_over(&self, handle: BorrowedFd) -> Result<()> {
+        let fds = [handle];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         ancillary.push(SendAncillaryMessage::ScmRights(&fds));
         sendmsg(
             &self.0,
-            &[IoSlice::new(b"terminal")],
+            &[IoSlice::new(b"handle")],
             &mut ancillary,
             SendFlags::NOSIGNAL,
         )?;
@@ -170,9 +170,9 @@ impl Listener {
         }
         for message in ancillary.drain() {
             if let RecvAncillaryMessage::ScmRights(mut fds) = message
-                && let Some(master) = fds.next()
+                && let Some(handle) = fds.next()
             {
-                return Ok(Message::Terminal(master));
+                return Ok(Message::Handle(handle));
             }
         }
         let report: Report = serde_json::from_slice(&buffer[..received.bytes])

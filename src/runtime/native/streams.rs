@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use anyhow::{Context, Result};
-use rustix::fs::{FileType, SeekFrom, Uid, fchown, fstat, seek};
+use rustix::fs::{FileType, Gid, SeekFrom, Uid, fchown, fstat, seek};
 use rustix::stdio::{dup2_stdin, stderr, stdin, stdout};
 
 use super::plan::Plan;
@@ -80,6 +80,18 @@ fn read_only(file: BorrowedFd) -> io::Result<OwnedFd> {
     let again = Proc::open()?.reopen(tree.as_fd())?;
     seek(&again, SeekFrom::Start(position))?;
     Ok(again)
+}
+
+/// Gives pipes to the root of a container whose users are not the host's: what belongs to nobody in
+/// there, its root cannot give to anybody.
+pub(super) fn lend_pipes(owner: u32) -> io::Result<()> {
+    let (uid, gid) = (Uid::from_raw(owner), Gid::from_raw(owner));
+    for stream in [stdin(), stdout(), stderr()] {
+        if FileType::from_raw_mode(fstat(stream)?.st_mode) == FileType::Fifo {
+            fchown(stream, Some(uid), Some(gid))?;
+        }
+    }
+    Ok(())
 }
 
 /// Gives pipes to the container's user.

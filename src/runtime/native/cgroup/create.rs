@@ -46,7 +46,10 @@ struct Made {
 impl CgroupPlan {
     /// Makes the cgroups and sets all limits. On a fault nothing is left.
     pub fn create(&self) -> Result<Cgroups> {
-        let mut plan = self.clone();
+        let mut plan = Self {
+            notes: Vec::new(),
+            ..self.clone()
+        };
         let mut cgroups = Cgroups {
             made: Vec::new(),
             notes: Vec::new(),
@@ -227,7 +230,8 @@ impl Cgroups {
         self.made.iter().map(|made| made.own.as_fd())
     }
 
-    /// What cannot be had although it is the default, or although it was asked for at best effort.
+    /// What the kernel refuses although it is the default, or was asked for at best effort; the
+    /// plan's notes are not repeated.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }

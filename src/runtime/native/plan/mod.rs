@@ -139,7 +139,7 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
     let own_network = spec.network == Some(Network::None);
     let hostname = hostname(spec, own_network, id)?;
     let name = hostname.as_deref().unwrap_or(&host.name);
-    let users = users(spec)?;
+    let users = users(spec, host.kernel)?;
     let ids = match &users {
         Some(Users::Map(ids)) => Some(ids.as_slice()),
         Some(Users::Auto) => Some(&AUTO_SHAPE[..]),
@@ -223,7 +223,10 @@ const AUTO_SHAPE: [IdRange; 1] = [IdRange {
     count: 1 << 16,
 }];
 
-fn users(spec: &ContainerSpec) -> Result<Option<Users>, Fault> {
+/// The first kernel whose overlay takes layers with other owners; 0.0 is one that is not known.
+const FIRST_WITH_USERS: (u32, u32) = (5, 19);
+
+fn users(spec: &ContainerSpec, kernel: (u32, u32)) -> Result<Option<Users>, Fault> {
     let Some(userns) = &spec.security.userns else {
         return Ok(None);
     };
@@ -234,6 +237,11 @@ fn users(spec: &ContainerSpec) -> Result<Option<Users>, Fault> {
             "a privileged container cannot have users of its own",
         )
         .hint("leave out --privileged or --userns"));
+    }
+    if *userns != Userns::Host && kernel != (0, 0) && kernel < FIRST_WITH_USERS {
+        let (major, minor) = kernel;
+        let message = format!("--userns needs Linux 5.19 or newer; this is {major}.{minor}");
+        return Err(Fault::new(Kind::Unsupported, message).hint("leave --userns out on this host"));
     }
     Ok(match userns {
         Userns::Host => None,
@@ -323,6 +331,29 @@ mod tests {
                  "rootfs":{"type":"layers","diff_ids":[]}}"#,
         )
         .unwrap()
+    }
+
+    #[test]
+    fn users_of_its_own_need_a_newer_kernel() {
+        let spec = ContainerSpec {
+            security: crate::spec::Security {
+                userns: Some(Userns::Auto),
+                ..Default::default()
+            },
+            ..Default::default()
+        };
+        for (kernel, fits) in [
+            ((5, 18), false),
+            ((4, 19), false),
+            ((5, 19), true),
+            ((6, 1), true),
+        ] {
+            let host = HostFacts { kernel, ..host() };
+            match plan(&spec, &image(), &host, "0123456789ab") {
+                Ok(_) => assert!(fits, "{kernel:?}"),
+                Err(error) => assert!(!fits && error.to_string().contains("5.19"), "{error:#}"),
+            }
+        }
     }
 
     #[test]

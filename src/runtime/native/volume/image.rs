@@ -4,11 +4,12 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
 
 use super::{Opening, Tree, part, private};
 use crate::image::ChainId;
 use crate::provision::{inherit_root, layers_for_users, mount_layers};
+use crate::runtime::native::apart::apart;
 use crate::runtime::native::handles::{OwnUsers, give_to};
 use crate::runtime::native::rootfs::writable;
 use crate::runtime::native::stage::Stage;
@@ -56,10 +57,18 @@ impl Opening<'_> {
         let directory = prepare(self.store, layers, self.directory, number)?;
         give_to(&directory.join("upper"), users.ids)?;
         let namespace = users.namespace.as_fd();
-        let tree = layers_for_users(self.store, layers, &writable(&directory), namespace)?;
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = openat(&tree, ".", flags, Mode::empty())?;
-        part(mount, &Root::from_fd(root), image.subpath.as_deref())
+        let make = || {
+            let tree = layers_for_users(self.store, layers, &writable(&directory), namespace)?;
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let root = openat(&tree, ".", flags, Mode::empty())?;
+            Ok(part(mount, &Root::from_fd(root), image.subpath.as_deref())?.tree)
+        };
+        let tree = apart(make)?;
+        let kind = FileType::from_raw_mode(fstat(&tree)?.st_mode);
+        Ok(Tree {
+            tree,
+            is_directory: kind == FileType::Directory,
+        })
     }
 }
 
