@@ -16,7 +16,7 @@ pub struct Inbox {
 impl Inbox {
     /// Blocks every signal that can be blocked and opens the descriptor.
     pub fn open() -> io::Result<Self> {
-        let mut all = SigSet::all();
+        let mut all = every_signal();
         // Faults of our own must still kill us.
         for fault in [
             Signal::SIGSEGV,
@@ -39,6 +39,19 @@ impl Inbox {
         let found = self.descriptor.read_signal()?;
         Ok(found.and_then(|info| i32::try_from(info.ssi_signo).ok()))
     }
+}
+
+/// All that the kernel has: the C library leaves out those that it uses between threads, of which
+/// we have one. What musl keeps as its third is the first real-time signal of everybody else.
+fn every_signal() -> SigSet {
+    let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: a set is nothing but bits, for which all ones are a valid value.
+    let set = unsafe {
+        set.as_mut_ptr().write_bytes(0xff, 1);
+        set.assume_init()
+    };
+    // SAFETY: the bits of numbers that no signal has are ignored by the kernel.
+    unsafe { SigSet::from_sigset_t_unchecked(set) }
 }
 
 impl AsFd for Inbox {
@@ -68,11 +81,24 @@ pub fn reset() -> io::Result<()> {
     Ok(())
 }
 
-/// Real-time signals, which nix does not name, may have been ignored by whoever started us.
+/// Real-time signals, which nix does not name, may be ignored by whoever started us: those that the
+/// C library has for itself are by posix_spawn(3), and it does not let us at them.
 fn reset_realtime() {
-    for number in libc::SIGRTMIN()..=libc::SIGRTMAX() {
-        // SAFETY: as above; an unknown number is refused by the kernel and changes nothing.
-        unsafe { libc::signal(number, libc::SIG_DFL) };
+    /// The kernel's `struct sigaction`, by default all zeroes.
+    const DEFAULT: [u64; 4] = [0; 4];
+    const SIZE_OF_SET: usize = 8;
+    for number in 32..=64 {
+        // SAFETY: the kernel reads an action that is at least as large as it is anywhere, and
+        // writes none; the default disposition runs no code of ours.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                number,
+                DEFAULT.as_ptr(),
+                std::ptr::null_mut::<u64>(),
+                SIZE_OF_SET,
+            )
+        };
     }
 }
 

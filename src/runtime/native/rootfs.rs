@@ -9,7 +9,9 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rustix::fs::{CWD, FileType, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, mkdirat, openat};
+use rustix::fs::{
+    CWD, FileType, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, mkdirat, openat, symlinkat,
+};
 
 use super::device;
 use super::plan::{BIND, CGROUP, KernelFilesystem, Node, Plan};
@@ -90,6 +92,7 @@ pub(super) fn build(stage: &Stage, dev: Option<&OwnedFd>) -> Result<Rootfs> {
     device::show(&root, plan, &stage.handles.devices, &kernel)?;
     let null = device::null(dev.as_fd())?;
     own_files(stage, &root, dev.as_fd(), &kernel, &account)?;
+    link_mtab(&root).context("link /etc/mtab")?;
     volume::attach(stage, &images, &root, &kernel)?;
     hide(&root, plan, dev.as_fd(), null.as_fd())?;
     Ok(Rootfs {
@@ -344,6 +347,17 @@ fn own_files(
         }
         Ok(())
     })
+}
+
+/// What `mount` and `df` of older systems read, where the image does not have it. Other files of
+/// ucr's own are in the same directory, which therefore is one of the image's.
+fn link_mtab(root: &Root) -> Result<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    let etc = root.resolve(Path::new("/etc"), flags, Mode::empty())?;
+    match symlinkat("/proc/mounts", etc, "mtab") {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
+        Err(error) => Err(std::io::Error::from(error).into()),
+    }
 }
 
 /// A file of ucr's own.

@@ -309,7 +309,8 @@ fn volumes_of_a_hostile_image() {
             .symlink("up", "../../../../../../../..")
             .symlink("magic", "/proc/1/root")
     };
-    let masked = "head -c 1 /proc/timer_list | wc -c; (echo x >/proc/sys/kernel/domainname) 2>/dev/null || echo ro";
+    let masked =
+        "head -c 1 /proc/timer_list | wc -c; (echo x >/proc/sys/kernel/domainname) 2>&- || echo ro";
     for place in [
         "/",
         "/.",
@@ -380,7 +381,7 @@ fn a_race_for_the_null_device_and_the_console() {
     let racer = racer(&world, &shared, script);
     let flag = format!("{}:/dev", shared.display());
     let masked = "head -c 1 /proc/timer_list | wc -c; head -c 1 /proc/keys | wc -c; \
-                  (echo x >/proc/sys/kernel/domainname) 2>/dev/null || echo ro";
+                  (echo x >/proc/sys/kernel/domainname) 2>&- || echo ro";
     for round in 0..20 {
         let flags: &[&str] = match round % 2 {
             0 => &["-v", &flag],
