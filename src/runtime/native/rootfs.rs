@@ -287,7 +287,23 @@ impl KernelFilesystems {
         })
     }
 
+    /// Refuses a place in any of them.
     pub(super) fn refuse(&self, target: BorrowedFd, path: &Path) -> Result<()> {
+        self.refuse_but(target, path, &[])
+    }
+
+    /// Refuses a place in any but those below one of `allowed` that the path itself is below:
+    /// `/dev/fd` leads into `/proc`.
+    pub(super) fn refuse_but(
+        &self,
+        target: BorrowedFd,
+        path: &Path,
+        allowed: &[&str],
+    ) -> Result<()> {
+        let is_asked_for = |name: &Path| {
+            let mut allowed = allowed.iter();
+            allowed.any(|own| name.starts_with(own) && path.starts_with(own))
+        };
         let found = fstat(target)?;
         let identity = (found.st_dev, found.st_ino);
         let of_kernel = self.filesystems.iter();
@@ -295,7 +311,8 @@ impl KernelFilesystems {
         let shown = self.nodes.iter().filter(|(_, own)| *own == identity);
         let mut names = of_kernel
             .map(|(name, _)| name)
-            .chain(shown.map(|(name, _)| name));
+            .chain(shown.map(|(name, _)| name))
+            .filter(|name| !is_asked_for(name));
         match names.next() {
             None => Ok(()),
             Some(name) => {
