@@ -45,11 +45,10 @@ impl Inbox {
 /// we have one. What musl keeps as its third is the first real-time signal of everybody else.
 fn every_signal() -> SigSet {
     let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the pointer is to one set, which may be written to.
+    unsafe { set.as_mut_ptr().write_bytes(0xff, 1) };
     // SAFETY: a set is nothing but bits, for which all ones are a valid value.
-    let set = unsafe {
-        set.as_mut_ptr().write_bytes(0xff, 1);
-        set.assume_init()
-    };
+    let set = unsafe { set.assume_init() };
     // SAFETY: the bits of numbers that no signal has are ignored by the kernel.
     unsafe { SigSet::from_sigset_t_unchecked(set) }
 }

@@ -251,6 +251,8 @@ fn working_directories() {
     };
     // The image's path, and where that is, or that it is refused.
     let rows = [
+        // There is such a directory on the host, and none in the image.
+        (out.as_str(), Some(out.clone())),
         ("/out/new", Some(format!("{out}/new"))),
         ("/up/new/deep", Some(format!("{out}/new/deep"))),
         ("/out/../new", None),
