@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use rustix::fs::symlinkat;
 use rustix::io::Errno;
 
 use super::Store;
@@ -32,6 +33,8 @@ impl Store {
         for name in FILES {
             staging.root().create_file(Path::new(name), 0o644)?;
         }
+        let etc = staging.root().create_dir_all(Path::new("etc"), 0o755)?;
+        symlinkat("/proc/mounts", etc, "mtab")?;
         match rename_to_new(&staging.tree(), path) {
             // Another ucr was quicker.
             Ok(()) | Err(Errno::EXIST) => Ok(()),

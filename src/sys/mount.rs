@@ -209,14 +209,19 @@ pub fn attach(tree: BorrowedFd, target: BorrowedFd) -> io::Result<()> {
 
 /// A detached copy of the mount tree at a path of the host, with everything mounted below it.
 pub fn clone_tree(path: &Path) -> io::Result<OwnedFd> {
-    clone_path(path, true)
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_RECURSIVE;
+    Ok(open_tree(CWD, path, flags)?)
 }
 
-/// A detached copy of the mount at a path of the host; recursive, with everything mounted below it.
-pub fn clone_path(path: &Path, recursive: bool) -> io::Result<OwnedFd> {
-    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+/// A detached copy of what a handle stands for; recursive, with everything mounted below it.
+pub fn clone_tree_of(fd: BorrowedFd, recursive: bool) -> io::Result<OwnedFd> {
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
     flags.set(OpenTreeFlags::AT_RECURSIVE, recursive);
-    Ok(open_tree(CWD, path, flags)?)
+    Ok(open_tree(fd, "", flags)?)
 }
 
 /// Whether [`clone_handle`] takes handles in mounts that are attached nowhere (Linux 6.15).

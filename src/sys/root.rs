@@ -270,7 +270,23 @@ fn make_dir(parent: BorrowedFd, name: &OsStr, mode: u32) -> io::Result<()> {
         Err(errno) => return Err(errno.into()),
     }
     let made = rustix::fs::openat(parent, name, DIRECTORY, Mode::empty())?;
+    // Where others rename, another one may have the name by now: theirs keeps its mode.
+    if !is_empty(made.as_fd())? {
+        return Ok(());
+    }
     Ok(rustix::fs::fchmod(&made, Mode::from_raw_mode(mode))?)
+}
+
+/// Whether nothing is in a directory.
+pub fn is_empty(directory: BorrowedFd) -> io::Result<bool> {
+    // Again, as the handle may be O_PATH.
+    let readable = rustix::fs::openat(directory, ".", DIRECTORY, Mode::empty())?;
+    for entry in Dir::read_from(&readable)? {
+        if !matches!(entry?.file_name().to_bytes(), b"." | b"..") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn make_file(parent: BorrowedFd, name: &OsStr, mode: u32) -> io::Result<OwnedFd> {

@@ -16,7 +16,7 @@ pub struct Inbox {
 impl Inbox {
     /// Blocks every signal that can be blocked and opens the descriptor.
     pub fn open() -> io::Result<Self> {
-        let mut all = SigSet::all();
+        let mut all = every_signal();
         // Faults of our own must still kill us.
         for fault in [
             Signal::SIGSEGV,
@@ -39,6 +39,18 @@ impl Inbox {
         let found = self.descriptor.read_signal()?;
         Ok(found.and_then(|info| i32::try_from(info.ssi_signo).ok()))
     }
+}
+
+/// All that the kernel has: the C library leaves out those that it uses between threads, of which
+/// we have one. What musl keeps as its third is the first real-time signal of everybody else.
+fn every_signal() -> SigSet {
+    let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the pointer is to one set, which may be written to.
+    unsafe { set.as_mut_ptr().write_bytes(0xff, 1) };
+    // SAFETY: a set is nothing but bits, for which all ones are a valid value.
+    let set = unsafe { set.assume_init() };
+    // SAFETY: the bits of numbers that no signal has are ignored by the kernel.
+    unsafe { SigSet::from_sigset_t_unchecked(set) }
 }
 
 impl AsFd for Inbox {

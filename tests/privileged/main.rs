@@ -11,6 +11,7 @@ mod support;
 
 mod bundle;
 mod cdi;
+mod checklist;
 mod corpus;
 mod crowd;
 mod described;

@@ -115,9 +115,7 @@ pub(super) fn show(
         let Some(tree) = tree else { continue };
         let attach = || -> Result<()> {
             let target = root.create_file(&node.target, 0o644)?;
-            if !node.target.starts_with("/dev") {
-                kernel.refuse(target.as_fd(), &node.target)?;
-            }
+            kernel.refuse_but(target.as_fd(), &node.target, &["/dev"])?;
             Ok(mount::attach(tree.as_fd(), target.as_fd())?)
         };
         attach().with_context(|| format!("show {}", node.target.display()))?;

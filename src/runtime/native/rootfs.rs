@@ -9,7 +9,9 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rustix::fs::{CWD, FileType, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, mkdirat, openat};
+use rustix::fs::{
+    CWD, FileType, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, mkdirat, openat, symlinkat,
+};
 
 use super::device;
 use super::plan::{BIND, CGROUP, KernelFilesystem, Node, Plan};
@@ -85,6 +87,7 @@ pub(super) fn build(stage: &Stage) -> Result<Rootfs> {
     device::show(&root, plan, &stage.handles.devices, &kernel)?;
     let null = device::null(dev.as_fd())?;
     own_files(stage, &root, &target, &kernel, &account)?;
+    link_mtab(&root).context("link /etc/mtab")?;
     volume::attach(stage, &images, &root, &kernel)?;
     hide(&root, plan, &target, null.as_fd())?;
     Ok(Rootfs {
@@ -352,7 +355,23 @@ impl KernelFilesystems {
         })
     }
 
+    /// Refuses a place in any of them.
     pub(super) fn refuse(&self, target: BorrowedFd, path: &Path) -> Result<()> {
+        self.refuse_but(target, path, &[])
+    }
+
+    /// Refuses a place in any but those below one of `allowed` that the path itself is below:
+    /// `/dev/fd` leads into `/proc`.
+    pub(super) fn refuse_but(
+        &self,
+        target: BorrowedFd,
+        path: &Path,
+        allowed: &[&str],
+    ) -> Result<()> {
+        let is_asked_for = |name: &Path| {
+            let mut allowed = allowed.iter();
+            allowed.any(|own| name.starts_with(own) && path.starts_with(own))
+        };
         let found = fstat(target)?;
         let identity = (found.st_dev, found.st_ino);
         let of_kernel = self.filesystems.iter();
@@ -360,7 +379,8 @@ impl KernelFilesystems {
         let shown = self.nodes.iter().filter(|(_, own)| *own == identity);
         let mut names = of_kernel
             .map(|(name, _)| name)
-            .chain(shown.map(|(name, _)| name));
+            .chain(shown.map(|(name, _)| name))
+            .filter(|name| !is_asked_for(name));
         match names.next() {
             None => Ok(()),
             Some(name) => {
@@ -411,6 +431,17 @@ fn own_files(
             .with_context(|| format!("mount {}", file.target.display()))?;
     }
     Ok(())
+}
+
+/// What `mount` and `df` of older systems read, where the image does not have it. Other files of
+/// ucr's own are in the same directory, which therefore is one of the image's.
+fn link_mtab(root: &Root) -> Result<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    let etc = root.resolve(Path::new("/etc"), flags, Mode::empty())?;
+    match symlinkat("/proc/mounts", etc, "mtab") {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
+        Err(error) => Err(std::io::Error::from(error).into()),
+    }
 }
 
 /// A file of ucr's own.

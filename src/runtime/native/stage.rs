@@ -24,7 +24,7 @@ use crate::spec::{Account, with_home};
 use crate::store::{ContainerDir, Store};
 use crate::sys::credential::{Identity, bound_capabilities, take_identity};
 use crate::sys::proc::Proc;
-use crate::sys::root::Root;
+use crate::sys::root::{Root, is_empty};
 use crate::sys::{mount, network, process, signal, tty};
 
 /// Nothing but refusing writes.
@@ -191,6 +191,10 @@ fn make_working_directory(root: &Root, path: &str, account: &Account) -> Result<
         Err(error) => return Err(error).with_context(what),
     }
     let made = root.create_dir_all(path, 0o755).with_context(what)?;
+    // Who shares a volume may have put a directory of another in its place, which stays its owner's.
+    if !is_empty(made.as_fd()).with_context(what)? {
+        return Ok(());
+    }
     let (uid, gid) = (Uid::from_raw(account.uid), Gid::from_raw(account.gid));
     chownat(made, "", Some(uid), Some(gid), AtFlags::EMPTY_PATH)
         .map_err(std::io::Error::from)

@@ -399,3 +399,29 @@ fn keys_of_the_caller_are_not_found() {
     }
     world.assert_clean();
 }
+
+/// The host's own nodes, where they are shown because none can be made: what is written goes to the
+/// device, and mode and owner stay the host's.
+#[test]
+fn the_hosts_device_nodes_stay_as_they_are() {
+    let world = World::small();
+    let node = world.ucr.scratch().join("node");
+    process::tool(Command::new("mknod").arg(&node).args(["c", "1", "3"]));
+    let before = state_of(&node);
+    let attack = "echo x >/shown && echo written; chmod 4777 /shown; chown 1:1 /shown; touch -d @0 /shown; \
+                  rm -f /shown; busybox mv /shown /moved; :";
+    let device = format!("{}:/shown", node.display());
+    for users in USERS {
+        let flags = [users, &["--device", &*device][..]].concat();
+        let done = world.run(&flags, &["sh", "-c", attack]).ok();
+        // Without a number inside, the owner is nobody that root may stand for.
+        let expected = if users.is_empty() { "written\n" } else { "" };
+        assert!(
+            done.stdout == expected || done.stdout == "written\n",
+            "{}",
+            done.stderr
+        );
+        assert_eq!(state_of(&node), before, "{users:?}");
+    }
+    world.assert_clean();
+}

@@ -251,6 +251,8 @@ fn working_directories() {
     };
     // The image's path, and where that is, or that it is refused.
     let rows = [
+        // There is such a directory on the host, and none in the image.
+        (out.as_str(), Some(out.clone())),
         ("/out/new", Some(format!("{out}/new"))),
         ("/up/new/deep", Some(format!("{out}/new/deep"))),
         ("/out/../new", None),
@@ -309,7 +311,8 @@ fn volumes_of_a_hostile_image() {
             .symlink("up", "../../../../../../../..")
             .symlink("magic", "/proc/1/root")
     };
-    let masked = "head -c 1 /proc/timer_list | wc -c; (echo x >/proc/sys/kernel/domainname) 2>/dev/null || echo ro";
+    let masked =
+        "head -c 1 /proc/timer_list | wc -c; (echo x >/proc/sys/kernel/domainname) 2>&- || echo ro";
     for place in [
         "/",
         "/.",
@@ -327,6 +330,9 @@ fn volumes_of_a_hostile_image() {
         "/dev/null",
         "/dev/shm",
         "/dev/pts",
+        "/dev/fd",
+        "/dev/fd/0",
+        "/dev/stdin/x",
         "/out",
         "/out/new",
         &up,
@@ -380,7 +386,7 @@ fn a_race_for_the_null_device_and_the_console() {
     let racer = racer(&world, &shared, script);
     let flag = format!("{}:/dev", shared.display());
     let masked = "head -c 1 /proc/timer_list | wc -c; head -c 1 /proc/keys | wc -c; \
-                  (echo x >/proc/sys/kernel/domainname) 2>/dev/null || echo ro";
+                  (echo x >/proc/sys/kernel/domainname) 2>&- || echo ro";
     for round in 0..20 {
         let flags: &[&str] = match round % 2 {
             0 => &["-v", &flag],

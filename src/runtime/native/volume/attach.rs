@@ -92,10 +92,8 @@ impl Place<'_> {
             let message = format!("the image's {} leads to its root", self.target.display());
             return Err(Fault::new(Kind::Spec, message).into());
         }
-        let asked_for = |own| self.target.starts_with(own);
-        if !["/dev", "/sys"].iter().any(asked_for) {
-            self.kernel.refuse(target, self.target)?;
-        }
+        self.kernel
+            .refuse_but(target, self.target, &["/dev", "/sys"])?;
         Ok(mount::attach(tree, target)?)
     }
 

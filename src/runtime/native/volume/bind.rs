@@ -1,11 +1,11 @@
 //! Files and directories of the host, as detached trees.
 
-use std::fs;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 
 use anyhow::{Context, Result};
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 
 use super::{Tree, restrict};
 use crate::error::{Fault, Kind};
@@ -19,7 +19,8 @@ use crate::sys::users;
 /// Takes a copy of what the host has. In the parent: a new mount namespace is cut off from the
 /// host's, and with it what should be shared.
 pub(super) fn take(mount: &Mount, bind: &Bind, users: Option<&OwnUsers>) -> Result<Tree> {
-    let metadata = fs::metadata(&bind.path).map_err(|error| {
+    // Looked up once: who owns a directory above may put something else there at any time.
+    let source = open(&bind.path).map_err(|error| {
         let fault = Fault::new(Kind::Spec, error.to_string());
         match error.kind() {
             std::io::ErrorKind::NotFound => {
@@ -28,16 +29,17 @@ pub(super) fn take(mount: &Mount, bind: &Bind, users: Option<&OwnUsers>) -> Resu
             _ => fault,
         }
     })?;
+    let kind = FileType::from_raw_mode(fstat(&source)?.st_mode);
     let read_only = mount.is_read_only();
-    let sharing = sharing(bind)?;
+    let sharing = sharing(bind, source.as_fd())?;
     let recursive = bind.recursive != Some(Recursive::Disabled);
-    let tree = mount::clone_path(&bind.path, recursive)?;
+    let tree = mount::clone_tree_of(source.as_fd(), recursive)?;
     // At once, in a call of its own: what is cloned from a shared mount is shared.
     mount::share(tree.as_fd(), sharing, recursive)?;
     if let Some(map) = &bind.idmap {
         map_owners(tree.as_fd(), map, users, recursive)?;
     }
-    let is_device = metadata.file_type().is_char_device();
+    let is_device = kind == FileType::CharacterDevice;
     let restrict = Restrict {
         read_only: read_only && bind.recursive != Some(Recursive::Writable),
         ..restrict(
@@ -59,8 +61,13 @@ pub(super) fn take(mount: &Mount, bind: &Bind, users: Option<&OwnUsers>) -> Resu
     }
     Ok(Tree {
         tree,
-        is_directory: metadata.is_dir(),
+        is_directory: kind == FileType::Directory,
     })
+}
+
+fn open(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    Ok(openat(CWD, path, flags, Mode::empty())?)
 }
 
 fn map_owners(
@@ -96,14 +103,12 @@ fn ranges(ranges: &[IdRange]) -> Vec<users::Range> {
     ranges.iter().map(range).collect()
 }
 
-fn sharing(bind: &Bind) -> Result<Sharing> {
+fn sharing(bind: &Bind, source: BorrowedFd) -> Result<Sharing> {
     match bind.propagation {
         None | Some(Propagation::Rprivate | Propagation::Private) => Ok(Sharing::Private),
         Some(Propagation::Rslave | Propagation::Slave) => Ok(Sharing::Slave),
         Some(Propagation::Rshared | Propagation::Shared) => {
-            let flags = OFlags::PATH | OFlags::CLOEXEC;
-            let source = openat(CWD, &bind.path, flags, Mode::empty())?;
-            if Proc::open()?.is_on_shared_mount(source.as_fd())? {
+            if Proc::open()?.is_on_shared_mount(source)? {
                 return Ok(Sharing::Shared);
             }
             let fault = Fault::new(Kind::Spec, "it is not on a shared mount");
