@@ -93,8 +93,8 @@ complete -c ucr -n "__fish_ucr_using_subcommand provision" -s q -l quiet -d 'Pri
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l spec -d 'Take the whole description from a JSON document, ucr-spec(5); - is stdin' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l entrypoint -d 'Replace the image\'s entrypoint, and with it its command; \'\' removes both' -r
-complete -c ucr -n "__fish_ucr_using_subcommand run" -s e -l env -d 'Set an environment variable; NAME alone copies ours, if we have it; repeatable' -r
-complete -c ucr -n "__fish_ucr_using_subcommand run" -l env-file -d 'Set the variables that a file has, NAME=VALUE a line; repeatable' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand run" -s e -l env -d 'Set an environment variable; NAME alone copies ucr\'s own, if it is set; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l env-file -d 'Set the variables of a file, NAME=VALUE a line; those of -e win; repeatable' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l secret -d 'Give the container a value that is in no argument and no record: file=PATH or environment=NAME, then env=NAME or target=PATH; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s w -l workdir -d 'Working directory inside; made if it is missing' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s u -l user -d 'User and perhaps group, by the image\'s names or by number' -r
@@ -106,7 +106,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l sandbox -d 'Directory of
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l network -d 'Network: host (default), or none' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l hostname -d 'Host name inside' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cpus -d 'How many processors it may keep busy, as in 1.5' -r
-complete -c ucr -n "__fish_ucr_using_subcommand run" -s c -l cpu-shares -d 'Weight against others where processors are busy; the default is 1024' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -s c -l cpu-shares -d 'Weight against others where processors are busy; 1024 is usual' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cpu-period -d 'Length of a scheduling period, in microseconds' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cpu-quota -d 'Processor time in each period, in microseconds' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cpuset-cpus -d 'Processors that it may run on, as in 0-2,5' -r
@@ -120,10 +120,10 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l ulimit -d 'A limit of se
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l oom-score-adj -d 'How soon it is killed where memory runs out, -1000 (last) to 1000' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l shm-size -d 'Size of /dev/shm [default: 64m]' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cgroups -d 'Whether limits that this machine cannot keep are an error: strict (default) or best-effort' -r
-complete -c ucr -n "__fish_ucr_using_subcommand run" -l cap-add -d 'Give the container\'s root a capability that it does not have by default, or ALL; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l cap-add -d 'Give the container a capability that it does not have by default, or ALL; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cap-drop -d 'Take a capability of the default ones away, or ALL; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l security-opt -d 'Change the isolation: seccomp=FILE|unconfined, no-new-privileges=false, apparmor=PROFILE, label=OPTION, systempaths=unconfined; repeatable' -r
-complete -c ucr -n "__fish_ucr_using_subcommand run" -l userns -d 'Whose users the container\'s are: host (default), auto, or INSIDE:OUTSIDE:COUNT[,…]' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l userns -d 'Whose users the container\'s are: host (default: the same numbers), auto (a range that nobody else has), or INSIDE:OUTSIDE:COUNT[,…]' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l device -d 'Give the container a device, by path or by CDI name; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l gpus -d 'Give the container NVIDIA GPUs, by CDI: all, a number, or device=NAME' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cdi-spec-dir -d 'Look for the files of CDI devices here, not in /etc/cdi and /var/run/cdi; later ones win; repeatable, also from $UCR_CDI_DIRS' -r -F
@@ -143,14 +143,14 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l root -d 'Directory of th
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
-complete -c ucr -n "__fish_ucr_using_subcommand run" -l verbose -d 'Say more on stderr; -v is docker\'s volume here'
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l verbose -d 'Say more on stderr; -v is --volume here, as in docker'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l dry-run -d 'Print what would be done, step by step, and do nothing; with --format json as a document'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l read-only -d 'Refuse writes to the root filesystem; /dev, /dev/shm and volumes stay writable'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l init -d 'Put a process before the command that reaps orphans and passes signals on'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s i -l interactive -d 'Keep stdin open for the command; without this it is /dev/null'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s t -l tty -d 'Give the container a terminal'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l rm -d 'Accepted for docker\'s sake: containers are always removed when they end'
-complete -c ucr -n "__fish_ucr_using_subcommand run" -l privileged -d 'Lift all isolation but the namespaces: capabilities, filter, masks, devices'
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l privileged -d 'Lift all isolation but the namespaces; root inside can then do what the host\'s root can'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l password-stdin -d 'Read the password of --creds USER from stdin'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l plain-http -d 'Speak http to the registry; without this only loopback addresses may'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l tls-skip-verify -d 'Accept any certificate: of the registry, its mirrors, and whomever they send ucr to'
