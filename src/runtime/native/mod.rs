@@ -199,9 +199,13 @@ fn start(stage: Stage, users: Option<&[Range]>) -> Result<(Child, Listener)> {
     }
     let (listener, reporter) = status::channel()?;
     let (namespaces, cgroup) = (stage.plan.namespaces, stage.cgroups.clone_into());
+    let plan = stage.plan;
     let child = spawn_into(namespaces, cgroup, move || stage.run(&reporter));
     let child = child.context("make namespaces")?;
     if let Some(users) = users {
+        for limit in &plan.ulimits {
+            limit.permit(child.pid())?;
+        }
         set_map(&child, users, users).context("map the container's users")?;
         listener.users_are_mapped()?;
     }

@@ -3,7 +3,7 @@
 //! then defaults are clamped, and what was asked for is a fault with its name.
 
 use anyhow::{Context, Result};
-use rustix::process::{self, Resource, getrlimit, setrlimit};
+use rustix::process::{self, Pid, Resource, getrlimit, prlimit, setrlimit};
 use serde::Serialize;
 
 use crate::error::{Fault, Kind};
@@ -106,6 +106,24 @@ pub fn may_raise() -> bool {
 }
 
 impl Rlimit {
+    /// Lets a copy of this process set it, if it is above what that has: CAP_SYS_RESOURCE in a user
+    /// namespace of its own raises nothing.
+    pub fn permit(&self, copy: Pid) -> Result<()> {
+        let own = getrlimit(resource(self.name));
+        let is_more = own.maximum.is_some_and(|maximum| self.hard > maximum);
+        if !is_more {
+            return Ok(());
+        }
+        let limit = process::Rlimit {
+            maximum: (self.hard != u64::MAX).then_some(self.hard),
+            ..own
+        };
+        prlimit(Some(copy), resource(self.name), limit)
+            .map_err(std::io::Error::from)
+            .with_context(|| format!("raise ulimit {} to {}", self.name, self.hard))?;
+        Ok(())
+    }
+
     /// Sets it for this process and what it becomes.
     pub fn set(&self) -> Result<()> {
         let value = |number| (number != u64::MAX).then_some(number);
