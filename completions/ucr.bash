@@ -627,7 +627,7 @@ _ucr() {
             return 0
             ;;
         ucr__subcmd__run)
-            opts="-e -w -u -v -i -t -c -m -q -h --verbose --dry-run --spec --entrypoint --env --env-file --secret --workdir --user --group-add --volume --mount --tmpfs --sandbox --read-only --network --hostname --init --interactive --tty --rm --cpus --cpu-shares --cpu-period --cpu-quota --cpuset-cpus --cpuset-mems --memory --memory-reservation --memory-swap --pids-limit --blkio-weight --ulimit --oom-score-adj --shm-size --cgroups --cap-add --cap-drop --security-opt --privileged --userns --device --gpus --policy --platform --creds --password-stdin --auth-file --pull-secret --plain-http --tls-ca --tls-skip-verify --pull-timeout --mirror --limit --no-sync --root --state --format --quiet --help"
+            opts="-e -w -u -v -i -t -c -m -q -h --verbose --dry-run --spec --entrypoint --env --env-file --secret --workdir --user --group-add --volume --mount --tmpfs --sandbox --read-only --network --hostname --init --interactive --tty --rm --cpus --cpu-shares --cpu-period --cpu-quota --cpuset-cpus --cpuset-mems --memory --memory-reservation --memory-swap --pids-limit --blkio-weight --ulimit --oom-score-adj --shm-size --cgroups --cap-add --cap-drop --security-opt --privileged --userns --device --gpus --cdi-spec-dir --policy --platform --creds --password-stdin --auth-file --pull-secret --plain-http --tls-ca --tls-skip-verify --pull-timeout --mirror --limit --no-sync --root --state --format --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -794,6 +794,10 @@ _ucr() {
                     return 0
                     ;;
                 --gpus)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cdi-spec-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -126,6 +126,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l security-opt -d 'Change 
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l userns -d 'Whose users the container\'s are: host (default), auto, or INSIDE:OUTSIDE:COUNT[,…]' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l device -d 'Give the container a device, by path or by CDI name; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l gpus -d 'Give the container NVIDIA GPUs, by CDI: all, a number, or device=NAME' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l cdi-spec-dir -d 'Look for the files of CDI devices here, not in /etc/cdi and /var/run/cdi; later ones win; repeatable, also from $UCR_CDI_DIRS' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l policy -d 'When to ask [default: newer for oci: and oci-archive:; else always for pull, missing elsewhere]' -r -f -a "always\t'Ask every time, fetch what is missing'
 missing\t'Only if the image is not in the store'
 newer\t'Fetch if the registry has another one; without an answer use the store\'s'

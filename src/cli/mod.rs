@@ -25,6 +25,7 @@ use anyhow::Result;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::exit::{self, Outcome};
+use crate::sys::process::become_undumpable;
 use context::Context;
 
 /// Pull, provision and run container images without a daemon
@@ -122,11 +123,10 @@ pub fn command() -> clap::Command {
 
 /// Runs a command line, prints what went wrong, and returns the program's exit code.
 pub fn main(arguments: Vec<OsString>) -> u8 {
+    // Passwords and secrets must not get into a core file. Where it cannot be had, nothing is lost.
+    let _ = become_undumpable();
     let as_json = usage::asks_for_json(&arguments);
-    let parsed = command()
-        .try_get_matches_from(arguments)
-        .and_then(|matches| Cli::from_arg_matches(&matches));
-    let cli = match parsed {
+    let cli = match parse(arguments) {
         Ok(cli) => cli,
         Err(error) => return usage::report(&error, as_json),
     };
@@ -139,6 +139,30 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
         output::error(error, as_json);
     }
     exit::code(&outcome)
+}
+
+fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let matched = |command: clap::Command, arguments: Vec<OsString>| {
+        let matches = command.try_get_matches_from(arguments)?;
+        Cli::from_arg_matches(&matches)
+    };
+    // Half of what clap takes, it takes for what the other subcommands have.
+    if arguments.iter().any(|word| word == "run")
+        && let Ok(cli) = matched(run_alone(), arguments.clone())
+    {
+        return Ok(cli);
+    }
+    matched(command(), arguments)
+}
+
+/// The command line as if there were no subcommand but `run`: it refuses more, and understands all
+/// else the same way.
+fn run_alone() -> clap::Command {
+    let global = Global::augment_args(clap::Command::new("ucr"));
+    let run = run::Run::augment_args(clap::Command::new("run"));
+    Verbosity::augment_args(global)
+        .subcommand_required(true)
+        .subcommand(run)
 }
 
 fn dispatch(cli: Cli) -> Result<Outcome> {

@@ -58,7 +58,8 @@ impl Pull {
 #[command(next_help_heading = "Pull options")]
 pub(super) struct PullOptions {
     /// When to ask [default: newer for oci: and oci-archive:; else always for pull, missing elsewhere]
-    #[arg(long, value_name = "WHEN")]
+    // docker's name for it
+    #[arg(long, alias = "pull", value_name = "WHEN")]
     policy: Option<PolicyName>,
     /// Platform to choose from a multi-platform image [default: this machine's]
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
@@ -169,11 +170,16 @@ impl PullOptions {
         })
     }
 
-    /// The image, which must be in the store.
+    /// The image, which must be in the store, for a command that pulls nothing.
     pub(super) fn present(&self, context: &Context, image: &str) -> Result<Image> {
         let name = name(context, image)?;
         let found = pull::local(&context.store()?, &name, &self.platform())?;
-        found.ok_or_else(|| pull::not_here(&name))
+        found.ok_or_else(|| {
+            let message = format!("image {name} is not in the store");
+            Fault::new(Kind::NotFound, message)
+                .hint(format!("'ucr pull {name}' first: this pulls nothing"))
+                .into()
+        })
     }
 
     /// What was said; else the command's default, except that a file of this machine is looked at

@@ -28,13 +28,13 @@ const MAX_ENV_FILE: u64 = 1 << 20;
 /// Run a command in a new container and return its exit code
 ///
 /// Pulls the image if it is not in the store. ARGS replace the image's CMD and follow its
-/// ENTRYPOINT, as for docker run. The container is removed when it ends. It is on the host's
-/// network unless --network says otherwise; all else is its own.
+/// ENTRYPOINT, as for docker run. The container is removed when it ends. It has the host's network
+/// and users unless --network and --userns say otherwise; all else is its own.
 #[derive(Debug, Args)]
 #[command(override_usage = "ucr run [OPTIONS] <IMAGE> [ARGS]...\n       \
                             ucr run [OPTIONS] --spec <FILE>")]
 pub(super) struct Run {
-    /// Say more on stderr; -v is docker's volume here
+    /// Say more on stderr; -v is --volume here, as in docker
     #[arg(long)]
     pub(super) verbose: bool,
     /// Print what would be done, step by step, and do nothing; with --format json as a document
@@ -65,6 +65,7 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn run(self, context: &Context) -> Result<Outcome> {
         let spec = self.description(context)?;
+        spec.check()?;
         if self.dry_run {
             return self.show_plan(context, &spec);
         }
@@ -73,7 +74,6 @@ impl Run {
             Err(exit) => return Ok(Outcome::Exited(exit)),
         };
         let (store, state) = (context.store()?, context.state()?);
-        context.heal()?;
         let native = Native {
             store: &store,
             state: &state,
@@ -110,8 +110,16 @@ impl Run {
                 .map_err(Into::into)
                 .and_then(|mut file| read_limited(&mut file, MAX_DOCUMENT)),
         };
-        let bytes = bytes.with_context(|| format!("read {}", file.display()))?;
+        let bytes = bytes.with_context(|| format!("--spec {}", file.display()))?;
         let mut spec = ContainerSpec::parse(&bytes)?;
+        if let Some(path) = spec.host_paths().find(|path| !path.is_absolute()) {
+            let path = path.display();
+            let message =
+                format!("container description: path '{path}' of the host is not absolute");
+            return Err(Fault::new(Kind::Spec, message)
+                .hint("a document has no directory that they could start from")
+                .into());
+        }
         spec.image = super::pull::name(context, &spec.image)?.to_string();
         name_images(context, &mut spec)?;
         Ok(spec)

@@ -4,8 +4,9 @@
 use std::error::Error;
 use std::ffi::OsString;
 use std::io::Write;
+use std::num::{IntErrorKind, ParseIntError};
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::output;
 use crate::error::{Fault, Kind};
@@ -29,6 +30,7 @@ const DOCKER_OPTIONS: &[&str] = &[
     "--device-read-iops",
     "--device-write-bps",
     "--device-write-iops",
+    "--disable-content-trust",
     "--dns",
     "--dns-option",
     "--dns-search",
@@ -60,6 +62,7 @@ const DOCKER_OPTIONS: &[&str] = &[
     "--publish",
     "--publish-all",
     "--restart",
+    "--runtime",
     "--sig-proxy",
     "--stop-signal",
     "--stop-timeout",
@@ -69,6 +72,15 @@ const DOCKER_OPTIONS: &[&str] = &[
     "--uts",
     "--volume-driver",
     "--volumes-from",
+];
+
+/// Docker's short names of those.
+const DOCKER_SHORT: &[(&str, &str)] = &[
+    ("-P", "--publish-all"),
+    ("-a", "--attach"),
+    ("-d", "--detach"),
+    ("-l", "--label"),
+    ("-p", "--publish"),
 ];
 
 /// Whether errors are to be JSON; asked before anything is parsed.
@@ -104,7 +116,10 @@ fn fault(error: &clap::Error) -> Fault {
         .source()
         .and_then(|source| source.downcast_ref::<Fault>())
     {
-        return own.clone();
+        return of_option(own, error);
+    }
+    if let Some(number) = number(error) {
+        return number;
     }
     let text = error.render().to_string();
     let mut paragraphs = text.split("\n\n");
@@ -115,10 +130,12 @@ fn fault(error: &clap::Error) -> Fault {
         .map(str::trim)
         .collect::<Vec<_>>()
         .join(" ");
-    let docker = DOCKER_OPTIONS
-        .iter()
-        .find(|option| what.contains(&format!("'{option}'")));
-    if let Some(option) = docker {
+    let is_named = |option: &str| what.contains(&format!("'{option}'"));
+    let short = DOCKER_SHORT.iter().find(|(short, _)| is_named(short));
+    let long = DOCKER_OPTIONS.iter().find(|option| is_named(option));
+    if let Some(option) = long.or(short.map(|(_, long)| long))
+        && text.contains("ucr run")
+    {
         let message = format!("docker's {option} is not supported yet");
         return Fault::new(Kind::Usage, message).hint("see LIMITS in ucr-run(1)");
     }
@@ -131,9 +148,46 @@ fn fault(error: &clap::Error) -> Fault {
     let usage = text
         .lines()
         .find_map(|line| line.strip_prefix("Usage: ucr "));
-    match tip {
-        Some(tip) => fault.hint(tip),
-        None => fault.hint(usage_of(usage.unwrap_or_default())),
+    match (tip, usage) {
+        (Some(tip), _) => fault.hint(tip),
+        (None, Some(usage)) => fault.hint(usage_of(usage)),
+        (None, None) => fault.hint("--help says what there is"),
+    }
+}
+
+/// A fault of a value, which need not say what the value is of.
+fn of_option(fault: &Fault, error: &clap::Error) -> Fault {
+    let message = fault.to_string();
+    let Some(option) = option(error).filter(|_| message.starts_with('\'')) else {
+        return fault.clone();
+    };
+    let named = Fault::new(fault.kind(), format!("{option} {message}"));
+    match crate::error::hint(&fault.clone().into()) {
+        Some(hint) => named.hint(hint),
+        None => named,
+    }
+}
+
+/// clap has the standard library's words for what is no number.
+fn number(error: &clap::Error) -> Option<Fault> {
+    let number = error.source()?.downcast_ref::<ParseIntError>()?;
+    let why = match number.kind() {
+        IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "it is too large",
+        _ => "it is not a whole number",
+    };
+    let value = match error.get(ContextKind::InvalidValue)? {
+        ContextValue::String(value) => value,
+        _ => return None,
+    };
+    let message = format!("{} '{value}': {why}", option(error)?);
+    Some(Fault::new(Kind::Usage, message).hint("say a number in digits"))
+}
+
+/// The option that an error is about, without its value's name.
+fn option(error: &clap::Error) -> Option<String> {
+    match error.get(ContextKind::InvalidArg)? {
+        ContextValue::String(option) => Some(option.split(' ').next()?.to_owned()),
+        _ => None,
     }
 }
 
@@ -146,7 +200,10 @@ fn usage_of(words: &str) -> String {
         .find_subcommand_mut(name)
         .map(|found| found.render_usage().to_string());
     let usage = known.unwrap_or_else(|| command.render_usage().to_string());
-    usage.replacen("Usage", "usage", 1)
+    let usage = usage.replacen("Usage", "usage", 1);
+    // A hint is one line.
+    let lines: Vec<_> = usage.lines().map(str::trim).collect();
+    lines.join(", or ")
 }
 
 #[cfg(test)]
@@ -174,7 +231,56 @@ mod tests {
         let (what, hint) = message(&["ucr", "run", "-v", "a/b:/c", "x"]);
         assert_eq!(what, "volume 'a/b:/c': 'a/b' is no name of a volume");
         assert!(hint.contains("path of the host"), "{hint}");
-        let (what, _) = message(&["ucr", "run", "--publish", "80", "x"]);
-        assert_eq!(what, "docker's --publish is not supported yet");
+        for option in [["--publish", "80"], ["-p", "80"], ["-itd", "x"]] {
+            let (what, hint) = message(&["ucr", "run", option[0], option[1], "x"]);
+            let long = if option[0] == "-itd" {
+                "detach"
+            } else {
+                "publish"
+            };
+            assert_eq!(what, format!("docker's --{long} is not supported yet"));
+            assert!(hint.contains("LIMITS"), "{hint}");
+        }
+        let (what, _) = message(&["ucr", "pull", "-d", "x"]);
+        assert_eq!(what, "unexpected argument '-d' found");
+        let (what, _) = message(&["ucr", "run", "--shm-size", "x", "y"]);
+        assert_eq!(what, "--shm-size 'x': it is not an amount of bytes");
+        for (value, why) in [
+            ("x", "not a whole number"),
+            ("9".repeat(20).as_str(), "too large"),
+        ] {
+            let (what, hint) = message(&["ucr", "run", "--pids-limit", value, "y"]);
+            assert_eq!(what, format!("--pids-limit '{value}': it is {why}"));
+            assert!(!hint.contains("usage"), "{hint}");
+        }
+        let (_, hint) = message(&["ucr", "run"]);
+        assert!(hint.contains(", or ucr run"), "{hint}");
+        assert!(!hint.contains('\n'), "{hint}");
+    }
+
+    /// Each is refused with a word to the manual, so it has to be there; what there is meanwhile has
+    /// to go.
+    #[test]
+    fn what_docker_has_and_ucr_not_is_in_the_manual() {
+        let page = include_str!("../../man/ucr-run.1");
+        let limits = page.split(".SH LIMITS\n").nth(1).expect("a section");
+        let limits = limits.split(".SH ").next().unwrap_or_default();
+        let mut command = super::super::command();
+        command.build();
+        let run = command.find_subcommand("run").expect("it is there");
+        for option in DOCKER_OPTIONS {
+            let name = option.trim_start_matches("--");
+            let known = run.get_arguments().any(|arg| arg.get_long() == Some(name));
+            assert!(!known, "{option} is there");
+            let roff = option.replace('-', "\\-");
+            let is_named = limits.lines().any(|line| {
+                let words = line.split([' ', ',', '"']);
+                words.into_iter().any(|word| word == roff)
+            });
+            assert!(is_named, "{option} is not in LIMITS of ucr-run(1)");
+        }
+        for (_, long) in DOCKER_SHORT {
+            assert!(DOCKER_OPTIONS.contains(long), "{long}");
+        }
     }
 }

@@ -19,10 +19,10 @@ pub struct ContainerFlags {
     /// Replace the image's entrypoint, and with it its command; '' removes both
     #[arg(long, value_name = "COMMAND")]
     entrypoint: Option<String>,
-    /// Set an environment variable; NAME alone copies ours, if we have it; repeatable
+    /// Set an environment variable; NAME alone copies ucr's own, if it is set; repeatable
     #[arg(long, short, value_name = "NAME[=VALUE]")]
     env: Vec<String>,
-    /// Set the variables that a file has, NAME=VALUE a line; repeatable
+    /// Set the variables of a file, NAME=VALUE a line; those of -e win; repeatable
     #[arg(long, value_name = "FILE")]
     env_file: Vec<PathBuf>,
     /// Give the container a value that is in no argument and no record: file=PATH or

@@ -71,6 +71,12 @@ pub fn capabilities(security: &Security, available: &CapsHashSet) -> Result<Capa
     })
 }
 
+/// Refuses names that are no capability's.
+pub(super) fn check(security: &Security) -> Result<(), Fault> {
+    List::parse(&security.cap_add)?;
+    List::parse(&security.cap_drop).map(drop)
+}
+
 struct List {
     all: bool,
     names: Vec<Capability>,

@@ -18,12 +18,14 @@ pub const CAPABILITIES: [Capability; 10] = [
     Capability::CAP_SYS_CHROOT,
 ];
 
-/// Replaced by nothing, where they exist: they tell of the host or are side channels.
-pub const MASKED_PATHS: [&str; 14] = [
+/// Replaced by nothing, where they exist: they tell of the host or are side channels. All that
+/// docker, podman, containerd and Mesos mask.
+pub const MASKED_PATHS: [&str; 15] = [
     "/proc/acpi",
     "/proc/asound",
     "/proc/interrupts",
     "/proc/kcore",
+    "/proc/key-users",
     "/proc/keys",
     "/proc/latency_stats",
     "/proc/sched_debug",

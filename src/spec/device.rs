@@ -12,7 +12,7 @@ use crate::error::{Fault, Kind};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     untagged,
-    expecting = "a CDI name, or an object with path, target and access"
+    expecting = "it is no CDI name, nor an object of path, target and access"
 )]
 pub enum Device {
     /// `VENDOR/CLASS=NAME`, described by files in `/etc/cdi` and `/var/run/cdi`.

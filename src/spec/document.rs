@@ -40,16 +40,33 @@ impl ContainerSpec {
         let mut reader = serde_json::Deserializer::from_slice(bytes);
         let spec: Self = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
             let path = error.path().to_string();
-            let place = if path == "." {
-                String::new()
-            } else {
-                path + ": "
+            // A document that ends too early has no place, and the whole has none.
+            let place = match path.as_str() {
+                "." | "?" => String::new(),
+                path => path.to_owned() + ": ",
             };
-            refuse(format!("{place}{}", error.inner()))
+            refuse(place + &in_plain_words(&error.inner().to_string()))
         })?;
         reader.end().map_err(|error| refuse(error.to_string()))?;
         Ok(spec)
     }
+}
+
+/// Without the names of Rust's types.
+fn in_plain_words(why: &str) -> String {
+    let Some((wrong, wanted)) = why.rsplit_once(", expected ") else {
+        return why.to_owned();
+    };
+    let (wanted, place) = wanted.split_once(" at line ").unwrap_or((wanted, ""));
+    let plain = match wanted {
+        "u64" | "u32" | "u16" => "a whole number that is not negative",
+        "i64" | "i32" | "i16" => "a whole number",
+        "f64" => "a number",
+        "a sequence" => "a list",
+        other if other.starts_with("struct ") => "an object",
+        _ => return why.to_owned(),
+    };
+    format!("{wrong}, expected {plain} at line {place}")
 }
 
 fn refuse(why: String) -> Fault {
@@ -83,7 +100,25 @@ mod tests {
                 "secrets[0].value: unknown field",
             ),
             (r#"{"version":1,"image":"x"} x"#, "trailing characters"),
-            ("", "EOF"),
+            ("", "description: EOF"),
+            ("{", "description: EOF"),
+            (
+                r#"{"version":1,"image":"x","resources":{"memory":"1g"}}"#,
+                "expected a whole number that is not negative at line 1",
+            ),
+            (
+                r#"{"version":1,"image":"x","resources":{"cpus":"1"}}"#,
+                "expected a number at",
+            ),
+            (
+                r#"{"version":1,"image":"x","args":"true"}"#,
+                "args: invalid type: string \"true\", expected a list at",
+            ),
+            ("[]", "expected an object at"),
+            (
+                r#"{"version":1,"image":"x","devices":[{"path":"/dev/x","acess":"r"}]}"#,
+                "devices[0]: it is no CDI name, nor an object",
+            ),
         ];
         for (text, expected) in rows {
             let fault = ContainerSpec::parse(text.as_bytes()).unwrap_err();

@@ -96,6 +96,18 @@ pub struct ContainerSpec {
 }
 
 impl ContainerSpec {
+    /// Refuses what makes no sense whatever the image and the machine, so that nobody waits for a
+    /// pull to hear of it.
+    pub fn check(&self) -> Result<(), Fault> {
+        self.resources.check()?;
+        capability::check(&self.security)?;
+        self.devices.iter().try_for_each(Device::check)?;
+        match &self.security.userns {
+            Some(userns) => userns.check(),
+            None => Ok(()),
+        }
+    }
+
     /// Paths of the host that a command line may say relative to where it is typed.
     pub fn host_paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let profile = match &mut self.security.seccomp {
@@ -134,7 +146,7 @@ impl FromStr for Network {
             "none" => Ok(Self::None),
             _ => Err(
                 Fault::new(Kind::Usage, format!("network '{text}' is not supported"))
-                    .hint("'host' and 'none' are"),
+                    .hint("'host' and 'none' are; see LIMITS in ucr-run(1)"),
             ),
         }
     }

@@ -178,6 +178,12 @@ impl Resources {
         let memory = self.memory.filter(|&bytes| bytes != 0);
         let reservation = self.memory_reservation.filter(|&bytes| bytes != 0);
         for (flag, limit) in [("--memory", memory), ("--memory-reservation", reservation)] {
+            if let Some(limit) = limit
+                && limit < LEAST_MEMORY
+            {
+                let message = format!("{flag} {limit}: it is less than {LEAST_MEMORY} bytes");
+                return Err(Fault::new(Kind::Spec, message).hint("say 512m, or 6m at least"));
+            }
             if let Some(limit) = limit {
                 within(flag, limit, LEAST_MEMORY..=i64::MAX.unsigned_abs())?;
             }

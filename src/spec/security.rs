@@ -160,7 +160,12 @@ impl Userns {
         let Self::Map(ranges) = self else {
             return Ok(());
         };
-        let bad = |why: String| Err(Fault::new(Kind::Spec, format!("user namespace map: {why}")));
+        let bad = |why: String| {
+            Err(
+                Fault::new(Kind::Spec, format!("map of users (--userns): {why}"))
+                    .hint("say INSIDE:OUTSIDE:COUNT, as in 0:100000:65536"),
+            )
+        };
         if ranges.is_empty() || ranges.len() > MAX_RANGES {
             return bad(format!(
                 "it has {} ranges, not 1 to {MAX_RANGES}",

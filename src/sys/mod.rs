@@ -3,6 +3,7 @@
 //! rustix and nix where they have a safe form; `libc::syscall` for what neither wraps (clone3,
 //! mount_setattr, close_range, execveat). Nothing in here knows about images or containers.
 
+pub mod bpf;
 pub mod cgroup;
 pub mod credential;
 pub mod mount;

@@ -8,9 +8,14 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstatfs, openat, openat2};
+use rustix::fs::{
+    CWD, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstat, fstatfs, openat, openat2, readlinkat,
+};
 
 use super::mount::{Restrict, filesystem};
+
+/// The inode of a procfs's top directory (PROC_ROOT_INO).
+const TOP: u64 = 1;
 
 /// A handle of a procfs for our own pid namespace.
 #[derive(Debug)]
@@ -19,32 +24,60 @@ pub struct Proc {
 }
 
 impl Proc {
+    /// The host's, where that is one for our own pid namespace; else a new one. To let go of a new
+    /// one takes the kernel milliseconds: no processor may still be looking at a mount that goes.
+    pub fn open() -> io::Result<Self> {
+        match Self::mounted() {
+            Ok(mounted) if mounted.is_for_us() => Ok(mounted),
+            _ => Self::fresh(),
+        }
+    }
+
     /// Makes one that is mounted nowhere; where the kernel refuses, as it does to users, takes the
     /// one on `/proc` after making sure that it is one.
-    pub fn open() -> io::Result<Self> {
+    pub fn fresh() -> io::Result<Self> {
         let restrict = Restrict {
             no_suid: true,
             no_exec: true,
             no_dev: true,
             ..Restrict::default()
         };
-        let root = match filesystem("proc", &[], restrict) {
-            Ok(root) => root,
-            Err(_) => {
-                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                openat(CWD, "/proc", flags, Mode::empty())?
-            }
-        };
+        match filesystem("proc", &[], restrict) {
+            Ok(root) => Self::checked(root),
+            Err(_) => Self::mounted(),
+        }
+    }
+
+    /// One that was made by [`filesystem`], also after it was attached.
+    pub fn of(tree: BorrowedFd) -> io::Result<Self> {
+        Self::checked(tree.try_clone_to_owned()?)
+    }
+
+    fn mounted() -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Self::checked(openat(CWD, "/proc", flags, Mode::empty())?)
+    }
+
+    fn checked(root: OwnedFd) -> io::Result<Self> {
         if fstatfs(&root)?.f_type != PROC_SUPER_MAGIC {
             return Err(io::Error::other("/proc is not a proc filesystem"));
         }
         Ok(Self { root })
     }
 
+    /// Whether it is a whole one, and knows us by the number that we know.
+    fn is_for_us(&self) -> bool {
+        let is_top = fstat(&self.root).is_ok_and(|found| found.st_ino == TOP);
+        let own = std::process::id().to_string();
+        let known = readlinkat(&self.root, "self", Vec::new());
+        is_top && known.is_ok_and(|known| known.as_bytes() == own.as_bytes())
+    }
+
     /// Reads a small file whole.
     pub fn read(&self, path: &str) -> io::Result<String> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let mut text = String::new();
+        // Of a file whose length the kernel does not tell: few of these are longer.
+        let mut text = String::with_capacity(4096);
         let file = openat(self.root.as_fd(), path, flags, Mode::empty())?;
         File::from(file).read_to_string(&mut text)?;
         Ok(text)

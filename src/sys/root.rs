@@ -307,15 +307,33 @@ pub fn remove_tree(parent: BorrowedFd, name: &OsStr) -> io::Result<()> {
         Err(Errno::ISDIR) => {}
         Err(errno) => return Err(errno.into()),
     }
-    let top = open_writable(parent, name)?;
-    let mut serial = 0;
-    while empty_once(top.as_fd(), None, &mut serial)? {}
-    ignore_missing(rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR))
+    empty(parent, name, 0, &mut 0)
+}
+
+/// How many directories deep a tree is walked, each with a descriptor; what is deeper is moved up.
+const NESTED: u32 = 8;
+
+/// Removes a directory with all that is in it, and with what is moved into it meanwhile.
+fn empty(parent: BorrowedFd, name: &OsStr, depth: u32, serial: &mut u64) -> io::Result<()> {
+    let dir = open_writable(parent, name)?;
+    let up = (depth > NESTED).then_some(parent);
+    loop {
+        let any = empty_once(dir.as_fd(), up, depth, serial)?;
+        match rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR) {
+            Err(Errno::NOTEMPTY | Errno::EXIST) if any => (),
+            result => return ignore_missing(result),
+        }
+    }
 }
 
 /// Removes the entries of one directory; the non-empty directories among them are moved to `up`,
 /// or are emptied in their turn. Returns whether there was anything.
-fn empty_once(dir: BorrowedFd, up: Option<BorrowedFd>, serial: &mut u64) -> io::Result<bool> {
+fn empty_once(
+    dir: BorrowedFd,
+    up: Option<BorrowedFd>,
+    depth: u32,
+    serial: &mut u64,
+) -> io::Result<bool> {
     let mut any = false;
     for entry in Dir::read_from(dir)? {
         let entry = entry?;
@@ -324,23 +342,23 @@ fn empty_once(dir: BorrowedFd, up: Option<BorrowedFd>, serial: &mut u64) -> io::
             continue;
         }
         any = true;
-        match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => continue,
-            Err(Errno::ISDIR) => {}
-            Err(errno) => return Err(errno.into()),
+        if entry.file_type() != FileType::Directory {
+            match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => continue,
+                Err(Errno::ISDIR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
         }
         match rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => continue,
             Err(Errno::NOTEMPTY | Errno::EXIST) => {}
+            // Something else has its name now; the next round removes that.
+            Err(Errno::NOTDIR) => continue,
             Err(errno) => return Err(errno.into()),
         }
         match up {
             Some(up) => hoist(dir, name, up, serial)?,
-            None => {
-                let inner = open_writable(dir, name)?;
-                while empty_once(inner.as_fd(), Some(dir), serial)? {}
-                ignore_missing(rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR))?;
-            }
+            None => empty(dir, name, depth + 1, serial)?,
         }
     }
     Ok(any)

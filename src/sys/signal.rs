@@ -75,30 +75,28 @@ pub fn reset() -> io::Result<()> {
         // SAFETY: the default disposition runs no code of ours.
         unsafe { signal(number, SigHandler::SigDfl) }?;
     }
-    reset_realtime();
+    reset_realtime()?;
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
     Ok(())
 }
 
-/// Real-time signals, which nix does not name, may be ignored by whoever started us: those that the
-/// C library has for itself are by posix_spawn(3), and it does not let us at them.
-fn reset_realtime() {
-    /// The kernel's `struct sigaction`, by default all zeroes.
+/// Real-time signals may have been ignored by whoever started us; glibc's posix_spawn does that to
+/// two of its own. C libraries refuse to touch theirs, so the kernel is asked.
+fn reset_realtime() -> io::Result<()> {
+    const FIRST: i64 = 32;
+    const LAST: i64 = 64;
+    /// `struct sigaction` of the kernel, whatever the order of its fields: SIG_DFL and no flags.
     const DEFAULT: [u64; 4] = [0; 4];
-    const SIZE_OF_SET: usize = 8;
-    for number in 32..=64 {
-        // SAFETY: the kernel reads an action that is at least as large as it is anywhere, and
-        // writes none; the default disposition runs no code of ours.
-        unsafe {
-            libc::syscall(
-                libc::SYS_rt_sigaction,
-                number,
-                DEFAULT.as_ptr(),
-                std::ptr::null_mut::<u64>(),
-                SIZE_OF_SET,
-            )
-        };
+    const SET_SIZE: usize = 8;
+    let nothing = std::ptr::null_mut::<u64>();
+    for number in FIRST..=LAST {
+        let new = DEFAULT.as_ptr();
+        // SAFETY: the kernel reads as much as is there; the default runs no code of ours.
+        if unsafe { libc::syscall(libc::SYS_rt_sigaction, number, new, nothing, SET_SIZE) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
     }
+    Ok(())
 }
 
 /// Whether a signal that ucr gets is meant for the container: all but those about ucr itself and

@@ -53,6 +53,39 @@ fn names_that_cannot_be() {
     }
 }
 
+/// What no image and no machine makes right is said at once, not after a pull.
+#[test]
+fn descriptions_that_cannot_be() {
+    let nobody = Refusing::new();
+    let image = format!("{}/a:1", nobody.host());
+    let ucr = Ucr::new();
+    let rows: &[(&[&str], &str)] = &[
+        (&["-m", "1"], "--memory 1"),
+        (&["--cap-add", "NO_SUCH"], "'NO_SUCH' is no capability"),
+        (&["--cap-drop", "NO_SUCH"], "'NO_SUCH' is no capability"),
+        (&["--userns", "1:1:1"], "no ID 0"),
+        (&["--network", "bridge"], "'bridge' is not supported"),
+        (&["--ulimit", "core=2:1"], "--ulimit core=2:1"),
+        (&["-p", "80:80"], "--publish is not supported yet"),
+    ];
+    for (flags, word) in rows {
+        let words = [&["run"][..], flags, &[image.as_str()]].concat();
+        ucr.run(words).refused(&[word]);
+    }
+    let documents = [
+        (r#""devices":["x"]"#, "device 'x'"),
+        (
+            r#""security":{"seccomp":{"file":"x.json"}}"#,
+            "path 'x.json' of the host is not absolute",
+        ),
+    ];
+    for (keys, word) in documents {
+        let text = format!(r#"{{"version":1,"image":"{image}",{keys}}}"#);
+        let asked = ucr.cmd(["run", "--spec", "-"]).stdin(text.into_bytes());
+        asked.run().refused(&[word]);
+    }
+}
+
 /// The name of the kind, for programs.
 #[test]
 fn faults_as_json() {

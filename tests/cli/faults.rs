@@ -273,3 +273,27 @@ fn escapes_in_messages() {
     let done = ucr.run(["pull", &reference]).refused(&[&server.host()]);
     assert!(!done.stderr.contains('\u{1b}'), "{:?}", done.stderr);
 }
+
+/// A password is in no core file, because there is none, wherever this machine puts them.
+#[test]
+fn no_core_file_of_a_process_with_a_password() {
+    let (server, reference, layers) = scripted(&image());
+    server.script(&layers[1], 1000, Misbehaviour::StallAfter(10));
+    let ucr = Ucr::new();
+    let script = "ulimit -c unlimited && cd \"$HOME\" && exec \"$@\"";
+    let mut command = ucr.by_shell(script);
+    command.args(["pull", "--creds", "ada:secret-61f0", &reference]);
+    command.env("HOME", ucr.home());
+    let pull = crate::support::process::spawn(&mut command, b"");
+    pull.wait_until("the stalled layer", Duration::from_secs(20), || {
+        server
+            .requests()
+            .iter()
+            .any(|asked| asked.path.contains(&layers[1]))
+    });
+    pull.signal(nix::sys::signal::Signal::SIGABRT);
+    pull.finish(Duration::from_secs(20))
+        .expect_code(-libc::SIGABRT);
+    let left = crate::support::ucr::children(&ucr.home());
+    assert!(left.is_empty(), "{left:?}");
+}

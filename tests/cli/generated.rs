@@ -115,19 +115,19 @@ fn man_pages_have_their_sections() {
     }
 }
 
-/// A page for each command and for nothing else.
+/// A page for each command and for the document, and for nothing else.
 #[test]
 fn no_stray_pages() {
-    let mut expected: Vec<_> = pages()
-        .iter()
-        .map(|(name, _)| format!("{name}.1"))
-        .collect();
+    let commands = pages();
+    let commands = commands.iter().map(|(name, _)| format!("{name}.1"));
+    let documents = ["ucr-spec.5".to_owned()];
+    let mut expected: Vec<_> = commands.chain(documents).collect();
     expected.sort();
     let found = crate::support::ucr::children(&path("man"));
     let found = found
         .iter()
         .map(|file| file.file_name().expect("a name").to_string_lossy());
-    let found: Vec<_> = found.filter(|name| name.ends_with(".1")).collect();
+    let found: Vec<_> = found.collect();
     assert_eq!(found, expected);
 }
 

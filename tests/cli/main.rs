@@ -26,3 +26,4 @@ mod plans;
 mod platforms;
 mod self_check;
 mod sources;
+mod spec_page;

@@ -236,6 +236,20 @@ fn what_is_refused() {
     }
 }
 
+/// Docker's zero is the default; the kernel's would be no limit.
+#[test]
+fn shared_memory_always_has_a_size() {
+    let image = ImageConfig::parse(IMAGE.as_bytes()).unwrap();
+    let shown = |keys: &str| {
+        let plan = plan(&describe(keys), &image, &v1_host(), ID).unwrap();
+        let shown = plan.to_string();
+        let line = shown.lines().find(|line| line.contains("/dev/shm"));
+        line.expect("it is mounted").to_owned()
+    };
+    assert_eq!(shown(r#""resources":{"shm_size":0}"#), shown(""));
+    assert_ne!(shown(r#""resources":{"shm_size":1}"#), shown(""));
+}
+
 /// A machine without cgroups has no default limits, and says so; what was asked for it refuses.
 #[test]
 fn a_host_without_cgroups() {

@@ -2,6 +2,7 @@
 //! the code show; here is what a container gets.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::support::layer::Layer;
@@ -317,5 +318,110 @@ fn links_of_the_image_lead_nowhere_else() {
     host.file("cdi/v.yaml", of("/kernel"));
     world.run(&flags, &["true"]).refused(&["/kernel/node"]);
     assert!(Path::new("/proc/self").exists());
+    world.assert_clean();
+}
+
+/// A host's program that makes a file in the container's root and says what it was given.
+const HOOK: &str = r#"#!/bin/sh
+set -e
+state=$(cat)
+bundle=${state#*'"bundle":"'}; bundle=${bundle%%'"'*}
+config=$(cat config.json)
+root=${config#*'"path":"'}; root=${root%%'"'*}
+test "$PWD" = "$bundle" && test "$root" = "$bundle/rootfs"
+{ echo "$0 $*"; env | grep -v ^PWD= | sort; id -u; echo "$state" | grep -o '"status":"[a-z]*"'
+  ls -d /proc/self/fd/* | wc -l; } >"$root/made"
+ln -s made "$root/link"
+echo said
+exit "${CODE:-0}"
+"#;
+
+fn hooked(host: &Scratch, hook: &str) -> String {
+    let program = host.file("hook", HOOK);
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let text = format!(
+        "cdiVersion: 0.6.0\nkind: v.com/c\ndevices:\n- name: x\ncontainerEdits:\n  hooks:\n  - {{{}}}\n",
+        hook.replace("PROGRAM", &program.display().to_string())
+    );
+    described(host, "cdi/v.yaml", &text)
+}
+
+/// CVE-2024-0132 and CVE-2025-23266: a hook gets nothing of the image's into its environment, and
+/// runs before anything of the image does.
+#[test]
+fn a_hook_changes_the_root_and_sees_nothing_of_the_image() {
+    let host = Scratch::new();
+    let image = samples::small()
+        .env(&[
+            "LD_PRELOAD=/evil.so",
+            "PATH=/bin",
+            "BASH_ENV=/evil",
+            "ENV=/evil",
+        ])
+        .workdir("/tmp");
+    let world = World::of(&image);
+    let directory = hooked(
+        &host,
+        "hookName: createContainer, path: PROGRAM, args: [own-name, links, 7], env: [DEBUG=0]",
+    );
+    let flags = ["--cdi-spec-dir", &directory, "--device", "v.com/c=x"];
+    for more in [
+        &[][..],
+        &["--read-only", "-u", "ada", "-e", "LD_AUDIT=/evil.so"],
+    ] {
+        let flags = [&flags, more].concat();
+        let done = world.run(&flags, &["cat", "/link"]).ok();
+        let program = host.join("hook").display().to_string();
+        assert_eq!(
+            done.stdout,
+            format!(
+                "{program} links 7\nDEBUG=0\n\
+                 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n0\n\
+                 \"status\":\"creating\"\n3\n"
+            )
+        );
+        assert!(done.stderr.ends_with("said\n"), "{}", done.stderr);
+    }
+    let plan = world.run(&[&flags[..], &["--dry-run"]].concat(), &["true"]);
+    let line = format!("hook         {} links 7\n", host.join("hook").display());
+    assert!(plan.ok().stdout.contains(&line));
+    world
+        .run(&[&flags[..], &["--userns", "auto"]].concat(), &["true"])
+        .refused(&["v.com/c=x", "cannot be run with --userns"]);
+    world.assert_clean();
+}
+
+#[test]
+fn a_hook_that_fails_is_the_end() {
+    let world = World::small();
+    let host = Scratch::new();
+    host.file("no-program", "x");
+    let rows = [
+        ("path: PROGRAM, env: [CODE=3]", "hook: it ended with code 3"),
+        ("path: /nowhere/x", "hook /nowhere/x: No such file"),
+        ("path: /etc/passwd", "hook /etc/passwd: it is not a program"),
+        (
+            "path: /bin/sleep, args: [sleep, 60], timeout: 1",
+            "took too long",
+        ),
+        (
+            "path: /bin/sh, args: [sh, -c, kill -9 $$]",
+            "signal 9 killed it",
+        ),
+    ];
+    for (hook, words) in rows {
+        let directory = hooked(&host, &format!("hookName: createContainer, {hook}"));
+        let flags = ["--cdi-spec-dir", &directory, "--device", "v.com/c=x"];
+        world
+            .run(&flags, &["echo", "started"])
+            .refused(&["device 'v.com/c=x'", words]);
+    }
+    let directory = hooked(&host, "hookName: poststop, path: PROGRAM");
+    world
+        .run(
+            &["--cdi-spec-dir", &directory, "--device", "v.com/c=x"],
+            &["true"],
+        )
+        .refused(&["v.yaml: containerEdits.hooks[0].hookName: 'poststop' is not supported"]);
     world.assert_clean();
 }

@@ -135,6 +135,14 @@ fn users_of_its_own() {
     world
         .run(&["--userns", "keep-id"], &["true"])
         .refused(&["keep-id"]);
+    // An ID that has no meaning inside is named, not the system call that fails.
+    for (flags, id) in [
+        (&["--userns", "0:100000:9", "-u", "9"][..], "no ID 9"),
+        (&["--userns", "0:100000:9", "-u", "8:9"], "no ID 9"),
+        (&["--userns", "auto", "-u", "65536"], "no ID 65536"),
+    ] {
+        world.run(flags, &["true"]).refused(&["--userns", id]);
+    }
     world.assert_clean();
 }
 
@@ -175,10 +183,10 @@ fn no_network() {
 fn read_only_root() {
     let world = World::small();
     let script = "touch /x 2>/dev/null || echo no; for d in /dev /dev/shm /t; do touch $d/x && echo $d; done; \
-                  touch /etc/x 2>/dev/null || echo no; echo y >>/etc/hosts && echo hosts";
+                  touch /etc/x 2>/dev/null || echo no; (echo y >>/etc/hosts) 2>/dev/null || echo ro";
     assert_eq!(
         world.script(&["--read-only", "--tmpfs", "/t"], script),
-        "no\n/dev\n/dev/shm\n/t\nno\nhosts"
+        "no\n/dev\n/dev/shm\n/t\nno\nro"
     );
     world.assert_clean();
 }
@@ -266,5 +274,27 @@ fn labels() {
     world
         .run(&["--security-opt", "apparmor=unconfined"], &["true"])
         .ok();
+    world.assert_clean();
+}
+
+/// ucr in a container: in a privileged one it runs containers, in another one it says why not.
+#[test]
+fn nested() {
+    let world = World::small();
+    let binary = format!("{}:/ucr:ro", crate::support::ucr::Ucr::binary().display());
+    let layout = world
+        .image
+        .trim_start_matches("oci:")
+        .rsplit_once(':')
+        .unwrap()
+        .0;
+    let image = format!("{layout}:/image:ro");
+    let flags = ["-v", &binary, "-v", &image, "--tmpfs", "/inner"];
+    let inner = "/ucr --root /inner/root --state /inner/state run -q oci:/image:sample \
+                 sh -c 'echo $$; grep CapBnd /proc/self/status | cut -f 2'";
+    let privileged = [&["--privileged"], &flags[..]].concat();
+    assert_eq!(world.script(&privileged, inner), "1\n00000000000405fb");
+    let refused = world.run(&flags, &["sh", "-c", inner]);
+    refused.refused(&["CAP_SYS_ADMIN", "--privileged"]);
     world.assert_clean();
 }

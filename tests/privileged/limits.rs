@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ucr::error::{self, Kind};
 use ucr::runtime::native::cgroup::{
-    CgroupPlan, Cgroups, Controller, DeviceRule, Host, destroy_left, plan,
+    CgroupPlan, Cgroups, Controller, DeviceList, DeviceRule, Host, destroy_left, plan,
 };
 use ucr::spec::Resources;
 use ucr::sys;
@@ -26,11 +26,11 @@ fn decide(json: &str) -> CgroupPlan {
     need::root();
     let resources: Resources = serde_json::from_str(json).unwrap();
     let (host, id) = (host(), sys::random_name().unwrap());
-    // Version 2 has no list of devices, which would be a note.
-    let devices = host
-        .v1_of(Controller::Devices)
-        .map(|_| &DeviceRule::DEFAULT[..]);
-    plan(&resources, &host, &id, devices).unwrap()
+    let devices = DeviceList {
+        rules: &DeviceRule::DEFAULT,
+        asked: None,
+    };
+    plan(&resources, &host, &id, Some(devices)).unwrap()
 }
 
 fn make(json: &str) -> Cgroups {

@@ -9,6 +9,8 @@ use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use ucr::spec::defaults::{MASKED_PATHS, READ_ONLY_PATHS};
+
 use crate::support::scratch::Scratch;
 use crate::support::{need, process, samples};
 
@@ -18,13 +20,13 @@ mod document;
 mod facts;
 mod relation;
 
-use document::weaknesses;
+use document::{PEERS, weaknesses};
 use facts::{Facts, Outside};
 
 const LIMIT: Duration = Duration::from_secs(300);
-/// The peers that the document is about, if it is to be written: a directory that has them, as
+/// The directory that has the peers that the document is about, if it is to be written; as
 /// tests/bench/prepare makes it.
-const PEERS: &str = "UCR_PEERS";
+const PEERS_DIRECTORY: &str = "UCR_PEERS";
 /// For all, so that what is inherited is the same everywhere.
 const OPEN_FILES: &str = "16384";
 
@@ -87,6 +89,14 @@ const CASES: &[Case] = &[
 /// The facts of each case.
 type Seen = BTreeMap<&'static str, Facts>;
 
+/// A peer, looked at.
+struct Peer {
+    seen: Seen,
+    version: String,
+    masked: Vec<String>,
+    read_only: Vec<String>,
+}
+
 /// The probe, built once.
 static PROBE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let scratch = Scratch::new();
@@ -121,8 +131,8 @@ fn ours(world: &World) -> Seen {
     each.collect()
 }
 
-/// The facts in containers of docker's or podman's, and what it says of its version. `root` has it.
-fn theirs(world: &World, peer: &str, root: &Path) -> (Seen, String) {
+/// Docker or podman; `root` has it.
+fn theirs(world: &World, peer: &str, root: &Path) -> Peer {
     let scratch = Scratch::new();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/privileged/peers/engine");
     fs::copy(source, scratch.join("engine")).unwrap();
@@ -146,10 +156,40 @@ fn theirs(world: &World, peer: &str, root: &Path) -> (Seen, String) {
     let read = |name: &str| fs::read_to_string(scratch.join("out").join(name)).unwrap();
     let namespaces = read("namespaces").lines().map(str::to_owned).collect();
     let outside = Outside::new(namespaces);
-    let each = CASES
-        .iter()
-        .map(|case| (case.name, outside.facts(&read(case.name))));
-    (each.collect(), read("version").trim().to_owned())
+    let each = CASES.iter().filter_map(|case| {
+        let error = scratch.join("out").join(format!("{}.error", case.name));
+        if let Ok(error) = fs::read_to_string(error) {
+            assert_cannot(peer, case, &error);
+            return None;
+        }
+        Some((case.name, outside.facts(&read(case.name))))
+    });
+    let hidden: serde_json::Value = serde_json::from_str(&read("hidden")).unwrap();
+    let hidden = hidden.get("linux").unwrap_or(&hidden);
+    let paths = |name: &str| {
+        let list = hidden[name].as_array().unwrap().iter();
+        list.map(|path| path.as_str().unwrap().to_owned()).collect()
+    };
+    Peer {
+        seen: each.collect(),
+        version: read("version").trim().to_owned(),
+        masked: paths("maskedPaths"),
+        read_only: paths("readonlyPaths"),
+    }
+}
+
+/// The only reason to have no facts: older versions of runc want to give a privileged container
+/// capabilities that they do not have themselves.
+fn assert_cannot(peer: &str, case: &Case, error: &str) {
+    let mine = fs::read_to_string("/proc/self/status").unwrap();
+    let lacks_some = !mine.contains("CapBnd:\t000001ffffffffff");
+    let known = error.contains("unable to apply caps: operation not permitted");
+    let name = case.name;
+    assert!(
+        lacks_some && known && name == "privileged",
+        "{peer}: {name}: {error}"
+    );
+    eprintln!("{peer}: {name}: not here, {error}");
 }
 
 #[track_caller]
@@ -161,13 +201,32 @@ fn assert_none(found: &[String]) {
 fn nowhere_weaker_than(peer: &str, program: &str, package: &str) {
     need::program(program, package);
     let world = world();
-    let (theirs, version) = theirs(&world, peer, Path::new("/"));
-    println!("{version}");
+    let theirs = theirs(&world, peer, Path::new("/"));
+    eprintln!("{}", theirs.version);
     let ours = ours(&world);
     let weak = CASES
         .iter()
-        .flat_map(|case| weaknesses(case.name, peer, &ours[case.name], &theirs[case.name]));
-    assert_none(&weak.collect::<Vec<_>>());
+        .filter_map(|case| Some((case.name, theirs.seen.get(case.name)?)))
+        .flat_map(|(name, theirs)| weaknesses(name, peer, &ours[name], theirs));
+    let mut found: Vec<String> = weak.collect();
+    found.extend(not_hidden(&theirs));
+    assert_none(&found);
+}
+
+/// What a peer hides or protects and ucr does not, whether this machine has it or not.
+fn not_hidden(peer: &Peer) -> Vec<String> {
+    // See the argument for `path /sys/dev/block`.
+    let is_masked = |path: &str| {
+        MASKED_PATHS.contains(&path)
+            || path.ends_with("/thermal_throttle")
+            || path == "/sys/dev/block"
+    };
+    let is_protected = |path: &str| READ_ONLY_PATHS.contains(&path) || is_masked(path);
+    assert!(peer.masked.len() > 9 && peer.read_only.len() > 4);
+    let masked = peer.masked.iter().filter(|path| !is_masked(path));
+    let read_only = peer.read_only.iter().filter(|path| !is_protected(path));
+    let shown = |path: &String| format!("{path} is not hidden or protected");
+    masked.chain(read_only).map(shown).collect()
 }
 
 #[test]
@@ -242,15 +301,16 @@ fn kernel() -> String {
 }
 
 fn bless(world: &World, ours: &Seen) {
-    let root = std::env::var_os(PEERS).expect("UCR_PEERS: where the peers are");
-    let (docker, docker_version) = theirs(world, "docker", Path::new(&root));
-    let (podman, podman_version) = theirs(world, "podman", Path::new(&root));
+    let root = std::env::var_os(PEERS_DIRECTORY).expect("UCR_PEERS: where the peers are");
+    let [docker, podman] = PEERS.map(|peer| theirs(world, peer, Path::new(&root)));
+    assert_none(&[not_hidden(&docker), not_hidden(&podman)].concat());
+    let (first, second) = (&docker.version, &podman.version);
     let heading = format!(
         "# A container of ucr's beside docker's and podman's\n\n{HEADING}\n\
-        {docker_version}; {podman_version}; on Linux {}.\n",
+        {first}; {second}; on Linux {}.\n",
         kernel()
     );
-    let seen = |case: &Case| [ours, &docker, &podman].map(|seen| seen[case.name].clone());
+    let seen = |case: &Case| [ours, &docker.seen, &podman.seen].map(|seen| seen[case.name].clone());
     fs::write(document_path(), document::write(&heading, &seen)).unwrap();
 }
 

@@ -96,10 +96,12 @@ fn limits_of_processes() {
     );
     let flags = ["--ulimit", "nofile=100:200", "--ulimit", "core=0"];
     assert_eq!(world.script(&flags, show), "100\n200\n0");
-    assert_eq!(
-        world.script(&["--oom-score-adj", "500"], "cat /proc/self/oom_score_adj"),
-        "500"
-    );
+    for flags in [
+        &["--oom-score-adj", "500"][..],
+        &["--oom-score-adj", "500", "--userns", "auto"],
+    ] {
+        assert_eq!(world.script(flags, "cat /proc/self/oom_score_adj"), "500");
+    }
     assert_eq!(
         world.script(
             &["--shm-size", "1m"],

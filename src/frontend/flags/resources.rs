@@ -7,12 +7,12 @@ use crate::spec::{CgroupPolicy, Cpus, Resources, Ulimit};
 
 /// Limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
-#[command(next_help_heading = "Limits")]
+#[command(next_help_heading = "Resource options")]
 pub struct ResourceFlags {
     /// How many processors it may keep busy, as in 1.5
     #[arg(long, value_name = "NUMBER")]
     cpus: Option<Cpus>,
-    /// Weight against others where processors are busy; the default is 1024
+    /// Weight against others where processors are busy; 1024 is usual
     #[arg(long, short = 'c', value_name = "SHARES")]
     cpu_shares: Option<u64>,
     /// Length of a scheduling period, in microseconds

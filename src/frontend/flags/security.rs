@@ -9,7 +9,7 @@ use crate::spec::{Device, Security, Userns, gpus};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Security options")]
 pub struct SecurityFlags {
-    /// Give the container's root a capability that it does not have by default, or ALL; repeatable
+    /// Give the container a capability that it does not have by default, or ALL; repeatable
     #[arg(long, value_name = "CAPABILITY", value_delimiter = ',')]
     cap_add: Vec<String>,
     /// Take a capability of the default ones away, or ALL; repeatable
@@ -19,10 +19,11 @@ pub struct SecurityFlags {
     /// apparmor=PROFILE, label=OPTION, systempaths=unconfined; repeatable
     #[arg(long, value_name = "OPTION")]
     security_opt: Vec<String>,
-    /// Lift all isolation but the namespaces: capabilities, filter, masks, devices
+    /// Lift all isolation but the namespaces; root inside can then do what the host's root can
     #[arg(long)]
     privileged: bool,
-    /// Whose users the container's are: host (default), auto, or INSIDE:OUTSIDE:COUNT[,…]
+    /// Whose users the container's are: host (default: the same numbers), auto (a range that
+    /// nobody else has), or INSIDE:OUTSIDE:COUNT[,…]
     #[arg(long, value_name = "MODE")]
     userns: Option<Userns>,
     /// Give the container a device, by path or by CDI name; repeatable

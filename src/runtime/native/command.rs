@@ -111,7 +111,8 @@ impl OwnProgram {
             }
             None => String::new(),
         };
-        let own = [INSIDE_NAME, role.name(), &channel, &filter];
+        let label = plan.confinement.apparmor.as_deref().unwrap_or_default();
+        let own = [INSIDE_NAME, role.name(), &channel, &filter, label];
         let argv = own
             .into_iter()
             .chain(plan.process.argv.iter().map(String::as_str));

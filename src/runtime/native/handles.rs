@@ -10,7 +10,7 @@ use super::cgroup::Cgroups;
 use super::command::OwnProgram;
 use super::device::{self, Shown};
 use super::plan::Plan;
-use super::rootfs::writable;
+use super::rootfs::{early_dev, writable};
 use super::secrets::Secrets;
 use super::streams::Stdin;
 use super::volume::{Kept, Opening, Tree};
@@ -28,6 +28,8 @@ pub(super) struct Handles {
     pub(super) stdin: Stdin,
     /// The root filesystem, where the container's users are not the host's.
     pub(super) root: Option<OwnedFd>,
+    /// The container's `/dev`, unless its users are not the host's.
+    pub(super) dev: Option<OwnedFd>,
     /// What the host contributes to the mounts of the plan, one for one.
     pub(super) trees: Vec<Option<Tree>>,
     /// The device nodes that are shown, in the order of the plan's.
@@ -83,6 +85,7 @@ impl Handles {
             own: OwnProgram::find(plan)?,
             stdin: Stdin::prepare(plan)?,
             root: own_users.as_ref().map(root).transpose()?,
+            dev: early_dev(plan)?,
             trees: opening.open(&plan.mounts, own_users.as_ref())?,
             devices: device::open_shown(plan)?,
             cgroups: views(cgroups).context("show cgroups")?,

@@ -5,10 +5,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use caps::CapsHashSet;
+use caps::{Capability, CapsHashSet};
 use rustix::fs::{FileType, major, minor};
 use serde::Serialize;
 
+use super::apparmor::AppArmor;
 use super::cdi;
 use super::cgroup::{self, Rlimit};
 use crate::error::{Fault, Kind};
@@ -53,10 +54,10 @@ pub struct HostFacts {
 }
 
 /// Which security modules that give processes labels are active.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Labels {
     /// AppArmor.
-    pub apparmor: bool,
+    pub apparmor: Option<AppArmor>,
     /// SELinux.
     pub selinux: bool,
 }
@@ -105,16 +106,33 @@ impl HostFacts {
             },
             may_raise: cgroup::may_raise(),
             labels: Labels {
-                apparmor: file("/sys/module/apparmor/parameters/enabled").starts_with(b"Y"),
+                apparmor: AppArmor::read(&proc, wants_default_label(spec)),
                 selinux: Path::new("/sys/fs/selinux/enforce").exists(),
             },
         })
     }
 }
 
+/// Whether a profile is chosen for a container.
+pub(super) fn wants_default_label(spec: &ContainerSpec) -> bool {
+    spec.security.apparmor.is_none() && !spec.security.privileged
+}
+
 fn oom_score_adj(proc: &Proc) -> Result<i16> {
     let text = proc.read("self/oom_score_adj")?;
     text.trim().parse().context("read the out-of-memory score")
+}
+
+impl HostFacts {
+    /// Fails with [`Kind::Unsupported`] where ucr may not mount, as inside most containers.
+    pub fn can_make_containers(&self) -> Result<(), Fault> {
+        if self.capabilities.contains(&Capability::CAP_SYS_ADMIN) {
+            return Ok(());
+        }
+        let message = "running containers needs the capability CAP_SYS_ADMIN";
+        Err(Fault::new(Kind::Unsupported, message)
+            .hint("inside a container: start that one with --privileged"))
+    }
 }
 
 /// The host's name.

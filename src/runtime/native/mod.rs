@@ -10,11 +10,13 @@
 //! an error, the terminal's other end, or, by closing, success. All mounts live in the container's
 //! mount namespace, so nothing is left of them when it ends, however it ends.
 
+mod apparmor;
 pub mod cdi;
 pub mod cgroup;
 mod command;
 mod device;
 mod handles;
+mod hook;
 mod host;
 mod interpreter;
 mod monitor;
@@ -23,7 +25,6 @@ pub mod reaper;
 mod rootfs;
 pub mod seccomp;
 mod secrets;
-mod shelter;
 mod stage;
 mod status;
 mod streams;
@@ -44,6 +45,7 @@ use crate::sys::proc::Proc;
 use crate::sys::process::{Child, Exit, spawn_into};
 use crate::sys::users::{Range, set_map};
 
+pub use apparmor::AppArmor;
 use handles::{Basis, Handles};
 pub use host::{HostFacts, host_name};
 use monitor::Monitor;
@@ -79,6 +81,7 @@ impl Native<'_> {
         }
         let id = sys::random_name()?;
         let host = HostFacts::read(spec, self.cdi_directories)?;
+        host.can_make_containers()?;
         let plan = plan(spec, &image.config, &host, &id)?;
         plan.notes.iter().for_each(|text| note(text));
         let mut kept = Kept::find(self.store, &plan.mounts)?;
@@ -91,7 +94,12 @@ impl Native<'_> {
         // Before there are cgroups, so that whoever finds the record can remove them.
         let published = self.state.publish(&record)?;
         let cgroups = plan.cgroups.create()?;
-        cgroups.notes().iter().for_each(|text| note(text));
+        let new = |text: &&String| !plan.notes.contains(text);
+        cgroups
+            .notes()
+            .iter()
+            .filter(new)
+            .for_each(|text| note(text));
         let users = users.as_ref().map(Leased::ranges);
         let basis = Basis {
             store: self.store,
@@ -113,9 +121,18 @@ impl Native<'_> {
         };
         let (child, listener) = start(stage, users)?;
         record.pid = child.pid().as_raw_nonzero().get();
-        record.start_time = Proc::open()?.start_time(record.pid);
+        let proc = Proc::open()?;
+        record.start_time = proc.start_time(record.pid);
+        // By us: in a user namespace of its own it might not.
+        if let Some(score) = plan.oom_score_adj {
+            proc.write(&format!("{}/oom_score_adj", record.pid), &score.to_string())
+                .context("out-of-memory score")?;
+        }
         // Before it executes anything: from then on it could outlive us.
         published.update(&record)?;
+        // What others left that died, while the stage is busy and we are not.
+        self.state.heal();
+        self.store.heal();
         listener.go()?;
         let exit = monitor.attend(&child, listener);
         if exit.is_err() {

@@ -12,6 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use anyhow::{Context, Result};
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 
+use super::apparmor;
 use super::command::{INSIDE_NAME, Role, execute};
 use super::seccomp::Filter;
 use super::status::Reporter;
@@ -37,7 +38,7 @@ pub fn run(arguments: Vec<OsString>) -> u8 {
 
 fn inside(arguments: &[String]) -> Result<Exit> {
     become_undumpable()?;
-    let [_, role, channel, filter, argv @ ..] = arguments else {
+    let [_, role, channel, filter, label, argv @ ..] = arguments else {
         anyhow::bail!("too few arguments")
     };
     let reporter = Reporter::from_fd(adopt(channel.parse()?)?);
@@ -46,26 +47,37 @@ fn inside(arguments: &[String]) -> Result<Exit> {
         number => Some(Filter::from_memory(adopt(number.parse()?)?)?),
     };
     let confine = || filter.as_ref().map_or(Ok(()), Filter::load);
+    let label = Some(label.as_str()).filter(|label| !label.is_empty());
+    // Of what is executed only: a profile need not know ucr's program, which has no path inside, nor
+    // allow what it inherits.
+    let confine_next = || {
+        label
+            .map_or(Ok(()), apparmor::confine_next)
+            .and_then(|()| confine())
+    };
     let env: Vec<Vec<u8>> = std::env::vars_os()
         .map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat())
         .collect();
     if role == Role::Relay.name() {
         reset()?;
-        let Err(error) = confine().and_then(|()| execute(argv, &env, None));
+        let Err(error) = confine_next().and_then(|()| execute(argv, &env, None));
         reporter.failed(&error);
         return Err(error);
     }
     let inbox = Inbox::open()?;
     let child = spawn(Namespaces::default(), || {
-        let Err(error) = confine().and_then(|()| start(argv, &env));
+        let Err(error) = confine_next().and_then(|()| start(argv, &env));
         reporter.failed(&error);
         exit::code(&Err(error))
     })
     .context("start the command")?;
+    // Not before: the filter refuses clone3.
+    let confined = label
+        .map_or(Ok(()), apparmor::confine_self)
+        .and_then(|()| confine());
+    confined.inspect_err(|error| reporter.failed(error))?;
     // The channel's end tells that the command was executed.
     drop(reporter);
-    // Not before: the filter refuses clone3.
-    confine()?;
     attend(child.pid(), &inbox)
 }
 

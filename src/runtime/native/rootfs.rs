@@ -15,7 +15,6 @@ use rustix::fs::{
 
 use super::device;
 use super::plan::{BIND, CGROUP, KernelFilesystem, Node, Plan};
-use super::shelter::with_copies;
 use super::stage::{READ_ONLY, Stage};
 use super::volume;
 use crate::bundle::account;
@@ -24,6 +23,7 @@ use crate::provision::{Writable, inherit_root, mount_layers};
 use crate::spec::Account;
 use crate::sys::credential::{Identity, switch_identity};
 use crate::sys::mount::{self, Restrict};
+use crate::sys::proc::Proc;
 use crate::sys::root::Root;
 
 /// A finished root filesystem, not entered yet.
@@ -49,8 +49,8 @@ impl Rootfs {
     }
 }
 
-/// Makes the container's `/dev`, attached nowhere, before its device cgroup is joined: that forbids
-/// to make a node whose access is without `m`, also to us. In a user namespace no node is made, and
+/// Makes the container's `/dev`, attached nowhere; in the parent, because the container's device
+/// cgroup forbids to make a node whose access is without `m`, also to us. In a user namespace no node is made, and
 /// the filesystem has to wait until the users are mapped.
 pub(super) fn early_dev(plan: &Plan) -> Result<Option<OwnedFd>> {
     let dev = plan.filesystems.iter().find(|it| is_dev(it));
@@ -64,37 +64,32 @@ fn is_dev(filesystem: &KernelFilesystem) -> bool {
     filesystem.target == Path::new("/dev")
 }
 
-/// Builds it below the container's private directory, around a `/dev` that is there already.
-pub(super) fn build(stage: &Stage, dev: Option<&OwnedFd>) -> Result<Rootfs> {
+/// Builds it below the container's private directory.
+pub(super) fn build(stage: &Stage) -> Result<Rootfs> {
     let plan = stage.plan;
+    let target = Target::make(stage)?;
     let root = match &stage.handles.root {
-        Some(tree) => attach_root(stage, tree.as_fd())?,
-        None => overlay(stage)?,
+        Some(tree) => attach_root(&target, tree.as_fd())?,
+        None => overlay(stage, &target)?,
     };
     let images = volume::images(stage)?;
     // The image's files are read while no kernel filesystem is there for a link to lead to.
     let account = account(&root, plan.process.user.as_deref(), &plan.groups)?;
-    for filesystem in &plan.filesystems {
-        attach_filesystem(&root, stage, filesystem, dev)
-            .with_context(|| format!("mount {}", filesystem.target.display()))?;
-    }
-    for frame in plan
-        .filesystems
-        .iter()
-        .filter(|it| it.kind == "tmpfs" && it.read_only)
-    {
-        let handle = open_own(&root, &frame.target)?;
-        mount::restrict(handle.as_fd(), READ_ONLY, false)?;
-    }
-    let dev = open_own(&root, Path::new("/dev"))?;
-    let devpts = open_own(&root, Path::new("/dev/pts"))?;
-    let kernel = KernelFilesystems::find(&root, stage)?;
+    let own = OwnMounts::attach(&root, stage)?;
+    // Before anything of it is covered.
+    let proc = Proc::of(own.at("/proc")?)?;
+    stage
+        .set_up_kernel(&proc)
+        .context("set the kernel's values up")?;
+    let dev = own.at("/dev")?.try_clone_to_owned()?;
+    let devpts = own.at("/dev/pts")?.try_clone_to_owned()?;
+    let kernel = KernelFilesystems::find(&root, stage, &own)?;
     device::show(&root, plan, &stage.handles.devices, &kernel)?;
     let null = device::null(dev.as_fd())?;
-    own_files(stage, &root, dev.as_fd(), &kernel, &account)?;
+    own_files(stage, &root, &target, &kernel, &account)?;
     link_mtab(&root).context("link /etc/mtab")?;
     volume::attach(stage, &images, &root, &kernel)?;
-    hide(&root, plan, dev.as_fd(), null.as_fd())?;
+    hide(&root, plan, &target, null.as_fd())?;
     Ok(Rootfs {
         root,
         dev,
@@ -105,9 +100,8 @@ pub(super) fn build(stage: &Stage, dev: Option<&OwnedFd>) -> Result<Rootfs> {
 }
 
 /// Attaches what the parent made for a container with users of its own.
-fn attach_root(stage: &Stage, tree: BorrowedFd) -> Result<Root> {
-    let merged = make_target(stage)?;
-    mount::attach(tree, merged.as_fd()).context("mount overlay")?;
+fn attach_root(target: &Target, tree: BorrowedFd) -> Result<Root> {
+    mount::attach(tree, target.merged.as_fd()).context("mount overlay")?;
     // Only now the owner of the host's directories above is not needed any more.
     become_root_inside()?;
     Ok(Root::from_fd(open_directory(tree, Path::new("."))?))
@@ -123,22 +117,51 @@ fn become_root_inside() -> Result<()> {
     switch_identity(&root).context("become the container's root")
 }
 
-fn make_target(stage: &Stage) -> Result<OwnedFd> {
-    let merged = stage.directory.path().join("rootfs");
-    DirBuilder::new().mode(0o755).create(&merged)?;
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    Ok(openat(CWD, &merged, flags, Mode::empty())?)
+/// Where the root filesystem is mounted until it becomes the root.
+struct Target {
+    merged: OwnedFd,
+    /// The container's private directory, which is not needed any more by its name. Filesystems
+    /// that only lend files are mounted here and go with the host's, all at once: to let go of
+    /// each by itself takes the kernel long, and before Linux 6.15 a mount that is mounted nowhere
+    /// lends nothing.
+    lenders: OwnedFd,
 }
 
-fn overlay(stage: &Stage) -> Result<Root> {
+impl Target {
+    fn make(stage: &Stage) -> Result<Self> {
+        let merged = stage.directory.path().join("rootfs");
+        DirBuilder::new().mode(0o755).create(&merged)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let merged = openat(CWD, &merged, flags, Mode::empty())?;
+        // Hooks reach the root by its path, which must not be covered.
+        let place = if stage.plan.hooks.is_empty() {
+            stage.directory.path().to_owned()
+        } else {
+            let place = stage.directory.path().join("lenders");
+            DirBuilder::new().mode(0o700).create(&place)?;
+            place
+        };
+        let lenders = openat(CWD, &place, flags, Mode::empty())?;
+        Ok(Self { merged, lenders })
+    }
+
+    /// A small memory filesystem whose files are shown elsewhere.
+    fn lender(&self, mode: &str, size: &str, restrict: Restrict) -> Result<OwnedFd> {
+        let options = [("mode", Some(mode)), ("size", Some(size))];
+        let memory = mount::filesystem("tmpfs", &options, restrict)?;
+        mount::attach(memory.as_fd(), self.lenders.as_fd())?;
+        Ok(memory)
+    }
+}
+
+fn overlay(stage: &Stage, target: &Target) -> Result<Root> {
     let private = stage.directory.path();
     inherit_root(stage.store, stage.layers, &private.join("upper"))?;
-    let target = make_target(stage)?;
     mount_layers(
         stage.store,
         stage.layers,
         &writable(private),
-        target.as_fd(),
+        target.merged.as_fd(),
     )?;
     // The handle above is of the directory below the mount.
     Ok(Root::open(&private.join("rootfs"))?)
@@ -153,31 +176,70 @@ pub(super) fn writable(private: &Path) -> Writable<'_> {
     }
 }
 
+/// The plan's filesystems of the kernel, each with the mount that was made of it.
+struct OwnMounts<'a>(Vec<(&'a KernelFilesystem, Option<OwnedFd>)>);
+
+impl<'a> OwnMounts<'a> {
+    fn attach(root: &Root, stage: &Stage<'a>) -> Result<Self> {
+        let attach = |filesystem: &'a KernelFilesystem| {
+            let tree = attach_filesystem(root, stage, filesystem)
+                .with_context(|| format!("mount {}", filesystem.target.display()))?;
+            Ok((filesystem, tree))
+        };
+        let filesystems = stage.plan.filesystems.iter();
+        let own = Self(filesystems.map(attach).collect::<Result<_>>()?);
+        // What is mounted on is write-protected when all is in its place.
+        for (frame, tree) in &own.0 {
+            if let Some(tree) = tree.as_ref().filter(|_| is_frame(frame)) {
+                mount::restrict(tree.as_fd(), READ_ONLY, false)?;
+            }
+        }
+        Ok(own)
+    }
+
+    fn at(&self, target: &str) -> Result<BorrowedFd<'_>> {
+        let mut mounts = self.0.iter();
+        let found = mounts.find(|(own, _)| own.target == Path::new(target));
+        let tree = found.and_then(|(_, tree)| tree.as_ref());
+        Ok(tree
+            .with_context(|| format!("internal: nothing was mounted on {target}"))?
+            .as_fd())
+    }
+}
+
+/// Attaches one; nothing, if it is a mere default that could not be had.
 fn attach_filesystem(
     root: &Root,
     stage: &Stage,
     filesystem: &KernelFilesystem,
-    dev: Option<&OwnedFd>,
-) -> Result<()> {
+) -> Result<Option<OwnedFd>> {
     let target = own_directory(root, &filesystem.target)?;
     let of_host = match filesystem.kind.as_str() {
         BIND => Some(mount::clone_tree(&filesystem.target)?),
-        // One that was a mere default may not have been had.
         CGROUP => match stage.handles.cgroup(&filesystem.options) {
             Some(tree) => Some(tree.try_clone_to_owned()?),
-            None => return Ok(()),
+            None => return Ok(None),
         },
         _ => None,
     };
-    if let Some(tree) = of_host {
-        mount::restrict(tree.as_fd(), restrict(filesystem), true)?;
-        return Ok(mount::attach(tree.as_fd(), target.as_fd())?);
-    }
-    if let Some(dev) = dev.filter(|_| is_dev(filesystem)) {
-        return Ok(mount::attach(dev.as_fd(), target.as_fd())?);
-    }
-    let tree = fresh(filesystem, stage.plan)?;
-    Ok(mount::attach(tree.as_fd(), target.as_fd())?)
+    let tree = match (
+        of_host,
+        stage.handles.dev.as_ref().filter(|_| is_dev(filesystem)),
+    ) {
+        (Some(tree), _) => {
+            mount::restrict(tree.as_fd(), restrict(filesystem), true)?;
+            tree
+        }
+        (None, Some(dev)) => dev.try_clone()?,
+        (None, None) => fresh(filesystem, stage.plan)?,
+    };
+    mount::attach(tree.as_fd(), target.as_fd())?;
+    Ok(Some(tree))
+}
+
+/// Whether other filesystems have their places in it.
+fn is_frame(filesystem: &KernelFilesystem) -> bool {
+    filesystem.kind == "tmpfs" && filesystem.read_only
 }
 
 fn restrict(filesystem: &KernelFilesystem) -> Restrict {
@@ -191,10 +253,8 @@ fn restrict(filesystem: &KernelFilesystem) -> Restrict {
 
 /// A filesystem of the kernel's, attached nowhere.
 fn fresh(filesystem: &KernelFilesystem, plan: &Plan) -> Result<OwnedFd> {
-    // What is mounted on needs places for that.
-    let is_frame = filesystem.kind == "tmpfs" && filesystem.read_only;
     let restrict = Restrict {
-        read_only: filesystem.read_only && !is_frame,
+        read_only: filesystem.read_only && !is_frame(filesystem),
         ..restrict(filesystem)
     };
     let options: Vec<(&str, Option<&str>)> = filesystem
@@ -269,10 +329,13 @@ pub(super) struct KernelFilesystems {
 
 impl KernelFilesystems {
     /// Notes them while no volume covers them.
-    fn find(root: &Root, stage: &Stage) -> Result<Self> {
-        let device = |mount: &KernelFilesystem| {
-            let device = fstat(open_own(root, &mount.target)?)?.st_dev;
-            Ok((mount.target.clone(), device))
+    fn find(root: &Root, stage: &Stage, own: &OwnMounts) -> Result<Self> {
+        let device = |(mount, tree): &(&KernelFilesystem, Option<OwnedFd>)| {
+            let found = match tree {
+                Some(tree) => fstat(tree)?,
+                None => fstat(open_own(root, &mount.target)?)?,
+            };
+            Ok((mount.target.clone(), found.st_dev))
         };
         let devices = stage.plan.devices.iter().zip(&stage.handles.devices);
         let shown = devices.filter_map(|(node, tree)| Some((node, tree.as_ref()?)));
@@ -280,9 +343,8 @@ impl KernelFilesystems {
             let found = fstat(tree)?;
             Ok((node.target.clone(), (found.st_dev, found.st_ino)))
         };
-        let filesystems = stage.plan.filesystems.iter().map(device);
         Ok(Self {
-            filesystems: filesystems.collect::<Result<_>>()?,
+            filesystems: own.0.iter().map(device).collect::<Result<_>>()?,
             nodes: shown.map(node).collect::<Result<_>>()?,
         })
     }
@@ -329,23 +391,23 @@ impl KernelFilesystems {
 fn own_files(
     stage: &Stage,
     root: &Root,
-    dev: BorrowedFd,
+    target: &Target,
     kernel: &KernelFilesystems,
     account: &Account,
 ) -> Result<()> {
     let private = Restrict {
-        no_suid: true,
-        no_exec: true,
-        no_dev: true,
-        ..Restrict::default()
+        read_only: false,
+        ..INERT
     };
-    let options = [("mode", Some("700")), ("size", Some("16m"))];
-    let memory = mount::filesystem("tmpfs", &options, private)?;
+    let memory = target.lender("700", "16m", private)?;
+    // As the directory above them is, in podman and docker, too.
+    let read_only = stage.plan.read_only;
     let plain = stage.plan.files.iter().map(|file| Shown {
         target: &file.target,
         content: &file.content,
         mode: 0o644,
         owner: (0, 0),
+        read_only,
     });
     let secrets = stage
         .handles
@@ -356,14 +418,13 @@ fn own_files(
             content,
             mode: 0o400,
             owner: (account.uid, account.gid),
+            read_only,
         });
-    with_copies(dev, memory.as_fd(), || {
-        for (number, file) in plain.chain(secrets).enumerate() {
-            file.show(number, memory.as_fd(), root, kernel)
-                .with_context(|| format!("mount {}", file.target.display()))?;
-        }
-        Ok(())
-    })
+    for (number, file) in plain.chain(secrets).enumerate() {
+        file.show(number, memory.as_fd(), root, kernel)
+            .with_context(|| format!("mount {}", file.target.display()))?;
+    }
+    Ok(())
 }
 
 /// What `mount` and `df` of older systems read, where the image does not have it. Other files of
@@ -383,6 +444,7 @@ struct Shown<'a> {
     content: &'a [u8],
     mode: u32,
     owner: (u32, u32),
+    read_only: bool,
 }
 
 impl Shown<'_> {
@@ -403,6 +465,9 @@ impl Shown<'_> {
         }
         fchmod(&file, Mode::from_raw_mode(self.mode))?;
         let tree = mount::clone_handle(file.as_fd())?;
+        if self.read_only {
+            mount::restrict(tree.as_fd(), INERT, false)?;
+        }
         let target = root.create_file(self.target, 0o644).map_err(|error| {
             match error.raw_os_error() {
                 // A loop of links, or one of those in /proc that are none.
@@ -427,19 +492,18 @@ const INERT: Restrict = Restrict {
     no_dev: true,
 };
 
+/// The same for a device, whose mode and times are those of the container's own.
+const NULL: Restrict = Restrict {
+    no_dev: false,
+    ..INERT
+};
+
 /// Masks and write-protects kernel files that exist here.
-fn hide(root: &Root, plan: &Plan, dev: BorrowedFd, null: BorrowedFd) -> Result<()> {
-    let empty = mount::filesystem(
-        "tmpfs",
-        &[("mode", Some("555")), ("size", Some("4k"))],
-        INERT,
-    )?;
-    with_copies(dev, empty.as_fd(), || {
-        for path in &plan.masked_paths {
-            mask(root, path, empty.as_fd(), null).with_context(|| format!("mask {path}"))?;
-        }
-        Ok(())
-    })?;
+fn hide(root: &Root, plan: &Plan, target: &Target, null: BorrowedFd) -> Result<()> {
+    let empty = target.lender("555", "4k", INERT)?;
+    for path in &plan.masked_paths {
+        mask(root, path, empty.as_fd(), null).with_context(|| format!("mask {path}"))?;
+    }
     for path in &plan.read_only_paths {
         let Some(target) = kernel_file(root, path)? else {
             continue;
@@ -459,6 +523,9 @@ fn mask(root: &Root, path: &str, empty: BorrowedFd, null: BorrowedFd) -> Result<
     let is_directory = FileType::from_raw_mode(fstat(&target)?.st_mode) == FileType::Directory;
     let cover = if is_directory { empty } else { null };
     let tree = mount::clone_handle(cover)?;
+    if !is_directory {
+        mount::restrict(tree.as_fd(), NULL, false)?;
+    }
     Ok(mount::attach(tree.as_fd(), target.as_fd())?)
 }
 

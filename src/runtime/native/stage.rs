@@ -8,8 +8,10 @@ use std::path::Path;
 
 use anyhow::{Context, Error, Result};
 
+use super::apparmor;
 use super::cgroup::Cgroups;
 use super::handles::Handles;
+use super::hook;
 use super::plan::Plan;
 use super::rootfs::{self, Rootfs};
 use super::status::Reporter;
@@ -62,7 +64,6 @@ impl Stage<'_> {
     fn enter(&self, reporter: &Reporter) -> Result<std::convert::Infallible> {
         rustix::process::setsid()?;
         process::leave_session_keyring();
-        let dev = rootfs::early_dev(self.plan)?;
         // What follows is counted and limited.
         self.cgroups.attach_self()?;
         process::leave_cgroup_namespace().context("make a cgroup namespace")?;
@@ -70,9 +71,10 @@ impl Stage<'_> {
         if self.plan.users.is_some() {
             reporter.wait_for_users()?;
         }
-        let rootfs = rootfs::build(self, dev.as_ref())?;
+        let rootfs = rootfs::build(self)?;
+        // While no label is set, no filter loaded and no privilege given up.
+        hook::run(self)?;
         let account = rootfs.account.clone();
-        self.set_up_kernel().context("set the kernel's values up")?;
         make_working_directory(&rootfs.root, &self.plan.process.working_dir, &account)?;
         self.connect_streams(&rootfs, &account, reporter)?;
         if self.plan.read_only {
@@ -80,7 +82,7 @@ impl Stage<'_> {
                 .context("write-protect the root filesystem")?;
         }
         mount::enter_root(rootfs.root.as_fd()).context("enter the root filesystem")?;
-        drop((rootfs, dev));
+        drop(rootfs);
         // Whatever ucr's caller left open for it, such as a directory of the host, must be gone
         // before a path of the image is looked up (CVE-2024-21626).
         let needed = [Some(reporter.as_fd()), self.handles.own.descriptor()];
@@ -100,35 +102,23 @@ impl Stage<'_> {
         self.handles.own.become_command(self.plan, &env, reporter)
     }
 
-    /// What is set through the kernel's own files and calls, while we may.
-    fn set_up_kernel(&self) -> Result<()> {
+    /// What is set through the kernel's own files and calls, while we may. `proc` is a handle of
+    /// ucr's own, whatever a path leads to (CVE-2025-52881).
+    pub(super) fn set_up_kernel(&self, proc: &Proc) -> Result<()> {
         if let Some(name) = &self.plan.hostname {
             rustix::system::sethostname(name.as_bytes()).context("host name")?;
         }
         if self.plan.namespaces.network {
             network::loopback_up().context("loopback device")?;
         }
-        let label = &self.plan.confinement.apparmor;
-        let score = self.plan.oom_score_adj;
-        if self.plan.sysctls.is_empty() && label.is_none() && score.is_none() {
-            return Ok(());
+        // Else it is for ucr's own program inside to hand on.
+        let is_next = self.handles.own.descriptor().is_none();
+        if let Some(profile) = self.plan.confinement.apparmor.as_ref().filter(|_| is_next) {
+            apparmor::confine_next(profile)?;
         }
-        // Never the one in the root filesystem (CVE-2025-52881).
-        let proc = Proc::open()?;
         for (path, value) in &self.plan.sysctls {
             proc.write(&format!("sys/{path}"), value)
                 .with_context(|| path.clone())?;
-        }
-        if let Some(score) = score {
-            proc.write("self/oom_score_adj", &score.to_string())
-                .context("out-of-memory score")?;
-        }
-        if let Some(profile) = label {
-            let exec = format!("exec {profile}");
-            // The older name is that of whichever module was first (Linux 5.1).
-            proc.write("self/attr/apparmor/exec", &exec)
-                .or_else(|_| proc.write("self/attr/exec", &exec))
-                .with_context(|| format!("AppArmor profile '{profile}'"))?;
         }
         Ok(())
     }
@@ -148,6 +138,14 @@ impl Stage<'_> {
         groups.extend(&account.groups);
         groups.sort_unstable();
         groups.dedup();
+        let users = self.plan.users.as_ref();
+        let ids = [account.uid].into_iter().chain(groups.iter().copied());
+        if let Some(id) = users.and_then(|users| ids.into_iter().find(|id| !users.have(*id))) {
+            let message = format!("the container's users (--userns) have no ID {id}");
+            return Err(Fault::new(Kind::Spec, message)
+                .hint("its user or one of its groups is that: map more, or say -u USER:GROUP")
+                .into());
+        }
         let identity = Identity {
             uid: account.uid,
             gid: account.gid,

@@ -68,7 +68,8 @@ fn adapt(mut config: Value, tool: Tool) -> Value {
     // dockerd's own hook puts the network in.
     config.as_object_mut().expect("an object").remove("hooks");
     let linux = &mut config["linux"];
-    linux["cgroupsPath"] = json!(format!("/ucr-bench/{}", tool.name()));
+    // Not below another one, which nobody would remove.
+    linux["cgroupsPath"] = json!(format!("/ucr-bench-{}", tool.name()));
     linux["namespaces"] = ["mount", "network", "uts", "pid", "ipc", "cgroup"]
         .iter()
         .map(|kind| json!({ "type": kind }))

@@ -18,6 +18,8 @@ struct Argument {
     peer: &'static str,
     /// It is weaker, and still right.
     weaker: bool,
+    /// Only with the older versions that Debian 12 has.
+    old: bool,
     why: &'static str,
 }
 
@@ -27,6 +29,7 @@ const fn differs(fact: &'static str, peer: &'static str, why: &'static str) -> A
         case: "",
         peer,
         weaker: false,
+        old: false,
         why,
     }
 }
@@ -38,12 +41,291 @@ const fn weaker(fact: &'static str, peer: &'static str, why: &'static str) -> Ar
     }
 }
 
-const fn in_case(case: &'static str, argument: Argument) -> Argument {
+/// Weaker than a version that the document is not about.
+const fn old(fact: &'static str, peer: &'static str, why: &'static str) -> Argument {
+    Argument {
+        old: true,
+        ..weaker(fact, peer, why)
+    }
+}
+
+const fn only(case: &'static str, argument: Argument) -> Argument {
     Argument { case, ..argument }
 }
 
+const HOST_NETWORK: &str =
+    "stated default of ucr's: the host's network, and with it its name; --network=none has neither";
+const FEWER: &str =
+    "ucr's default has ten capabilities, with the fewest users each; --cap-add gives others";
+const NO_SETFCAP: &str = "as podman's, without SETFCAP; --cap-add gives it";
+const NAMES_THE_ENGINE: &str = "a file that names the engine; ucr has the variable `container`";
+const MOBYS_LIST: &str = "refused: ucr's filter is moby's list, which leaves out what podman lets through to the kernel's own checks";
+const OTHER_ERROR: &str =
+    "refused by both; ucr says EPERM of a call that it knows, ENOSYS of one that it does not";
+const MASK: &str = "hidden by both; ucr's cover is read-only and without set-user-ID, programs, or (but for /dev/null) devices";
+const AS_MESOS: &str =
+    "hidden in ucr, as in Mesos: it tells how many keys which users of the host have";
+const NEWER: &str = "newer than podman's list, in moby's: harmless, and C libraries expect ENOSYS where it is missing";
+const PING: &str =
+    "as docker: everybody may send pings and serve low ports where the network is nobody else's";
+const RESOLV: &str = "as docker: the host's nameservers, which cannot be asked without a network; programs want the file";
+const AMBIENT: &str = "as podman: a capability that is asked for a user is the user's; docker gives it to nobody but set-user-ID programs, which are off here";
+const UNUSUAL: &str =
+    "not in ucr: nothing else would change in a container that is read-only; --tmpfs gives one";
+
 /// The first that fits is taken.
-const ARGUMENTS: &[Argument] = &[];
+const ARGUMENTS: &[Argument] = &[
+    // --- the stated default
+    only("default", weaker("host name", "", HOST_NETWORK)),
+    only("default", differs("environment HOSTNAME", "", HOST_NETWORK)),
+    only("default", weaker("namespace net", "", HOST_NETWORK)),
+    only("default", weaker("network devices", "", HOST_NETWORK)),
+    only("default", weaker("sysctl *", "", HOST_NETWORK)),
+    // --- credentials
+    only("user-cap-add", weaker("status CapAmb", "docker", AMBIENT)),
+    only("user-cap-add", weaker("status CapEff", "docker", AMBIENT)),
+    only("user-cap-add", weaker("status CapInh", "docker", AMBIENT)),
+    only("user-cap-add", weaker("status CapPrm", "docker", AMBIENT)),
+    differs("status Cap*", "docker", FEWER),
+    differs("status Cap*", "podman", NO_SETFCAP),
+    differs(
+        "status Groups",
+        "podman",
+        "the primary group is also a further one, as in docker, so that it cannot be lost (CVE-2022-36109)",
+    ),
+    differs(
+        "status NoNewPrivs",
+        "",
+        "on in ucr: set-user-ID programs and file capabilities give nothing; --security-opt no-new-privileges=false lifts it",
+    ),
+    differs(
+        "status SigIgn",
+        "",
+        "ucr resets every signal; theirs keep some that their caller ignored",
+    ),
+    // --- limits
+    differs(
+        "limit max core file size",
+        "",
+        "no core dumps in ucr: the host's pattern decides where they go; --ulimit core gives them",
+    ),
+    differs(
+        "limit max open files",
+        "",
+        "1024, and no more than 524288, in ucr: many programs close all up to the limit, or use select; --ulimit nofile gives others",
+    ),
+    differs(
+        "processes allowed",
+        "docker",
+        "2048 in ucr against fork bombs; docker has no limit",
+    ),
+    differs(
+        "processes allowed",
+        "podman",
+        "podman's is 2048, too; it is off here, where its view of the cgroups lacks the controller",
+    ),
+    // --- cgroups
+    differs(
+        "cgroup paths",
+        "docker",
+        "docker has a cgroup namespace on version 2 only, ucr always",
+    ),
+    differs(
+        "namespace cgroup",
+        "docker",
+        "docker has a cgroup namespace on version 2 only, ucr always",
+    ),
+    differs(
+        "mkdir in /sys/fs/cgroup",
+        "docker",
+        "the memory filesystem that holds version 1 hierarchies is read-only in ucr, too",
+    ),
+    differs(
+        "path /sys/fs/cgroup",
+        "docker",
+        "the memory filesystem that holds version 1 hierarchies is read-only in ucr, too",
+    ),
+    differs(
+        "mount /sys/fs/cgroup",
+        "",
+        "it holds version 1 hierarchies, which podman was not shown here; ucr's is small and read-only",
+    ),
+    weaker(
+        "mount cgroups",
+        "podman",
+        "there are no symbolic links in a cgroup, nor can any be made, that not following could stop",
+    ),
+    // --- mounts
+    differs("mount /", "", "no device nodes of the image's in ucr"),
+    differs(
+        "mount /dev",
+        "",
+        "no programs from /dev in ucr; nothing but devices belongs there",
+    ),
+    differs(
+        "mount /dev/shm",
+        "podman",
+        "64 MiB in ucr and docker, 64000 KiB in podman",
+    ),
+    only(
+        "read-only",
+        differs("mount /run/*", "podman", NAMES_THE_ENGINE),
+    ),
+    differs("mount /run/.containerenv", "podman", NAMES_THE_ENGINE),
+    differs(
+        "mount /etc/*",
+        "",
+        "ucr's own copy in memory, without set-user-ID, programs or devices; podman has no resolv.conf without a network",
+    ),
+    differs("mount /proc/key-users", "", AS_MESOS),
+    differs("path /proc/key-users", "", AS_MESOS),
+    differs("mount /proc/*", "", MASK),
+    differs("mount /sys/firmware", "", MASK),
+    differs(
+        "mount /sys/kernel/debug",
+        "",
+        "hidden in ucr even where nothing is mounted there",
+    ),
+    weaker(
+        "mount /sys",
+        "",
+        "mount and filesystem are read-only in docker, the mount in ucr and podman; SYS_ADMIN undoes either, nothing less does",
+    ),
+    only("read-only", differs("mount /run", "podman", UNUSUAL)),
+    only("read-only", differs("mount /tmp", "podman", UNUSUAL)),
+    only("read-only", differs("mount /var/tmp", "podman", UNUSUAL)),
+    only(
+        "tty",
+        differs(
+            "mount /dev/console",
+            "podman",
+            "podman has a link to the terminal, ucr and docker the terminal itself",
+        ),
+    ),
+    only(
+        "tty",
+        weaker(
+            "node /dev/console",
+            "podman",
+            "podman has a link to the terminal, ucr and docker the terminal itself",
+        ),
+    ),
+    // --- files
+    differs(
+        "node /dev/core",
+        "podman",
+        "a link to a file that is hidden: no use",
+    ),
+    differs("path /.dockerenv", "docker", NAMES_THE_ENGINE),
+    differs("path /run/.containerenv", "podman", NAMES_THE_ENGINE),
+    differs(
+        "environment container",
+        "",
+        "names the engine, as podman does and systemd wants it",
+    ),
+    weaker("path /etc/resolv.conf", "podman", RESOLV),
+    old(
+        "path /sys/dev/block",
+        "podman",
+        "podman has stopped hiding it (containers/common 2278): links to what /sys/block and /sys/devices show anyway",
+    ),
+    only(
+        "cap-drop",
+        weaker(
+            "write to /",
+            "podman",
+            "podman makes the image's root directory 0555, ucr has the image's mode",
+        ),
+    ),
+    differs(
+        "write to /run",
+        "podman",
+        "podman makes /run for a file of its own; the image here has none",
+    ),
+    only("read-only", differs("write to *", "podman", UNUSUAL)),
+    // --- system calls
+    differs(
+        "call mknod of /dev/mem",
+        "",
+        "no MKNOD in ucr; where it is added, nodes are only for devices that the container has",
+    ),
+    differs(
+        "open of an own /dev/mem",
+        "",
+        "there is none: it could not be made; docker's and podman's device rules refuse to open it",
+    ),
+    differs(
+        "call socket INET raw",
+        "",
+        "no NET_RAW in ucr; pings need none",
+    ),
+    differs(
+        "call socket PACKET",
+        "",
+        "no NET_RAW in ucr; pings need none",
+    ),
+    differs(
+        "call ioctl *",
+        "",
+        "refused in ucr: they type into a terminal for somebody else (CVE-2017-5226), also with bits that the kernel ignores",
+    ),
+    differs(
+        "call socket ALG",
+        "",
+        "refused in ucr, as in moby since 29.4; this kernel has no such sockets",
+    ),
+    differs(
+        "call i386 socket ALG",
+        "",
+        "refused in ucr, as in moby since 29.4; this kernel has no such sockets",
+    ),
+    only(
+        "default",
+        differs(
+            "call socket ping",
+            "",
+            "as the host's sysctl says on its network",
+        ),
+    ),
+    weaker("call socket ping", "podman", PING),
+    weaker("sysctl *", "podman", PING),
+    differs(
+        "call socket NETLINK audit",
+        "docker",
+        "as podman: no audit socket without AUDIT_WRITE, and an error that login and sshd can live with",
+    ),
+    old(
+        "call quotactl_fd",
+        "podman",
+        "newer than that podman's list, and of no use without SYS_ADMIN",
+    ),
+    weaker("call cachestat", "podman", NEWER),
+    weaker("call futex_waitv", "podman", NEWER),
+    only(
+        "cap-add",
+        weaker(
+            "call perf_event_open",
+            "podman",
+            "as docker: SYS_ADMIN gives it, where the kernel's own setting does",
+        ),
+    ),
+    old("call cachestat", "docker", "newer than that docker's list"),
+    old(
+        "call name_to_handle_at",
+        "docker",
+        "in moby's newer lists: it names a file, open_by_handle_at is what opens",
+    ),
+    old(
+        "call process_vm_*",
+        "docker",
+        "in moby's newer lists: no more than ptrace, which is safe below a filter from Linux 4.8 on",
+    ),
+    differs("call add_key", "podman", OTHER_ERROR),
+    differs("call request_key", "podman", OTHER_ERROR),
+    differs("call io_uring_*", "podman", OTHER_ERROR),
+    differs("call personality *", "podman", OTHER_ERROR),
+    differs("call *", "podman", MOBYS_LIST),
+];
 
 /// A row's columns: ours, docker's, podman's; `None` is a fact that is not there.
 pub type Row = [Option<String>; 3];
@@ -142,7 +424,7 @@ pub fn write(heading: &str, seen: &dyn Fn(&Case) -> [Facts; 3]) -> String {
 pub fn line(case: &str, name: &str, row: &Row) -> String {
     let own = row[0].as_deref();
     let mut columns = vec![name.to_owned(), own.unwrap_or(ABSENT).to_owned()];
-    let mut why: Vec<String> = Vec::new();
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for (peer, theirs) in PEERS.iter().zip(&row[1..]) {
         let theirs = theirs.as_deref();
         if theirs == own {
@@ -151,16 +433,21 @@ pub fn line(case: &str, name: &str, row: &Row) -> String {
         }
         columns.push(theirs.unwrap_or(ABSENT).to_owned());
         let worse = is_weaker(name, own, theirs);
-        let text = match argument(case, name, peer, worse) {
-            None if worse => "WEAKER, not argued".to_owned(),
-            None => "not argued".to_owned(),
-            Some(argument) if worse => format!("weaker than {peer}: {}", argument.why),
-            Some(argument) => argument.why.to_owned(),
-        };
-        if !why.contains(&text) {
-            why.push(text);
+        let why = argument(case, name, peer, worse).map_or("not argued", |found| found.why);
+        if reasons.last().is_none_or(|(before, _)| *before != why) {
+            reasons.push((why, Vec::new()));
+        }
+        if let (true, Some((_, peers))) = (worse, reasons.last_mut()) {
+            peers.push(peer);
         }
     }
+    let why: Vec<String> = reasons
+        .into_iter()
+        .map(|(why, worse)| match worse.as_slice() {
+            [] => why.to_owned(),
+            peers => format!("weaker than {}: {why}", peers.join(" and ")),
+        })
+        .collect();
     format!("| {} | {} |\n", columns.join(" | "), why.join("; "))
 }
 
@@ -218,6 +505,7 @@ pub fn unused(document: &str) -> Vec<String> {
     }
     let idle = ARGUMENTS
         .iter()
+        .filter(|argument| !argument.old)
         .filter(|argument| !used.contains(&std::ptr::from_ref(*argument).addr()));
     idle.map(|it| format!("{} {} {}: {}", it.case, it.fact, it.peer, it.why))
         .collect()

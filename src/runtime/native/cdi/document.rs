@@ -46,7 +46,7 @@ pub(super) struct ContainerEdits {
     #[serde(default)]
     pub(super) mounts: Vec<Mount>,
     #[serde(default)]
-    pub(super) hooks: Vec<IgnoredAny>,
+    pub(super) hooks: Vec<Hook>,
     // The specification's example and its text write it differently.
     #[serde(default, alias = "additionalGIDs")]
     pub(super) additional_gids: Vec<u32>,
@@ -82,6 +82,19 @@ pub(super) struct Mount {
     pub(super) kind: Option<String>,
     #[serde(default)]
     pub(super) options: Vec<String>,
+}
+
+/// A program to run.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Hook {
+    pub(super) hook_name: String,
+    pub(super) path: String,
+    #[serde(default)]
+    pub(super) args: Vec<String>,
+    #[serde(default)]
+    pub(super) env: Vec<String>,
+    pub(super) timeout: Option<u32>,
 }
 
 impl Document {
@@ -223,8 +236,12 @@ mod tests {
                 "mounts[0]: missing field `containerPath`",
             ),
             (
-                of(&format!(r#""annotations":{}"#, "[".repeat(200))),
-                "recursion",
+                of(&format!(r#""annotations":{}"#, "[".repeat(500_000))),
+                "annotations: expected value",
+            ),
+            (
+                edits(&format!(r#"{{"intelRdt":{}"#, "[".repeat(500_000))),
+                "intelRdt: expected value",
             ),
         ];
         for (text, words) in rows {

@@ -34,6 +34,8 @@ pub struct Edits {
     pub mounts: Vec<Mount>,
     /// Groups of the container's user.
     pub groups: Vec<u32>,
+    /// Programs to run, in this order.
+    pub hooks: Vec<Hook>,
     /// Files that could not be used.
     pub notes: Vec<String>,
 }
@@ -56,6 +58,21 @@ pub struct DeviceEdit {
     pub target: PathBuf,
     /// What the device cgroup allows; perhaps nothing.
     pub access: String,
+}
+
+/// A program of the host that changes the finished root filesystem.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Hook {
+    /// The device whose file wants it.
+    pub device: String,
+    /// The program; absolute.
+    pub path: PathBuf,
+    /// Its arguments, its own name first; empty stands for the path alone.
+    pub args: Vec<String>,
+    /// Variables beside a fixed `PATH`.
+    pub env: Vec<String>,
+    /// When it is killed; never if unset.
+    pub timeout_seconds: Option<u32>,
 }
 
 impl Edits {
@@ -153,21 +170,14 @@ impl Maker<'_> {
     }
 
     fn try_make(&mut self, edits: &ContainerEdits) -> Made<()> {
-        if !edits.hooks.is_empty() {
-            return unsupported("hooks[0]", "hooks, which are programs of the host, are");
-        }
         if edits.intel_rdt.is_some() {
             return unsupported("intelRdt", "it is");
         }
         if !edits.net_devices.is_empty() {
             return unsupported("netDevices[0]", "moving network devices is");
         }
-        for (place, variable) in edits.env.iter().enumerate() {
-            if variable.find('=').unwrap_or(0) == 0 || variable.contains('\0') {
-                return wrong(format!("env[{place}]"), "it is not NAME=VALUE");
-            }
-            self.edits.env.push(variable.clone());
-        }
+        check_variables(&edits.env)?;
+        self.edits.env.extend(edits.env.iter().cloned());
         for (place, node) in edits.device_nodes.iter().enumerate() {
             let made = self
                 .device(node)
@@ -179,6 +189,12 @@ impl Maker<'_> {
             let made = bind(mount).map_err(|wrong| wrong.below("mounts", place))?;
             self.edits.mounts.retain(|it| it.target != made.target);
             self.edits.mounts.push(made);
+        }
+        for (place, hook) in edits.hooks.iter().enumerate() {
+            let made = self
+                .hook(hook)
+                .map_err(|wrong| wrong.below("hooks", place))?;
+            self.edits.hooks.push(made);
         }
         // The specification: "Values of 0 are ignored."
         let groups = edits.additional_gids.iter().filter(|&&gid| gid != 0);
@@ -235,6 +251,29 @@ impl Maker<'_> {
         })
     }
 
+    /// Those of other names run outside the container, or are programs of the image's.
+    fn hook(&self, hook: &document::Hook) -> Made<Hook> {
+        match hook.hook_name.as_str() {
+            "createContainer" => (),
+            name => return unsupported("hookName", &format!("'{name}' is")),
+        }
+        let path = host("path", &hook.path)?;
+        check_variables(&hook.env)?;
+        if let Some(place) = hook.args.iter().position(|arg| arg.contains('\0')) {
+            return wrong(format!("args[{place}]"), "it has a NUL in it");
+        }
+        if hook.timeout == Some(0) {
+            return wrong("timeout", "0 seconds are not enough");
+        }
+        Ok(Hook {
+            device: self.name.to_owned(),
+            path,
+            args: hook.args.clone(),
+            env: hook.env.clone(),
+            timeout_seconds: hook.timeout,
+        })
+    }
+
     fn look(&self, source: &Path) -> Made<DeviceFact> {
         match (self.look)(source) {
             Ok(Some(fact)) => Ok(fact),
@@ -248,6 +287,14 @@ impl Wrong {
     fn below(mut self, list: &str, place: usize) -> Self {
         self.key = format!("{list}[{place}].{}", self.key);
         self
+    }
+}
+
+fn check_variables(list: &[String]) -> Made<()> {
+    let is_one = |it: &String| it.find('=').unwrap_or(0) > 0 && !it.contains('\0');
+    match list.iter().position(|variable| !is_one(variable)) {
+        Some(place) => wrong(format!("env[{place}]"), "it is not NAME=VALUE"),
+        None => Ok(()),
     }
 }
 
@@ -428,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_is_named() {
+    fn nodes_that_cannot_be_are_named() {
         let nodes = [
             (r#"{"path":""}"#, "deviceNodes[0].path: '' is not absolute"),
             (r#"{"path":"dev/x"}"#, "path: 'dev/x' is not absolute"),
@@ -488,6 +535,11 @@ mod tests {
                 "{fault}"
             );
         }
+    }
+
+    #[test]
+    fn other_edits_that_cannot_be_are_named() {
+        let hook = |rest: &str| format!(r#"{{"hooks":[{{{rest}}}]}}"#);
         let mount = |rest: &str| format!(r#"{{"mounts":[{{"hostPath":"/a",{rest}}}]}}"#);
         let rows = [
             (
@@ -518,8 +570,24 @@ mod tests {
             (r#"{"env":["A"]}"#.into(), "env[0]:"),
             (r#"{"env":["A=\u0000"]}"#.into(), "env[0]:"),
             (
-                r#"{"hooks":[{"hookName":"createContainer","path":"/x"}]}"#.into(),
-                "hooks[0]: hooks",
+                hook(r#""hookName":"startContainer","path":"/x""#),
+                "hooks[0].hookName: 'startContainer' is not supported",
+            ),
+            (
+                hook(r#""hookName":"createContainer","path":"x""#),
+                "hooks[0].path: 'x' is not absolute",
+            ),
+            (
+                hook(r#""hookName":"createContainer","path":"/x","env":["A"]"#),
+                "hooks[0].env[0]: it is not",
+            ),
+            (
+                hook(r#""hookName":"createContainer","path":"/x","args":["a","\u0000"]"#),
+                "hooks[0].args[1]: it has a NUL",
+            ),
+            (
+                hook(r#""hookName":"createContainer","path":"/x","timeout":0"#),
+                "hooks[0].timeout: 0 seconds",
             ),
             (
                 r#"{"intelRdt":{"closID":"x"}}"#.into(),

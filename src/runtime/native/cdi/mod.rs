@@ -16,7 +16,7 @@ mod edits;
 mod read;
 mod yaml;
 
-pub use edits::{DeviceEdit, Edits, Origin, resolve};
+pub use edits::{DeviceEdit, Edits, Hook, Origin, resolve};
 pub(super) use read::read;
 
 use std::path::PathBuf;

@@ -14,7 +14,9 @@ use anyhow::{Context, Result};
 use super::Controller;
 use super::place::LEAF;
 use super::plan::{CgroupPlan, Group, Preparation, Setting, Value};
+use super::program::program;
 use crate::error::{Fault, Kind};
+use crate::sys::bpf::decide_devices;
 use crate::sys::cgroup::{Directory, Version, write};
 use crate::sys::process::kill_stranger;
 
@@ -149,6 +151,9 @@ fn prepare(step: &Preparation) -> Result<()> {
 fn refusal(setting: &Setting, error: &std::io::Error) -> String {
     let Setting { file, value, .. } = setting;
     match error.raw_os_error() {
+        _ if matches!(value, Value::Devices(_)) => {
+            format!("the kernel takes no program that decides over devices: {error}")
+        }
         Some(libc::ENOENT) => format!("this kernel has no {file}"),
         Some(libc::EINVAL) if file.starts_with("cpu.") => {
             format!("{file} does not take {value}: a cgroup above may allow less: {error}")
@@ -191,6 +196,7 @@ impl Made {
         let value = match &setting.value {
             Value::Text(text) => text.clone(),
             Value::Parents => self.parent.read(setting.file)?.trim().to_owned(),
+            Value::Devices(rules) => return decide_devices(self.own.as_fd(), &program(rules)),
         };
         match (self.own.write(setting.file, &value), &setting.or) {
             (Err(error), Some((file, value))) if error.raw_os_error() == Some(libc::ENOENT) => {

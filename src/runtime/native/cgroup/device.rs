@@ -1,7 +1,8 @@
-//! Which device nodes a container may open or make, as rules of the version 1 `devices` controller.
+//! Which device nodes a container may open or make, as rules of the version 1 `devices` controller;
+//! for version 2 they are compiled to a program.
 //!
 //! It is a second wall: the root filesystem ignores device nodes, making them needs a capability that
-//! is not given, and `/dev` is ucr's own. On version 2 it would need a BPF program; there is none.
+//! is not given, and `/dev` is ucr's own.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,6 +10,15 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use crate::error::{Fault, Kind};
+
+/// What a container may do with device nodes.
+#[derive(Clone, Copy, Debug)]
+pub struct DeviceList<'a> {
+    /// What is allowed.
+    pub rules: &'a [DeviceRule],
+    /// The flag that makes it necessary, if one does: without it the list is a mere default.
+    pub asked: Option<&'static str>,
+}
 
 /// One rule that allows something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -40,6 +50,18 @@ impl DeviceRule {
         Self::character(5, Some(2)),
         Self::character(136, None),
     ];
+
+    /// Making any block or character device.
+    pub fn make_any(block: bool) -> Self {
+        Self {
+            block,
+            major: None,
+            minor: None,
+            read: false,
+            write: false,
+            make: true,
+        }
+    }
 
     const fn character(major: u32, minor: Option<u32>) -> Self {
         Self {

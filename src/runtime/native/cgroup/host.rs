@@ -20,7 +20,7 @@ use crate::sys::proc::{Proc, unescape};
 pub struct Host {
     /// Version 1, one entry for each tree that has a controller of ours.
     pub v1: Vec<Hierarchy>,
-    /// Version 2, where it has controllers that version 1 lacks.
+    /// Version 2, where it has what version 1 lacks.
     pub v2: Option<Unified>,
     /// Processors that we may use.
     pub processors: u32,
@@ -70,10 +70,11 @@ impl Host {
         host.processors = sys::cgroup::processors().unwrap_or(u32::MAX);
         host.is_root = sys::is_root();
         let known = |controller: &Controller| host.v1_of(*controller).is_some();
-        let wanted = Controller::ALL
-            .iter()
-            .any(|c| c.v2_name().is_some() && !known(c));
-        host.v2 = host.v2.filter(|_| wanted).and_then(Unified::look);
+        let wanted = !Controller::ALL.iter().all(known);
+        // Programs decide over devices wherever there is a cgroup.
+        let anywhere = !known(&Controller::Devices);
+        let v2 = host.v2.filter(|_| wanted).and_then(Unified::look);
+        host.v2 = v2.filter(|v2| anywhere || v2.has_controllers());
         Ok(host)
     }
 
@@ -126,7 +127,7 @@ impl Host {
 }
 
 impl Unified {
-    /// What only the files in it tell; `None` if it has nothing for us.
+    /// What only the files in it tell; `None` if it cannot be read.
     fn look(mut self) -> Option<Self> {
         let top = Directory::open(&self.top).ok()?;
         let (outer, name) = (self.directory.parent(), self.directory.file_name());
@@ -139,9 +140,6 @@ impl Unified {
         let own = Directory::open(&self.directory).ok()?;
         self.controllers = controllers(&own);
         self.top_controllers = controllers(&top);
-        if self.controllers.is_empty() && self.top_controllers.is_empty() {
-            return None;
-        }
         // Every cgroup but the root of all has a type, whatever a namespace shows as its root.
         self.top_is_root = !top.has("cgroup.type");
         let ourselves = std::process::id().to_string();
@@ -149,6 +147,10 @@ impl Unified {
         let inside = own.read("cgroup.procs").unwrap_or_default();
         self.alone = inside.lines().all(|pid| pid == ourselves);
         Some(self)
+    }
+
+    fn has_controllers(&self) -> bool {
+        !(self.controllers.is_empty() && self.top_controllers.is_empty())
     }
 }
 

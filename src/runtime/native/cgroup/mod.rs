@@ -15,11 +15,12 @@ mod device;
 mod host;
 mod place;
 mod plan;
+mod program;
 mod rlimit;
 mod settings;
 
 pub use create::{Cgroups, destroy_left};
-pub use device::DeviceRule;
+pub use device::{DeviceList, DeviceRule};
 pub use host::{Hierarchy, Host, Unified};
 pub use plan::{CgroupPlan, Group, Preparation, Setting, Value, plan};
 pub use rlimit::{Rlimit, current_limits, may_raise, oom_score_adj, rlimits};
@@ -40,7 +41,7 @@ pub enum Controller {
     Pids,
     /// Disk accesses.
     Blkio,
-    /// Device nodes; version 1 only.
+    /// Device nodes; a program in version 2.
     Devices,
 }
 
@@ -66,7 +67,8 @@ impl Controller {
         }
     }
 
-    /// The name in `cgroup.controllers` of version 2, which knows devices by BPF programs only.
+    /// The name in `cgroup.controllers` of version 2, where programs decide over devices, which
+    /// needs no controller.
     pub fn v2_name(self) -> Option<&'static str> {
         match self {
             Self::Blkio => Some("io"),

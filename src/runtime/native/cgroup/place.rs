@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use super::host::Unified;
-use super::plan::Preparation;
+use super::plan::{Group, Preparation};
 use super::{Controller, Host};
 
 /// Where ucr moves itself: a name that it knows again.
@@ -29,6 +29,31 @@ pub(super) struct Place {
     pub(super) controllers: Vec<Controller>,
     /// Where controllers have to be enabled, from the top, and what comes before.
     pub(super) preparation: Vec<Preparation>,
+}
+
+impl Place {
+    /// The container's own cgroup, without limits yet.
+    pub(super) fn group(&self, v2: &Unified) -> Group {
+        Group {
+            parent: self.parent.clone(),
+            name: self.name.clone(),
+            device: v2.device.clone(),
+            v2: true,
+            controllers: Vec::new(),
+            settings: Vec::new(),
+        }
+    }
+}
+
+/// Where nothing is limited: a cgroup for which nothing has to be enabled may be anywhere.
+pub(super) fn bare(v2: &Unified, id: &str) -> Place {
+    Place {
+        parent: v2.directory.clone(),
+        name: format!("ucr-{id}"),
+        below_own: true,
+        controllers: Vec::new(),
+        preparation: Vec::new(),
+    }
 }
 
 /// Decides, or says why there is no place.

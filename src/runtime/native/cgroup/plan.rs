@@ -7,9 +7,9 @@ use anyhow::Result;
 use serde::{Serialize, Serializer};
 
 use super::host::Unified;
-use super::place::place;
+use super::place::{Place, bare, place};
 use super::settings::settings;
-use super::{Controller, DeviceRule, Host};
+use super::{Controller, DeviceList, DeviceRule, Host};
 use crate::error::{Fault, Kind};
 use crate::spec::{CgroupPolicy, Resources};
 use crate::sys::cgroup::Version;
@@ -21,6 +21,8 @@ pub enum Value {
     Text(String),
     /// What the same file says in the cgroup above.
     Parents,
+    /// A program that allows this.
+    Devices(Vec<DeviceRule>),
 }
 
 impl fmt::Display for Value {
@@ -28,6 +30,10 @@ impl fmt::Display for Value {
         match self {
             Self::Text(text) => f.write_str(text),
             Self::Parents => f.write_str("<the parent's>"),
+            Self::Devices(rules) => {
+                let rules: Vec<_> = rules.iter().map(ToString::to_string).collect();
+                f.write_str(&rules.join(", "))
+            }
         }
     }
 }
@@ -45,7 +51,7 @@ pub struct Setting {
     pub flag: &'static str,
     /// Whether the flag was given; a default may be missing.
     pub asked: bool,
-    /// The file.
+    /// The file, or what a program is attached as.
     pub file: &'static str,
     /// What goes into it.
     pub value: Value,
@@ -162,7 +168,7 @@ pub fn plan(
     resources: &Resources,
     host: &Host,
     id: &str,
-    devices: Option<&[DeviceRule]>,
+    devices: Option<DeviceList>,
 ) -> Result<CgroupPlan> {
     resources.check()?;
     let mut plan = CgroupPlan {
@@ -237,48 +243,50 @@ impl CgroupPlan {
         id: &str,
         wanted: Vec<(Controller, Vec<Setting>)>,
     ) -> Result<()> {
-        let nowhere = || Err("this machine shows no such cgroup controller".to_owned());
-        let place = host
-            .v2
-            .as_ref()
-            .map_or_else(nowhere, |v2| place(host, v2, id));
-        for (controller, settings) in wanted {
-            let place = match (&place, &host.v2) {
-                (Ok(place), Some(v2)) if place.controllers.contains(&controller) => {
-                    let group = Group {
-                        parent: place.parent.clone(),
-                        name: place.name.clone(),
-                        device: v2.device.clone(),
-                        v2: true,
-                        controllers: Vec::new(),
-                        settings: Vec::new(),
-                    };
-                    self.add(group, controller, settings);
-                    continue;
+        let Some(v2) = &host.v2 else {
+            let why = "this machine shows no such cgroup controller";
+            let mut wanted = wanted.iter();
+            return wanted.try_for_each(|(it, settings)| self.unavailable(*it, settings, why));
+        };
+        let place = place(host, v2, id);
+        let (limits, devices): (Vec<_>, Vec<_>) = wanted
+            .into_iter()
+            .partition(|(controller, _)| controller.v2_name().is_some());
+        for (controller, settings) in limits {
+            match &place {
+                Ok(place) if place.controllers.contains(&controller) => {
+                    self.add(place.group(v2), controller, settings);
                 }
-                (Ok(place), Some(v2)) => Err(undelegated(
-                    controller,
-                    place.parent.starts_with(&v2.directory),
-                    v2,
-                )),
-                (Ok(_), None) => nowhere(),
-                (Err(why), _) => Err(why.clone()),
-            };
-            if let Err(why) = place {
-                self.unavailable(controller, &settings, &why)?;
+                Ok(place) => {
+                    let why = undelegated(controller, place.below_own, v2);
+                    self.unavailable(controller, &settings, &why)?;
+                }
+                Err(why) => self.unavailable(controller, &settings, why)?,
             }
         }
-        let group = self.groups.iter().find(|group| group.v2);
-        if let (Some(group), Ok(place)) = (group, place) {
-            self.outer = place.below_own.then_some(place.parent);
-            self.preparation = place.preparation;
-            for step in &mut self.preparation {
-                if let Preparation::Enable { controllers, .. } = step {
-                    controllers.clone_from(&group.controllers);
-                }
-            }
+        let place = match place {
+            Ok(place) if self.groups.iter().any(|group| group.v2) => place,
+            _ => bare(v2, id),
+        };
+        for (controller, settings) in devices {
+            self.add(place.group(v2), controller, settings);
         }
+        self.prepare_v2(place);
         Ok(())
+    }
+
+    fn prepare_v2(&mut self, place: Place) {
+        let Some(group) = self.groups.iter().find(|group| group.v2) else {
+            return;
+        };
+        self.outer = place.below_own.then_some(place.parent);
+        self.preparation = place.preparation;
+        for step in &mut self.preparation {
+            if let Preparation::Enable { controllers, .. } = step {
+                controllers.clone_from(&group.controllers);
+                controllers.retain(|controller| controller.v2_name().is_some());
+            }
+        }
     }
 
     fn unavailable(&mut self, controller: Controller, wanted: &[Setting], why: &str) -> Result<()> {
@@ -307,14 +315,13 @@ impl CgroupPlan {
 }
 
 fn undelegated(controller: Controller, below_own: bool, v2: &Unified) -> String {
-    let name = controller.v2_name().unwrap_or("devices");
-    match (controller.v2_name(), below_own) {
-        (None, _) => "cgroup version 2 has no list of devices".to_owned(),
-        (_, false) => format!(
+    let name = controller.v2_name().unwrap_or_default();
+    match below_own {
+        false => format!(
             "this kernel has no controller '{name}' in {}",
             v2.top.display()
         ),
-        (_, true) => {
+        true => {
             let own = v2.directory.display();
             format!("the controller '{name}' is not delegated to ucr's cgroup {own}")
         }

@@ -1,7 +1,7 @@
 //! Which kernel files a limit means, and what is written to them. Pure.
 
 use super::plan::{Setting, Value};
-use super::{Controller, DeviceRule};
+use super::{Controller, DeviceList, DeviceRule};
 use crate::spec::Resources;
 use crate::sys::cgroup::Version;
 
@@ -14,7 +14,7 @@ pub(super) const DEFAULT_PIDS: u64 = 2048;
 /// What a controller has to be told for these limits, in the order of writing.
 pub(super) fn settings(
     resources: &Resources,
-    devices: Option<&[DeviceRule]>,
+    devices: Option<DeviceList>,
     controller: Controller,
     version: Version,
 ) -> Vec<Setting> {
@@ -25,7 +25,9 @@ pub(super) fn settings(
         (Controller::Memory, version) => memory(resources, version),
         (Controller::Pids, _) => pids(resources),
         (Controller::Blkio, version) => blkio(resources, version),
-        (Controller::Devices, _) => devices.map(device_list).unwrap_or_default(),
+        (Controller::Devices, version) => {
+            devices.map_or_else(Vec::new, |list| device_list(&list, version))
+        }
     }
 }
 
@@ -174,11 +176,26 @@ fn blkio(resources: &Resources, version: Version) -> Vec<Setting> {
     }
 }
 
-fn device_list(rules: &[DeviceRule]) -> Vec<Setting> {
-    let allow = rules
-        .iter()
-        .map(|rule| Setting::default_of("--device", "devices.allow", rule));
-    let deny = Setting::default_of("--device", "devices.deny", "a");
+fn device_list(list: &DeviceList, version: Version) -> Vec<Setting> {
+    let flag = list.asked.unwrap_or("--device");
+    let asked = list.asked.is_some();
+    let setting = |file, asked, value| Setting {
+        flag,
+        asked,
+        file,
+        value,
+        or: None,
+    };
+    if version == Version::V2 {
+        let rules = Value::Devices(list.rules.to_vec());
+        return vec![setting("BPF_CGROUP_DEVICE", asked, rules)];
+    }
+    let allow = list.rules.iter().map(|rule| {
+        // A cgroup above may lack one that nobody needs.
+        let asked = asked && !DeviceRule::DEFAULT.contains(rule);
+        setting("devices.allow", asked, Value::Text(rule.to_string()))
+    });
+    let deny = setting("devices.deny", asked, Value::Text("a".to_owned()));
     std::iter::once(deny).chain(allow).collect()
 }
 
@@ -291,18 +308,31 @@ mod tests {
 
     #[test]
     fn devices_are_denied_before_any_is_allowed() {
-        let rules = ["c 1:3 rwm".parse().unwrap()];
-        let all = settings(
-            &Resources::default(),
-            Some(&rules),
-            Controller::Devices,
-            Version::V1,
-        );
-        let written: Vec<_> = all.iter().map(|s| (s.file, s.value.to_string())).collect();
-        let expected = [("devices.deny", "a"), ("devices.allow", "c 1:3 rwm")];
-        assert_eq!(
-            written,
-            expected.map(|(file, value)| (file, value.to_owned()))
-        );
+        let rules = ["c 1:3 rwm".parse().unwrap(), "b 8:0 r".parse().unwrap()];
+        let set = |version, asked| {
+            let list = DeviceList {
+                rules: &rules,
+                asked,
+            };
+            let none = Resources::default();
+            let all = settings(&none, Some(list), Controller::Devices, version);
+            let words = all
+                .iter()
+                .map(|s| format!("{}={} {}", s.file, s.value, s.asked));
+            words.collect::<Vec<_>>()
+        };
+        let v1 = |deny, allow| {
+            [
+                format!("devices.deny=a {deny}"),
+                "devices.allow=c 1:3 rwm false".to_owned(),
+                format!("devices.allow=b 8:0 r {allow}"),
+            ]
+        };
+        assert_eq!(set(Version::V1, None), v1(false, false));
+        assert_eq!(set(Version::V1, Some("--device")), v1(true, true));
+        for asked in [None, Some("--device")] {
+            let expected = format!("BPF_CGROUP_DEVICE=c 1:3 rwm, b 8:0 r {}", asked.is_some());
+            assert_eq!(set(Version::V2, asked), [expected]);
+        }
     }
 }

@@ -116,9 +116,25 @@ fn node(fact: &DeviceFact, target: PathBuf, access: &str) -> Node {
     }
 }
 
+/// The flag that makes a list of devices necessary: without the capability to make nodes a
+/// container only has those of its `/dev`, list or none.
+pub(super) fn asked(spec: &ContainerSpec, capabilities: &[Capability]) -> Option<&'static str> {
+    if !spec.devices.is_empty() {
+        return Some("--device");
+    }
+    let can_make = capabilities.contains(&Capability::CAP_MKNOD);
+    can_make.then_some("--cap-add MKNOD")
+}
+
 /// What the device cgroup allows: what every container has, terminals, and what was asked for.
-pub(super) fn rules(nodes: &[Node]) -> Vec<DeviceRule> {
+///
+/// With `may_make` any node may be made, which package managers and builders do, and none be opened
+/// by that: docker's rule.
+pub(super) fn rules(nodes: &[Node], may_make: bool) -> Vec<DeviceRule> {
     let mut rules = DeviceRule::DEFAULT.to_vec();
+    if may_make {
+        rules.extend([false, true].map(DeviceRule::make_any));
+    }
     // What may be nothing at all, a CDI file can ask for too.
     for node in nodes.iter().filter(|node| !node.access.is_empty()) {
         let rule = DeviceRule {
@@ -156,6 +172,7 @@ mod tests {
     fn directories_keep_their_shape_and_the_last_of_a_name_counts() {
         let host = HostFacts {
             devices: vec![fact("/dev/snd/timer", 33), fact("/dev/snd/by/x", 1)],
+            capabilities: caps::all(),
             ..HostFacts::default()
         };
         let spec = ContainerSpec {
@@ -176,6 +193,10 @@ mod tests {
         };
         assert_eq!(of("/dev/sound/timer").access, "r");
         assert_eq!(of("/dev/sound/by/x").minor, 1);
+        assert!(
+            !of("/dev/sound/by/x").is_shown,
+            "ucr makes it, nobody else may"
+        );
         assert_eq!(of("/dev/null").major, 116);
         assert_eq!(of("/dev/zero").mode, 0o666);
         assert_eq!(nodes.len(), 8);

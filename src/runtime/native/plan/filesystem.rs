@@ -38,7 +38,8 @@ pub(super) fn filesystems(
     ids: Option<&[IdRange]>,
     cgroups: &CgroupPlan,
 ) -> Vec<KernelFilesystem> {
-    let shm_size = spec.resources.shm_size;
+    // The kernel's zero is no limit, docker's the default.
+    let shm_size = spec.resources.shm_size.filter(|&size| size != 0);
     let mut all: Vec<KernelFilesystem> = FILESYSTEMS.iter().map(default).collect();
     for filesystem in &mut all {
         match filesystem.kind.as_str() {
@@ -99,7 +100,7 @@ fn cgroup_views(cgroups: &CgroupPlan, writable: bool) -> Vec<KernelFilesystem> {
     views
 }
 
-fn is_mapped(ids: &[IdRange], id: u32) -> bool {
+pub(super) fn is_mapped(ids: &[IdRange], id: u32) -> bool {
     ids.iter()
         .any(|range| id >= range.inside && id - range.inside < range.count)
 }

@@ -14,7 +14,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::cdi;
-use super::cgroup::{self, CgroupPlan, Rlimit};
+use super::cgroup::{self, CgroupPlan, DeviceList, Rlimit};
 use super::host::HostFacts;
 use super::seccomp::Filter;
 use crate::error::{Fault, Kind};
@@ -74,6 +74,8 @@ pub struct Plan {
     pub files: Vec<OwnFile>,
     /// The host's files and directories inside, parents before children.
     pub mounts: Vec<Mount>,
+    /// Programs of the host that change its root filesystem.
+    pub hooks: Vec<cdi::Hook>,
     /// Values that are read when the container starts.
     pub secrets: Vec<Secret>,
     /// Paths that are covered by nothing.
@@ -113,6 +115,17 @@ pub enum Users {
     Map(Vec<IdRange>),
 }
 
+impl Users {
+    /// Whether an ID inside is one of theirs.
+    pub fn have(&self, id: u32) -> bool {
+        let ids = match self {
+            Self::Auto => &AUTO_SHAPE[..],
+            Self::Map(ids) => ids,
+        };
+        filesystem::is_mapped(ids, id)
+    }
+}
+
 /// Decides for the container `id`. Fails with [`Kind::Spec`] if the description and the image
 /// together make no container, and with [`Kind::Unsupported`] if this host cannot give what was
 /// asked for.
@@ -137,11 +150,15 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
     let (ulimits, mut notes) =
         cgroup::rlimits(&spec.resources.ulimits, &host.limits, host.may_raise)?;
     notes.extend(host.cdi.notes.iter().cloned());
-    notes.extend(security::notes(&confinement));
+    notes.extend(security::notes(&confinement, spec, host));
     let devices = device::nodes(spec, host, users.is_some())?;
-    let rules = device::rules(&devices);
-    let rules = (!spec.security.privileged).then_some(rules.as_slice());
-    let cgroups = cgroup::plan(&spec.resources, &host.cgroups, id, rules)?;
+    let rules = device::rules(&devices, confinement.may_make_nodes());
+    let list = DeviceList {
+        rules: &rules,
+        asked: device::asked(spec, &confinement.capabilities),
+    };
+    let list = (!spec.security.privileged).then_some(list);
+    let cgroups = cgroup::plan(&spec.resources, &host.cgroups, id, list)?;
     notes.extend(cgroups.notes.iter().cloned());
     let (masked_paths, read_only_paths) = filesystem::hidden(spec, host);
     Ok(Plan {
@@ -163,6 +180,7 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         devices,
         files: own_files(host, name, own_network),
         mounts: mounts(spec, image)?,
+        hooks: hooks(host, users.is_some())?,
         secrets: spec.secrets.clone(),
         masked_paths,
         read_only_paths,
@@ -178,6 +196,18 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         stdin: spec.stdin,
         init: spec.init,
     })
+}
+
+/// In a user namespace a hook would be nobody to the host, whose programs and files it works with.
+fn hooks(host: &HostFacts, has_users: bool) -> Result<Vec<cdi::Hook>, Fault> {
+    match host.cdi.hooks.first() {
+        Some(hook) if has_users => {
+            let (device, path) = (&hook.device, hook.path.display());
+            let message = format!("device '{device}': its hook {path} cannot be run with --userns");
+            Err(Fault::new(Kind::Unsupported, message).hint("leave out --userns"))
+        }
+        _ => Ok(host.cdi.hooks.clone()),
+    }
 }
 
 fn oom_score_adj(spec: &ContainerSpec, host: &HostFacts) -> Result<Option<i16>> {

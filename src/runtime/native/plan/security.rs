@@ -1,11 +1,12 @@
 //! What the processes of a container may do.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use caps::Capability;
 use serde::{Serialize, Serializer};
 
 use crate::error::{Fault, Kind};
-use crate::runtime::native::host::HostFacts;
+use crate::runtime::native::AppArmor;
+use crate::runtime::native::host::{HostFacts, wants_default_label};
 use crate::runtime::native::seccomp::Filter;
 use crate::spec::{ContainerSpec, Seccomp, capabilities};
 
@@ -27,6 +28,13 @@ pub struct Confinement {
     pub seccomp: Filtering,
     /// The AppArmor profile to run under.
     pub apparmor: Option<String>,
+}
+
+impl Confinement {
+    /// Whether device nodes may be made.
+    pub(super) fn may_make_nodes(&self) -> bool {
+        self.capabilities.contains(&Capability::CAP_MKNOD)
+    }
 }
 
 /// Which system call filter is loaded.
@@ -82,8 +90,12 @@ fn apparmor(spec: &ContainerSpec, host: &HostFacts) -> Result<Option<String>, Fa
         };
     }
     match security.apparmor.as_deref() {
+        None if wants_default_label(spec) => Ok(match &host.labels.apparmor {
+            Some(AppArmor { default, own: None }) => default.clone(),
+            _ => None,
+        }),
         None | Some("unconfined") => Ok(None),
-        Some(_) if !host.labels.apparmor => refused("apparmor", "AppArmor"),
+        Some(_) if host.labels.apparmor.is_none() => refused("apparmor", "AppArmor"),
         Some(profile) if profile.contains(['\0', '\n', ' ']) => Err(Fault::new(
             Kind::Spec,
             format!("--security-opt apparmor={profile}: it is no profile's name"),
@@ -104,22 +116,38 @@ pub(super) fn filter(
         (Filtering::BuiltIn, _) => Ok(Some(Filter::built_in(&bounding, host.kernel))),
         (Filtering::Profile, profile) => {
             let profile = profile.as_deref().unwrap_or_default();
-            let (filter, warnings) =
-                Filter::from_profile(profile, &bounding, host.kernel).context("seccomp profile")?;
-            notes.extend(
-                warnings
-                    .into_iter()
-                    .map(|text| format!("seccomp profile: {text}")),
-            );
+            let (filter, warnings) = Filter::from_profile(profile, &bounding, host.kernel)?;
+            notes.extend(warnings);
             Ok(Some(filter))
         }
     }
 }
 
 /// What is weaker or smaller than the default, for `-v`.
-pub(super) fn notes(confinement: &Confinement) -> Vec<String> {
+pub(super) fn notes(
+    confinement: &Confinement,
+    spec: &ContainerSpec,
+    host: &HostFacts,
+) -> Vec<String> {
     let missing = confinement.missing.iter();
-    missing
-        .map(|name| format!("{name} is left out: ucr itself does not have it"))
-        .collect()
+    let missing = missing.map(|name| format!("{name} is left out: ucr itself does not have it"));
+    let label = match &host.labels.apparmor {
+        Some(apparmor) if wants_default_label(spec) => no_label(apparmor),
+        _ => None,
+    };
+    missing.chain(label).collect()
+}
+
+fn no_label(apparmor: &AppArmor) -> Option<String> {
+    match apparmor {
+        AppArmor { own: Some(own), .. } => {
+            Some(format!("AppArmor profile: that of ucr itself, {own}"))
+        }
+        AppArmor { default: None, .. } => Some(
+            "no AppArmor profile: neither ucr-default nor docker-default nor a \
+             containers-default-VERSION is loaded"
+                .to_owned(),
+        ),
+        AppArmor { .. } => None,
+    }
 }

@@ -32,6 +32,11 @@ impl Plan {
         }));
         steps.extend(self.filesystems());
         steps.extend(self.shown());
+        steps.extend(self.hooks.iter().map(|hook| {
+            let args = hook.args.iter().skip(1).map(|arg| format!(" {arg}"));
+            let path = hook.path.display();
+            ("hook", format!("{path}{}", args.collect::<String>()))
+        }));
         steps.extend(self.masked_paths.iter().map(|path| ("mask", path.clone())));
         let read_only = self.read_only_paths.iter();
         steps.extend(read_only.map(|path| ("read-only", path.clone())));

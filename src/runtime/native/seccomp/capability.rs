@@ -14,6 +14,7 @@ pub const SYS_BOOT: u64 = 1 << 22;
 pub const SYS_NICE: u64 = 1 << 23;
 pub const SYS_TIME: u64 = 1 << 25;
 pub const SYS_TTY_CONFIG: u64 = 1 << 26;
+pub const AUDIT_WRITE: u64 = 1 << 29;
 pub const SYSLOG: u64 = 1 << 34;
 pub const PERFMON: u64 = 1 << 38;
 pub const BPF: u64 = 1 << 39;
@@ -30,6 +31,7 @@ pub const RELEVANT: u64 = DAC_READ_SEARCH
     | SYS_NICE
     | SYS_TIME
     | SYS_TTY_CONFIG
+    | AUDIT_WRITE
     | SYSLOG
     | PERFMON
     | BPF;

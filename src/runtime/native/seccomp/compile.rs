@@ -117,11 +117,21 @@ fn middle(runs: &[(u32, Target)], end: u32) -> usize {
 }
 
 fn of_rule(assembler: &mut Assembler, architecture: Architecture, rule: &Rule) -> Target {
-    if let Some(argument) = sole_argument(&rule.cases) {
-        return pieces(assembler, architecture, argument, rule);
-    }
-    let mut next = Target::Return(rule.otherwise);
-    for case in rule.cases.iter().rev() {
+    // As many of the last cases as possible are ranges; those before them are asked one by one.
+    let ranged = |from: usize| Some((from, sole_argument(&rule.cases[from..])?));
+    let found = (0..rule.cases.len()).find_map(ranged);
+    let (chain, mut next) = match found {
+        Some((from, argument)) => {
+            let rest = Rule {
+                cases: rule.cases[from..].to_vec(),
+                otherwise: rule.otherwise,
+            };
+            let next = pieces(assembler, architecture, argument, &rest);
+            (&rule.cases[..from], next)
+        }
+        None => (rule.cases.as_slice(), Target::Return(rule.otherwise)),
+    };
+    for case in chain.iter().rev() {
         let mut holds = Target::Return(case.action);
         for condition in case.conditions.iter().rev() {
             let fork = Fork {

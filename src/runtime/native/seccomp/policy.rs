@@ -3,8 +3,8 @@
 //! A call that nobody has judged yet fails with ENOSYS, so that libraries fall back to an older
 //! one; a known one that is refused fails with EPERM. Also part of the build script.
 
-use super::capability::{RELEVANT, SYS_ADMIN, SYS_CHROOT, SYS_PTRACE};
-use super::rule::{Action, Architecture, Case, Compare, Rule, Table};
+use super::capability::{AUDIT_WRITE, RELEVANT, SYS_ADMIN, SYS_CHROOT, SYS_PTRACE};
+use super::rule::{Action, Architecture, Case, Compare, Condition, Rule, Table};
 use super::syscalls::{NO, SYSCALLS};
 
 /// Who may make a system call.
@@ -99,7 +99,7 @@ fn special(name: &str, circumstances: Circumstances) -> Rule {
         "clone3" => Rule::always(Action::ENOSYS),
         "ioctl" => ioctl(),
         "personality" => personality(),
-        "socket" => socket(),
+        "socket" => socket(circumstances.has_any(AUDIT_WRITE)),
         "ptrace" | "process_vm_readv" | "process_vm_writev"
             if circumstances.ptrace_is_filtered || circumstances.has_any(SYS_PTRACE) =>
         {
@@ -143,7 +143,10 @@ fn personality() -> Rule {
 /// Families in use, without AF_ALG (38: a broad way into the kernel's crypto code) and AF_VSOCK
 /// (40: it reaches the hypervisor past every network namespace), and without those that the kernel
 /// has dropped. socketcall of i386 keeps the family in memory; as in moby, it is allowed.
-fn socket() -> Rule {
+///
+/// Who may not write to the audit log gets no socket for it, as in podman, and is told that there
+/// is no such thing: then login and sshd do without, where they fail if sending is refused.
+fn socket(may_audit: bool) -> Rule {
     const FAMILIES: [(u64, u64); 8] = [
         (0, 11),
         (13, 18),
@@ -155,14 +158,33 @@ fn socket() -> Rule {
         (41, 45),
     ];
     // In this order the first that holds decides: below the end of a range, unless below its start.
-    let cases = FAMILIES.iter().flat_map(|&(first, last)| {
+    let families = FAMILIES.iter().flat_map(|&(first, last)| {
         [
             Case::when(0, Compare::Less, first, Action::EPERM),
             Case::when(0, Compare::LessOrEqual, last, Action::ALLOW),
         ]
     });
+    let audit = (!may_audit).then(refuse_audit);
     Rule {
-        cases: cases.collect(),
+        cases: audit.into_iter().chain(families).collect(),
         otherwise: Action::EPERM,
+    }
+}
+
+/// NETLINK_AUDIT; the kernel looks at 32 bits of it only.
+fn refuse_audit() -> Case {
+    const NETLINK: u64 = 16;
+    const AUDIT: u64 = 9;
+    let condition = |argument, compare, value| Condition {
+        argument,
+        compare,
+        value,
+    };
+    Case {
+        conditions: vec![
+            condition(0, Compare::Equal, NETLINK),
+            condition(2, Compare::Masked(0xffff_ffff), AUDIT),
+        ],
+        action: Action::EINVAL,
     }
 }

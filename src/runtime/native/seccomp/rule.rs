@@ -16,6 +16,7 @@ impl Action {
     pub const LOG: Self = Self(0x7ffc_0000);
     pub const ALLOW: Self = Self(0x7fff_0000);
     pub const EPERM: Self = Self::errno(1);
+    pub const EINVAL: Self = Self::errno(22);
     pub const ENOSYS: Self = Self::errno(38);
 
     /// The call fails with this error and does nothing.
