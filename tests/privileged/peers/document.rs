@@ -247,12 +247,12 @@ const ARGUMENTS: &[Argument] = &[
     differs(
         "call mknod of /dev/mem",
         "",
-        "no MKNOD in ucr; where it is added, nodes are only for devices that the container has",
+        "no MKNOD in ucr, unless it is added",
     ),
     differs(
         "open of an own /dev/mem",
         "",
-        "there is none: it could not be made; docker's and podman's device rules refuse to open it",
+        "the root filesystem ignores device nodes; docker's and podman's device rules refuse to open it",
     ),
     differs(
         "call socket INET raw",
