@@ -106,16 +106,26 @@ fn accounts_files_are_small_and_of_the_image() {
     let evil = evil.to_str().unwrap();
     for name in ["etc/passwd", "etc/group"] {
         let huge = vec![b'x'; 200 << 20];
-        for layer in [
-            samples::busybox_layer().file(name, huge),
-            samples::busybox_layer()
-                .symlink(name, "/dev/zero")
-                .char_device("dev/zero", 1, 5),
-            samples::busybox_layer().symlink(name, "/pipe").fifo("pipe"),
-            samples::busybox_layer().dir(name, 0o755),
-            samples::busybox_layer()
-                .symlink("etc/loop", "loop")
-                .symlink(name, "loop"),
+        let strange = "not a regular file";
+        for (layer, why) in [
+            (samples::busybox_layer().file(name, huge), "too large"),
+            (
+                samples::busybox_layer()
+                    .symlink(name, "/dev/zero")
+                    .char_device("dev/zero", 1, 5),
+                strange,
+            ),
+            (
+                samples::busybox_layer().symlink(name, "/pipe").fifo("pipe"),
+                strange,
+            ),
+            (samples::busybox_layer().dir(name, 0o755), strange),
+            (
+                samples::busybox_layer()
+                    .symlink("etc/loop", "loop")
+                    .symlink(name, "loop"),
+                "os error 40",
+            ),
         ] {
             let world = world(layer);
             for users in USERS {
@@ -126,7 +136,7 @@ fn accounts_files_are_small_and_of_the_image() {
                     .args(users)
                     .args(["-u", "0", &world.image, "true"]);
                 let done = process::run(&mut command, b"", LIMIT);
-                done.refused(&["/etc/"]);
+                done.refused(&["/etc/", why]);
             }
             world.assert_clean();
         }
