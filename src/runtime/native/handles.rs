@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use super::apart::apart;
 use super::cgroup::Cgroups;
 use super::command::OwnProgram;
+use super::copies::Inside;
 use super::device::{self, Shown};
 use super::plan::Plan;
 use super::rootfs::{early_dev, writable};
@@ -27,6 +28,8 @@ pub(super) struct Handles {
     pub(super) own: OwnProgram,
     /// What standard input becomes.
     pub(super) stdin: Stdin,
+    /// Pipes instead of our terminal.
+    pub(super) streams: Inside,
     /// The root filesystem, where the container's users are not the host's.
     pub(super) root: Option<OwnedFd>,
     /// The container's `/dev`, unless its users are not the host's.
@@ -57,7 +60,7 @@ pub(super) struct Basis<'a> {
 
 impl Handles {
     /// Opens them.
-    pub(super) fn open(plan: &Plan, basis: &Basis) -> Result<Self> {
+    pub(super) fn open(plan: &Plan, basis: &Basis, streams: Inside) -> Result<Self> {
         let &Basis {
             store,
             layers,
@@ -88,7 +91,8 @@ impl Handles {
         };
         if let Some(users) = &own_users {
             let owner = outside(users.ids, 0);
-            lend_pipes(owner).context("give the container's root ucr's standard streams")?;
+            lend_pipes(owner, &streams)
+                .context("give the container's root ucr's standard streams")?;
         }
         let opening = Opening {
             store,
@@ -99,6 +103,7 @@ impl Handles {
         Ok(Self {
             own: OwnProgram::find(plan)?,
             stdin: Stdin::prepare(plan)?,
+            streams,
             root: own_users.as_ref().map(root).transpose()?,
             dev: early_dev(plan)?,
             places: places.clone(),

@@ -15,6 +15,7 @@ mod apparmor;
 pub mod cdi;
 pub mod cgroup;
 mod command;
+mod copies;
 mod device;
 mod handles;
 mod hook;
@@ -110,7 +111,8 @@ impl Native<'_> {
             kept: &kept,
             ids: users,
         };
-        let handles = Handles::open(&plan, &basis)?;
+        let (streams, copies) = copies::prepare(&plan).context("connect standard streams")?;
+        let handles = Handles::open(&plan, &basis, streams)?;
         let stage = Stage {
             store: self.store,
             layers: &image.layers,
@@ -135,7 +137,7 @@ impl Native<'_> {
         self.state.heal();
         self.store.heal();
         listener.go()?;
-        let exit = monitor.attend(&child, listener);
+        let exit = monitor.attend(&child, listener, copies);
         if exit.is_err() {
             // A fault of the watching, not of the container: what nobody watches must not go on.
             // One that has ended already cannot be waited for again.

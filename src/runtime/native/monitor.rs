@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Error, Result};
 use rustix::event::{PollFd, PollFlags, poll};
 
+use super::copies::Copy;
 use super::plan::Plan;
 use super::status::{Listener, Message};
 use crate::error::{Fault, Kind};
@@ -91,13 +92,18 @@ impl Monitor {
     }
 
     /// Watches until the end.
-    pub fn attend(&self, child: &Child, listener: Listener) -> Result<Exit> {
+    pub fn attend(&self, child: &Child, listener: Listener, mut copies: Vec<Copy>) -> Result<Exit> {
         let stdin = io::stdin();
         let mut listener = Some(listener);
         let mut terminal: Option<Terminal> = None;
         let mut progress = Progress::default();
         loop {
-            let ready = self.wait(child, listener.as_ref(), terminal.as_ref(), stdin.as_fd())?;
+            let streams = Streams {
+                terminal: terminal.as_ref(),
+                stdin: stdin.as_fd(),
+                copies: &copies,
+            };
+            let ready = self.wait(child, listener.as_ref(), &streams)?;
             if ready.report
                 && let Some(stage) = &listener
             {
@@ -113,20 +119,20 @@ impl Monitor {
             if let Some(terminal) = &mut terminal {
                 terminal.shovel(&ready, &mut stdin.lock())?;
             }
+            let found = copies.iter_mut().zip(&ready.copies);
+            for (copy, _) in found.filter(|(_, ready)| **ready) {
+                copy.step();
+            }
             // Its last report comes before its end: read that first.
             if ready.ended && listener.is_none() {
-                return conclude(child, terminal, progress);
+                let exit = conclude(child, terminal, progress);
+                copies.into_iter().for_each(Copy::finish);
+                return exit;
             }
         }
     }
 
-    fn wait(
-        &self,
-        child: &Child,
-        listener: Option<&Listener>,
-        terminal: Option<&Terminal>,
-        stdin: BorrowedFd,
-    ) -> Result<Ready> {
+    fn wait(&self, child: &Child, listener: Option<&Listener>, streams: &Streams) -> Result<Ready> {
         let handle = child.handle();
         let mut fds = vec![
             PollFd::new(&handle, PollFlags::IN),
@@ -134,13 +140,18 @@ impl Monitor {
         ];
         let report = listener.map(|listener| push(&mut fds, listener.as_fd(), PollFlags::IN));
         let (mut master, mut typed) = (None, None);
-        if let Some(terminal) = terminal {
+        if let Some(terminal) = streams.terminal {
             let mut events = PollFlags::IN;
             events.set(PollFlags::OUT, !terminal.pending.is_empty());
             master = Some(push(&mut fds, terminal.master.as_fd(), events));
             if terminal.reads && terminal.pending.is_empty() {
-                typed = Some(push(&mut fds, stdin, PollFlags::IN));
+                typed = Some(push(&mut fds, streams.stdin, PollFlags::IN));
             }
+        }
+        let mut copies = Vec::with_capacity(streams.copies.len());
+        for copy in streams.copies {
+            let wanted = copy.waits_for();
+            copies.push(wanted.map(|(stream, events)| push(&mut fds, stream, events)));
         }
         while let Err(error) = poll(&mut fds, None) {
             if error != rustix::io::Errno::INTR {
@@ -154,6 +165,7 @@ impl Monitor {
             report: any(report),
             output: any(master),
             typed: any(typed),
+            copies: copies.into_iter().map(any).collect(),
         })
     }
 
@@ -212,8 +224,16 @@ fn push<'a>(fds: &mut Vec<PollFd<'a>>, fd: BorrowedFd<'a>, events: PollFlags) ->
     fds.len() - 1
 }
 
+/// What is moved between us and the container.
+struct Streams<'a> {
+    terminal: Option<&'a Terminal<'a>>,
+    stdin: BorrowedFd<'a>,
+    copies: &'a [Copy],
+}
+
 /// What poll found.
 struct Ready {
+    copies: Vec<bool>,
     ended: bool,
     report: bool,
     output: bool,

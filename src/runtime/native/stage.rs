@@ -10,6 +10,7 @@ use anyhow::{Context, Error, Result};
 
 use super::apparmor;
 use super::cgroup::Cgroups;
+use super::copies;
 use super::handles::Handles;
 use super::hook;
 use super::plan::Plan;
@@ -164,6 +165,7 @@ impl Stage<'_> {
         use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
         if !self.plan.tty {
             self.handles.stdin.connect(rootfs.null.as_fd())?;
+            copies::connect(&self.handles.streams)?;
             return give_pipes(account.uid);
         }
         let pair = tty::open_pair(rootfs.devpts.as_fd()).context("open a terminal")?;

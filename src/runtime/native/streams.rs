@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use rustix::fs::{FileType, Gid, SeekFrom, Uid, fchown, fstat, seek};
 use rustix::stdio::{dup2_stdin, stderr, stdin, stdout};
 
+use super::copies::Inside;
 use super::plan::Plan;
 use crate::error::{Fault, Kind};
 use crate::sys::mount;
@@ -84,9 +85,10 @@ fn read_only(file: BorrowedFd) -> io::Result<OwnedFd> {
 
 /// Gives pipes to the root of a container whose users are not the host's: what belongs to nobody in
 /// there, its root cannot give to anybody.
-pub(super) fn lend_pipes(owner: u32) -> io::Result<()> {
+pub(super) fn lend_pipes(owner: u32, inside: &Inside) -> io::Result<()> {
     let (uid, gid) = (Uid::from_raw(owner), Gid::from_raw(owner));
-    for stream in [stdin(), stdout(), stderr()] {
+    let made = inside.iter().flatten().map(AsFd::as_fd);
+    for stream in [stdin(), stdout(), stderr()].into_iter().chain(made) {
         if FileType::from_raw_mode(fstat(stream)?.st_mode) == FileType::Fifo {
             fchown(stream, Some(uid), Some(gid))?;
         }
