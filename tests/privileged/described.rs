@@ -199,6 +199,12 @@ fn secrets_are_in_no_record() {
         plan.contains("variable TOKEN") && !plan.contains("-value-61f0"),
         "{plan}"
     );
+    // What is mounted above a secret does not cover it.
+    let covered = ["--tmpfs", "/run", "--secret", &from_file];
+    assert_eq!(
+        world.script(&covered, "cat /run/keys/api"),
+        "file-value-61f0"
+    );
     let absent = world.run(&["--secret", "environment=NOT_THERE,env=A"], &["true"]);
     absent.refused(&["NOT_THERE"]);
     world.assert_clean();

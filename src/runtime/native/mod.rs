@@ -22,6 +22,7 @@ mod hook;
 mod host;
 mod interpreter;
 mod monitor;
+mod own_file;
 mod plan;
 pub mod reaper;
 mod rootfs;

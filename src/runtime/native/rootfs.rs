@@ -2,18 +2,16 @@
 //! the host's files that were asked for, and what is hidden. Every place inside the image is
 //! reached by handle; the image may hold any symbolic link anywhere.
 
-use std::fs::{DirBuilder, File};
-use std::io::Write;
+use std::fs::DirBuilder;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rustix::fs::{
-    CWD, FileType, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, mkdirat, openat, symlinkat,
-};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, mkdirat, openat};
 
 use super::device;
+use super::own_file;
 use super::plan::{BIND, CGROUP, KernelFilesystem, Node, Plan};
 use super::stage::{READ_ONLY, Stage};
 use super::volume;
@@ -86,9 +84,9 @@ pub(super) fn build(stage: &Stage) -> Result<Rootfs> {
     let kernel = KernelFilesystems::find(&root, stage, &own)?;
     device::show(&root, plan, &stage.handles.devices, &kernel)?;
     let null = device::null(dev.as_fd())?;
-    own_files(stage, &root, &target, &kernel, &account)?;
-    link_mtab(&root).context("link /etc/mtab")?;
+    own_file::show(stage, &root, &target, &kernel)?;
     volume::attach(stage, &images, &root, &kernel)?;
+    own_file::show_secrets(stage, &root, &target, &kernel, &account)?;
     hide(&root, plan, &target, null.as_fd())?;
     Ok(Rootfs {
         root,
@@ -118,7 +116,7 @@ fn become_root_inside() -> Result<()> {
 }
 
 /// Where the root filesystem is mounted until it becomes the root.
-struct Target {
+pub(super) struct Target {
     path: PathBuf,
     merged: OwnedFd,
     /// The container's private directory, which is not needed any more by its name. Filesystems
@@ -152,7 +150,7 @@ impl Target {
     }
 
     /// A small memory filesystem whose files are shown elsewhere.
-    fn lender(&self, mode: &str, size: &str, restrict: Restrict) -> Result<OwnedFd> {
+    pub(super) fn lender(&self, mode: &str, size: &str, restrict: Restrict) -> Result<OwnedFd> {
         let options = [("mode", Some(mode)), ("size", Some(size))];
         let memory = mount::filesystem("tmpfs", &options, restrict)?;
         mount::attach(memory.as_fd(), self.lenders.as_fd())?;
@@ -392,106 +390,8 @@ impl KernelFilesystems {
     }
 }
 
-/// Puts ucr's own files, and secrets, on a memory filesystem of their own and shows them inside one
-/// by one.
-fn own_files(
-    stage: &Stage,
-    root: &Root,
-    target: &Target,
-    kernel: &KernelFilesystems,
-    account: &Account,
-) -> Result<()> {
-    let private = Restrict {
-        read_only: false,
-        ..INERT
-    };
-    let memory = target.lender("700", "16m", private)?;
-    // As the directory above them is, in podman and docker, too.
-    let read_only = stage.plan.read_only;
-    let plain = stage.plan.files.iter().map(|file| Shown {
-        target: &file.target,
-        content: &file.content,
-        mode: 0o644,
-        owner: (0, 0),
-        read_only,
-    });
-    let secrets = stage
-        .handles
-        .secrets
-        .files()
-        .map(|(target, content)| Shown {
-            target,
-            content,
-            mode: 0o400,
-            owner: (account.uid, account.gid),
-            read_only,
-        });
-    for (number, file) in plain.chain(secrets).enumerate() {
-        file.show(number, memory.as_fd(), root, kernel)
-            .with_context(|| format!("mount {}", file.target.display()))?;
-    }
-    Ok(())
-}
-
-/// What `mount` and `df` of older systems read, where the image does not have it. Other files of
-/// ucr's own are in the same directory, which therefore is one of the image's.
-fn link_mtab(root: &Root) -> Result<()> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY;
-    let etc = root.resolve(Path::new("/etc"), flags, Mode::empty())?;
-    match symlinkat("/proc/mounts", etc, "mtab") {
-        Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
-        Err(error) => Err(std::io::Error::from(error).into()),
-    }
-}
-
-/// A file of ucr's own.
-struct Shown<'a> {
-    target: &'a Path,
-    content: &'a [u8],
-    mode: u32,
-    owner: (u32, u32),
-    read_only: bool,
-}
-
-impl Shown<'_> {
-    fn show(
-        &self,
-        number: usize,
-        memory: BorrowedFd,
-        root: &Root,
-        kernel: &KernelFilesystems,
-    ) -> Result<()> {
-        let name = number.to_string();
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let mut file = File::from(openat(memory, &name, flags, Mode::empty())?);
-        file.write_all(self.content)?;
-        if self.owner != (0, 0) {
-            let (uid, gid) = (Uid::from_raw(self.owner.0), Gid::from_raw(self.owner.1));
-            fchown(&file, Some(uid), Some(gid))?;
-        }
-        fchmod(&file, Mode::from_raw_mode(self.mode))?;
-        let tree = mount::clone_handle(file.as_fd())?;
-        if self.read_only {
-            mount::restrict(tree.as_fd(), INERT, false)?;
-        }
-        let target = root.create_file(self.target, 0o644).map_err(|error| {
-            match error.raw_os_error() {
-                // A loop of links, or one of those in /proc that are none.
-                Some(libc::ELOOP) => {
-                    let path = self.target.display();
-                    let message = format!("the image's {path} leads into links without an end");
-                    anyhow::Error::new(Fault::new(Kind::Spec, message))
-                }
-                _ => error.into(),
-            }
-        })?;
-        kernel.refuse(target.as_fd(), self.target)?;
-        Ok(mount::attach(tree.as_fd(), target.as_fd())?)
-    }
-}
-
 /// Nothing but to be read.
-const INERT: Restrict = Restrict {
+pub(super) const INERT: Restrict = Restrict {
     read_only: true,
     no_suid: true,
     no_exec: true,

@@ -1,0 +1,133 @@
+//! Files of ucr's own in a container: names and addresses, secrets. Each kind is on a memory
+//! filesystem of its own, and shown file by file.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use rustix::fs::{Gid, Mode, OFlags, Uid, fchmod, fchown, openat, symlinkat};
+
+use super::rootfs::{INERT, KernelFilesystems, Target};
+use super::stage::Stage;
+use crate::error::{Fault, Kind};
+use crate::spec::Account;
+use crate::sys::mount::{self, Restrict};
+use crate::sys::root::Root;
+
+/// Shows the files that every container has. Before volumes, which may be meant to cover them.
+pub(super) fn show(
+    stage: &Stage,
+    root: &Root,
+    target: &Target,
+    kernel: &KernelFilesystems,
+) -> Result<()> {
+    let files = stage.plan.files.iter().map(|file| Shown {
+        target: &file.target,
+        content: &file.content,
+        mode: 0o644,
+        owner: (0, 0),
+    });
+    show_all(files, stage, root, target, kernel)?;
+    link_mtab(root).context("link /etc/mtab")
+}
+
+/// Shows secrets. After volumes, which would cover them.
+pub(super) fn show_secrets(
+    stage: &Stage,
+    root: &Root,
+    target: &Target,
+    kernel: &KernelFilesystems,
+    account: &Account,
+) -> Result<()> {
+    let mut files = stage.handles.secrets.files().peekable();
+    if files.peek().is_none() {
+        return Ok(());
+    }
+    let files = files.map(|(target, content)| Shown {
+        target,
+        content,
+        mode: 0o400,
+        owner: (account.uid, account.gid),
+    });
+    show_all(files, stage, root, target, kernel)
+}
+
+fn show_all<'a>(
+    files: impl Iterator<Item = Shown<'a>>,
+    stage: &Stage,
+    root: &Root,
+    target: &Target,
+    kernel: &KernelFilesystems,
+) -> Result<()> {
+    let private = Restrict {
+        read_only: false,
+        ..INERT
+    };
+    let memory = target.lender("700", "16m", private)?;
+    // As the directory above them is, in podman and docker, too.
+    let read_only = stage.plan.read_only;
+    for (number, file) in files.enumerate() {
+        file.show(number, memory.as_fd(), read_only, root, kernel)
+            .with_context(|| format!("mount {}", file.target.display()))?;
+    }
+    Ok(())
+}
+
+/// What `mount` and `df` of older systems read, where the image does not have it. Other files of
+/// ucr's own are in the same directory, which therefore is one of the image's.
+fn link_mtab(root: &Root) -> Result<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    let etc = root.resolve(Path::new("/etc"), flags, Mode::empty())?;
+    match symlinkat("/proc/mounts", etc, "mtab") {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
+        Err(error) => Err(std::io::Error::from(error).into()),
+    }
+}
+
+/// A file of ucr's own.
+struct Shown<'a> {
+    target: &'a Path,
+    content: &'a [u8],
+    mode: u32,
+    owner: (u32, u32),
+}
+
+impl Shown<'_> {
+    fn show(
+        &self,
+        number: usize,
+        memory: BorrowedFd,
+        read_only: bool,
+        root: &Root,
+        kernel: &KernelFilesystems,
+    ) -> Result<()> {
+        let name = number.to_string();
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let mut file = File::from(openat(memory, &name, flags, Mode::empty())?);
+        file.write_all(self.content)?;
+        if self.owner != (0, 0) {
+            let (uid, gid) = (Uid::from_raw(self.owner.0), Gid::from_raw(self.owner.1));
+            fchown(&file, Some(uid), Some(gid))?;
+        }
+        fchmod(&file, Mode::from_raw_mode(self.mode))?;
+        let tree = mount::clone_handle(file.as_fd())?;
+        if read_only {
+            mount::restrict(tree.as_fd(), INERT, false)?;
+        }
+        let target = root.create_file(self.target, 0o644).map_err(|error| {
+            match error.raw_os_error() {
+                // A loop of links, or one of those in /proc that are none.
+                Some(libc::ELOOP) => {
+                    let path = self.target.display();
+                    let message = format!("the image's {path} leads into links without an end");
+                    anyhow::Error::new(Fault::new(Kind::Spec, message))
+                }
+                _ => error.into(),
+            }
+        })?;
+        kernel.refuse(target.as_fd(), self.target)?;
+        Ok(mount::attach(tree.as_fd(), target.as_fd())?)
+    }
+}
