@@ -28,8 +28,9 @@ pub(super) fn show(
         content: &file.content,
         mode: 0o644,
         owner: (0, 0),
+        read_only: stage.plan.read_only,
     });
-    show_all(files, stage, root, target, kernel)?;
+    show_all(files, root, target, kernel)?;
     link_mtab(root).context("link /etc/mtab")
 }
 
@@ -50,13 +51,13 @@ pub(super) fn show_secrets(
         content,
         mode: 0o400,
         owner: (account.uid, account.gid),
+        read_only: stage.plan.read_only,
     });
-    show_all(files, stage, root, target, kernel)
+    show_all(files, root, target, kernel)
 }
 
 fn show_all<'a>(
     files: impl Iterator<Item = Shown<'a>>,
-    stage: &Stage,
     root: &Root,
     target: &Target,
     kernel: &KernelFilesystems,
@@ -66,10 +67,8 @@ fn show_all<'a>(
         ..INERT
     };
     let memory = target.lender("700", "16m", private)?;
-    // As the directory above them is, in podman and docker, too.
-    let read_only = stage.plan.read_only;
     for (number, file) in files.enumerate() {
-        file.show(number, memory.as_fd(), read_only, root, kernel)
+        file.show(number, memory.as_fd(), root, kernel)
             .with_context(|| format!("mount {}", file.target.display()))?;
     }
     Ok(())
@@ -92,6 +91,8 @@ struct Shown<'a> {
     content: &'a [u8],
     mode: u32,
     owner: (u32, u32),
+    /// As the directory above it is, in podman and docker, too.
+    read_only: bool,
 }
 
 impl Shown<'_> {
@@ -99,7 +100,6 @@ impl Shown<'_> {
         &self,
         number: usize,
         memory: BorrowedFd,
-        read_only: bool,
         root: &Root,
         kernel: &KernelFilesystems,
     ) -> Result<()> {
@@ -113,7 +113,7 @@ impl Shown<'_> {
         }
         fchmod(&file, Mode::from_raw_mode(self.mode))?;
         let tree = mount::clone_handle(file.as_fd())?;
-        if read_only {
+        if self.read_only {
             mount::restrict(tree.as_fd(), INERT, false)?;
         }
         let target = root.create_file(self.target, 0o644).map_err(|error| {
