@@ -28,19 +28,19 @@ const TESTS: &[(&str, &str, &str, &str)] = &[
     (
         "3.48",
         "links where kernel filesystems are mounted",
-        "tests/privileged/escapes.rs",
+        "tests/privileged/escapes/paths.rs",
         "links_in_place_of_kernel_filesystems",
     ),
     (
         "3.48",
         "links on the way to mounts",
-        "tests/privileged/escapes.rs",
+        "tests/privileged/escapes/paths.rs",
         "links_on_the_way_to_mounts",
     ),
     (
         "3.49",
         "accounts that are links, devices, or endless",
-        "tests/privileged/escapes.rs",
+        "tests/privileged/escapes/identity.rs",
         "accounts_from_strange_files",
     ),
     (
