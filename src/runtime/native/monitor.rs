@@ -115,7 +115,7 @@ impl Monitor {
                     Message::Closed => listener = None,
                 }
             }
-            self.signals(child, listener.is_none(), terminal.as_ref(), &mut progress)?;
+            self.signals(child, listener.as_ref(), terminal.as_ref(), &mut progress)?;
             if let Some(terminal) = &mut terminal {
                 terminal.shovel(&ready, &mut stdin.lock())?;
             }
@@ -192,7 +192,7 @@ impl Monitor {
     fn signals(
         &self,
         child: &Child,
-        is_running: bool,
+        listener: Option<&Listener>,
         terminal: Option<&Terminal>,
         progress: &mut Progress,
     ) -> Result<()> {
@@ -204,6 +204,8 @@ impl Monitor {
                 tty::copy_size(io::stdin().as_fd(), terminal.master.as_fd());
                 continue;
             }
+            // Asked after the signal came: who sent it may have seen the command run.
+            let is_running = listener.is_none_or(Listener::is_closed);
             let stops = matches!(number, libc::SIGINT | libc::SIGTERM);
             let ends = stops || matches!(number, libc::SIGHUP | libc::SIGQUIT);
             if ends && !is_running || stops && progress.stops.is_enough(Instant::now()) {

@@ -6,6 +6,7 @@
 //! trusts nothing but its arguments, opens nothing of its own, and hides its memory.
 
 use std::ffi::OsString;
+use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 
@@ -65,7 +66,12 @@ fn inside(arguments: &[String]) -> Result<Exit> {
         return Err(error);
     }
     let inbox = Inbox::open()?;
+    // The command is executed when we are ready for what comes then, and not if we cannot be.
+    let (mut may_go, mut go) = std::io::pipe()?;
     let child = spawn(Namespaces::default(), || {
+        if may_go.read_exact(&mut [0]).is_err() {
+            return exit::FAULT;
+        }
         let Err(error) = confine_next().and_then(|()| start(argv, &env));
         reporter.failed(&error);
         exit::code(&Err(error))
@@ -76,8 +82,9 @@ fn inside(arguments: &[String]) -> Result<Exit> {
         .map_or(Ok(()), apparmor::confine_self)
         .and_then(|()| confine());
     confined.inspect_err(|error| reporter.failed(error))?;
-    // The channel's end tells that the command was executed.
+    // Only the command's is left, whose end tells that it was executed.
     drop(reporter);
+    go.write_all(b"x")?;
     attend(child.pid(), &inbox)
 }
 
