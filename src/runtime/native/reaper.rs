@@ -85,7 +85,10 @@ fn inside(arguments: &[String]) -> Result<Exit> {
     // Only the command's is left, whose end tells that it was executed.
     drop(reporter);
     go.write_all(b"x")?;
-    attend(child.pid(), &inbox)
+    let command = child.pid();
+    // Nothing but what is read from now on stays open in a container.
+    drop((go, may_go, child));
+    attend(command, &inbox)
 }
 
 /// The command gets a process group of its own, in front of the terminal if there is one.
