@@ -118,7 +118,10 @@ impl State {
                 if let Ok(Some(record)) = read(&path) {
                     // If it cannot be killed it stays running, and known to nobody but ps(1).
                     let _ = kill(&record);
-                    let _ = destroy_left(&record.cgroups);
+                    // Tried again by the next command: nobody else would know of them.
+                    if destroy_left(&record.cgroups).is_err() {
+                        continue;
+                    }
                 }
                 // Another process may have been quicker.
                 let _ = fs::remove_file(&path);
