@@ -2,11 +2,13 @@
 //!
 //! stdout is data, stderr is for people. Only [`main`] prints errors.
 
+mod background;
 mod context;
 mod document;
 mod environment;
 mod images;
 mod inspect;
+mod logs;
 mod output;
 mod progress;
 mod provision;
@@ -15,6 +17,8 @@ mod ps;
 mod pull;
 mod rm;
 mod run;
+mod start;
+mod stop;
 mod usage;
 mod volume;
 
@@ -101,6 +105,11 @@ enum Command {
     Images(images::Images),
     Ps(ps::Ps),
     Rm(rm::Rm),
+    Stop(stop::Stop),
+    Kill(stop::Kill),
+    Wait(stop::Wait),
+    Logs(logs::Logs),
+    Attach(logs::Attach),
     Prune(prune::Prune),
     Volume(volume::Volume),
 }
@@ -176,6 +185,11 @@ fn dispatch(cli: Cli) -> Result<Outcome> {
         Command::Images(images) => images.run(&context),
         Command::Ps(ps) => ps.run(&context),
         Command::Rm(rm) => rm.run(&context),
+        Command::Stop(stop) => stop.run(&context),
+        Command::Kill(kill) => kill.run(&context),
+        Command::Wait(wait) => wait.run(&context),
+        Command::Logs(logs) => logs.run(&context),
+        Command::Attach(attach) => attach.run(&context),
         Command::Prune(prune) => prune.run(&context),
         Command::Volume(volume) => volume.run(&context),
     }
