@@ -120,15 +120,7 @@ impl Run {
         let (name, args) = self.words.split_first().context("clap requires an image")?;
         let normal_name = super::pull::name(context, name)?.to_string();
         let lookup = |variable: &str| super::environment::variable(variable);
-        let mut env = Vec::new();
-        for path in self.container.env_files() {
-            let name = path.display().to_string();
-            let bytes = File::open(path)
-                .map_err(Into::into)
-                .and_then(|mut file| read_limited(&mut file, MAX_ENV_FILE))
-                .with_context(|| format!("--env-file {name}"))?;
-            env.extend(env_file::variables(&name, &bytes, &lookup)?);
-        }
+        let env = read_env_files(self.container.env_files(), &lookup)?;
         let mut spec = self
             .container
             .spec(normal_name, args.to_vec(), env, &lookup)?;
@@ -193,6 +185,23 @@ impl Run {
         die_with_parent()?;
         self.options.pull(context, name, Policy::Missing).map(drop)
     }
+}
+
+/// The variables of files.
+pub(super) fn read_env_files(
+    paths: &[PathBuf],
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<String>> {
+    let mut env = Vec::new();
+    for path in paths {
+        let name = path.display().to_string();
+        let bytes = File::open(path)
+            .map_err(Into::into)
+            .and_then(|mut file| read_limited(&mut file, MAX_ENV_FILE))
+            .with_context(|| format!("--env-file {name}"))?;
+        env.extend(env_file::variables(&name, &bytes, lookup)?);
+    }
+    Ok(env)
 }
 
 fn read_limited(from: &mut impl Read, max_bytes: u64) -> Result<Vec<u8>> {

@@ -58,7 +58,6 @@ impl<'a> Container<'a> {
         let mut kept = Kept::find(native.store, &plan.mounts)?;
         let lease = Lease {
             layers: image.layers.iter().chain(kept.layers()).cloned().collect(),
-            manifest: Some(image.record.manifest_digest.clone()),
         };
         let directory = native.prepare(asked.id, &lease)?;
         kept.use_volumes(native.store, &plan.mounts)?;
@@ -275,9 +274,7 @@ fn record(native: &Native, asked: &Asked, plan: &Plan) -> Result<ContainerRecord
         id: asked.id.to_owned(),
         image: asked.image.record.name.clone(),
         manifest: asked.image.record.manifest_digest.clone(),
-        argv: plan.process.argv.clone(),
-        env: plan.process.env.clone(),
-        working_dir: plan.process.working_dir.clone(),
+        process: plan.process.clone(),
         stop_signal: stop_signal.number(),
         created_at: sys::now(),
         store: native.store.root().to_owned(),
