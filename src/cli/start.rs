@@ -42,7 +42,8 @@ pub(super) struct StartOptions {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", action = ArgAction::Set)]
     sig_proxy: Option<bool>,
-    /// Write what happens to this open descriptor, a line of JSON each: created, started, exited
+    /// Write what happens to this open descriptor, a line of JSON each: created, started, health,
+    /// exited
     #[arg(long, value_name = "FD")]
     status_fd: Option<i32>,
 }
@@ -196,6 +197,9 @@ impl Start<'_> {
         match happening {
             Happening::Note(text) => self.context.note(text),
             Happening::Created { id } => self.say(&json!({ "event": "created", "id": id })),
+            Happening::Health { id, status } => {
+                self.say(&json!({ "event": "health", "id": id, "status": status }));
+            }
             Happening::Started { id, pid } => {
                 self.say(&json!({ "event": "started", "id": id, "pid": pid }));
             }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+mod health;
 mod life;
 mod resources;
 mod security;
@@ -10,6 +11,7 @@ use clap::Args;
 
 use crate::error::{Fault, Kind};
 use crate::spec::{ContainerSpec, Mount, Network, Secret, Version};
+use health::HealthFlags;
 use life::LifeFlags;
 use resources::ResourceFlags;
 use security::SecurityFlags;
@@ -73,6 +75,8 @@ pub struct ContainerFlags {
     #[command(flatten)]
     life: LifeFlags,
     #[command(flatten)]
+    health: HealthFlags,
+    #[command(flatten)]
     resources: ResourceFlags,
     #[command(flatten)]
     security: SecurityFlags,
@@ -132,6 +136,7 @@ impl ContainerFlags {
             stop_signal,
             stop_timeout,
             log: self.life.log()?,
+            health: self.health.health(),
         })
     }
 

@@ -5,6 +5,7 @@ mod capability;
 pub mod defaults;
 mod device;
 mod document;
+mod health;
 mod life;
 pub mod mount;
 mod process;
@@ -13,6 +14,7 @@ pub mod resources;
 mod secret;
 mod security;
 mod signal;
+mod span;
 mod ulimit;
 mod user;
 
@@ -26,6 +28,7 @@ use crate::error::{Fault, Kind};
 pub use capability::{Capabilities, capabilities};
 pub use device::{Device, HostDevice, check_cdi_name, check_device_place, check_inside, gpus};
 pub use document::{MAX_DOCUMENT, Version};
+pub use health::{Health, HealthCheck, HealthTest, health_check};
 pub use life::{Log, Restart, STOP_TIMEOUT, check_name};
 pub use mount::{Mount, SANDBOX};
 pub use process::{Process, process, with_home};
@@ -33,6 +36,7 @@ pub use resources::{CgroupPolicy, Cpus, Resources, Ulimit, UlimitName};
 pub use secret::{Secret, SecretSource, SecretTarget};
 pub use security::{IdRange, Seccomp, Security, Userns};
 pub use signal::SignalNumber;
+pub use span::Span;
 pub use user::{Account, resolve_groups, resolve_user};
 
 /// A container as it was asked for.
@@ -112,6 +116,9 @@ pub struct ContainerSpec {
     /// What is kept of what it prints.
     #[serde(default, skip_serializing_if = "Log::is_default")]
     pub log: Log,
+    /// How it is checked whether it is well; as the image says if unset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
 }
 
 impl ContainerSpec {
@@ -120,6 +127,7 @@ impl ContainerSpec {
     pub fn check(&self) -> Result<(), Fault> {
         self.name.as_deref().map_or(Ok(()), check_name)?;
         self.resources.check()?;
+        self.health.as_ref().map_or(Ok(()), Health::check)?;
         capability::check(&self.security)?;
         self.devices.iter().try_for_each(Device::check)?;
         match &self.security.userns {

@@ -107,6 +107,17 @@ impl Proc {
         fields.split_whitespace().nth(19)?.parse().ok()
     }
 
+    /// Whether a process is gone, or on its way (PF_EXITING in include/linux/sched.h).
+    pub fn is_ending(&self, pid: i32) -> bool {
+        const PF_EXITING: u64 = 4;
+        let flags = || {
+            let stat = self.read(&format!("{pid}/stat")).ok()?;
+            let (_, fields) = stat.rsplit_once(')')?;
+            fields.split_whitespace().nth(6)?.parse::<u64>().ok()
+        };
+        flags().is_none_or(|flags| flags & PF_EXITING != 0)
+    }
+
     /// What is mounted below a directory, itself not counted.
     pub fn mounts_below(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
         let table = self.read("self/mountinfo")?;

@@ -8,6 +8,7 @@ use super::cgroup::{self, Cgroups};
 use super::console::Console;
 use super::copies::{self, Copy};
 use super::handles::{Basis, Handles};
+use super::health::Health;
 use super::monitor::{Io, Monitor};
 use super::plan::{self, Plan};
 use super::stage::Stage;
@@ -17,7 +18,7 @@ use super::volume::Kept;
 use super::{Asked, Happening, HostFacts, Native};
 use crate::error::{self, Fault, Kind};
 use crate::exit;
-use crate::runtime::{ContainerRecord, Ended, Event, Published, Started};
+use crate::runtime::{self, ContainerRecord, Ended, Event, HealthFile, Life, Published, Started};
 use crate::spec::{Restart, SignalNumber};
 use crate::store::{ContainerDir, Lease};
 use crate::sys;
@@ -39,6 +40,7 @@ pub(super) struct Container<'a> {
     kept: Kept,
     record: ContainerRecord,
     monitor: Monitor,
+    health: Option<HealthFile>,
     // In this order they are let go: the record last, so that whoever finds it can end the rest.
     directory: ContainerDir,
     users: Option<Leased>,
@@ -66,6 +68,9 @@ impl<'a> Container<'a> {
         let record = record(native, asked, &plan)?;
         // Before there are cgroups, so that whoever finds the record can remove them.
         let published = native.state.publish(&record, native.store)?;
+        let health = record
+            .has_health
+            .then(|| native.state.publish_health(asked.id));
         Ok(Self {
             native,
             asked,
@@ -73,6 +78,7 @@ impl<'a> Container<'a> {
             kept,
             record,
             monitor,
+            health: health.transpose()?,
             directory,
             users,
             published,
@@ -199,8 +205,28 @@ impl<'a> Container<'a> {
         self.native.store.heal();
         listener.go()?;
         let announce = || self.announce(&started, is_first);
-        self.monitor
-            .attend(child, listener, Io { copies, console }, &announce)
+        let mut health = self.health(started)?;
+        let io = Io {
+            copies,
+            console,
+            health: health.as_mut(),
+        };
+        self.monitor.attend(child, listener, io, &announce)
+    }
+
+    fn health(&self, started: Started) -> Result<Option<Health<'_>>> {
+        let (Some(check), Some(file)) = (&self.plan.health, &self.health) else {
+            return Ok(None);
+        };
+        let container = runtime::Container {
+            record: self.record.clone(),
+            life: Life {
+                started: Some(started),
+                ..Life::default()
+            },
+            is_watched: true,
+        };
+        Health::new(check, self.asked, file, container).map(Some)
     }
 
     /// Writes down who the first process is, before it executes anything: from then on it could
@@ -286,6 +312,7 @@ fn record(native: &Native, asked: &Asked, plan: &Plan) -> Result<ContainerRecord
             .collect(),
         is_kept: asked.is_kept,
         has_console: asked.has_console,
+        has_health: plan.health.is_some(),
         spec: spec.clone(),
     })
 }

@@ -102,6 +102,7 @@ pub fn exec(
     let io = Io {
         copies,
         console: console.as_mut(),
+        health: None,
     };
     let exit = monitor.attend(&child, listener, io, started);
     if exit.is_err() {
@@ -174,6 +175,7 @@ pub(super) fn decide(record: &ContainerRecord, command: &Command) -> Result<Plan
         devices: Vec::new(),
         secrets: Vec::new(),
         sandbox: None,
+        health: None,
         ..record.spec.clone()
     };
     let host = HostFacts::read(&spec, &[] as &[PathBuf])?;
@@ -194,6 +196,8 @@ fn became(process: Process) -> ImageConfig {
         exposed_ports: Vec::new(),
         labels: Default::default(),
         stop_signal: None,
+        healthcheck: None,
+        shell: Vec::new(),
         diff_ids: Vec::new(),
     }
 }

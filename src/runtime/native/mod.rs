@@ -21,6 +21,7 @@ mod copies;
 mod device;
 mod exec;
 mod handles;
+mod health;
 mod hook;
 mod host;
 mod interpreter;
@@ -44,7 +45,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::error::{Fault, Kind};
-use crate::runtime::{Ended, State};
+use crate::runtime::{Ended, HealthStatus, State};
 use crate::spec::ContainerSpec;
 use crate::store::{ContainerDir, Image, Lease, Store};
 use crate::sys;
@@ -104,6 +105,13 @@ pub enum Happening<'a> {
         id: &'a str,
         /// Its first process as the host sees it.
         pid: i32,
+    },
+    /// Its health is another than it was.
+    Health {
+        /// Its ID.
+        id: &'a str,
+        /// What the checks say.
+        status: HealthStatus,
     },
 }
 

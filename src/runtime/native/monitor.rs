@@ -9,6 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::console::{Console, Request};
 use super::copies::Copy;
+use super::health::Health;
 use super::status::{Listener, Message};
 use crate::sys::process::{Child, Exit};
 use crate::sys::signal::{Inbox, is_forwarded, is_job_control, stop_ourselves};
@@ -26,9 +27,10 @@ pub struct Monitor {
 }
 
 /// What is moved between us and the container.
-pub(super) struct Io<'a> {
+pub(super) struct Io<'a, 'b> {
     pub(super) copies: Vec<Copy>,
     pub(super) console: Option<&'a mut Console>,
+    pub(super) health: Option<&'a mut Health<'b>>,
 }
 
 /// What is known of one start so far.
@@ -121,6 +123,7 @@ impl Monitor {
             if listener.is_none() && progress.failure.is_none() && !progress.is_announced {
                 progress.is_announced = true;
                 announce()?;
+                io.health.as_mut().map_or(Ok(()), |health| health.begin())?;
             }
             self.signals(child, listener.as_ref())?;
             self.streams(child, listener.as_ref(), &ready, &mut io)?;
@@ -144,6 +147,9 @@ impl Monitor {
         for (copy, _) in found.filter(|(_, ready)| **ready) {
             copy.step();
         }
+        if let Some(health) = io.health.as_mut().filter(|_| ready.health) {
+            health.step()?;
+        }
         let Some(console) = io.console.as_mut().filter(|_| ready.console) else {
             return Ok(());
         };
@@ -165,6 +171,8 @@ impl Monitor {
         let report = listener.map(|listener| push(&mut fds, listener.as_fd(), PollFlags::IN));
         let console = io.console.as_ref();
         let console = console.map(|console| push(&mut fds, console.handle(), PollFlags::IN));
+        let health = io.health.as_ref();
+        let health = health.map(|health| push(&mut fds, health.handle(), PollFlags::IN));
         let mut copies = Vec::with_capacity(io.copies.len());
         for copy in &io.copies {
             let wanted = copy.waits_for();
@@ -177,6 +185,7 @@ impl Monitor {
             ended: any(Some(0)),
             report: any(report),
             console: any(console),
+            health: any(health),
             copies: copies.into_iter().map(any).collect(),
         })
     }
@@ -231,6 +240,7 @@ fn push<'a>(fds: &mut Vec<PollFd<'a>>, fd: BorrowedFd<'a>, events: PollFlags) ->
 struct Ready {
     copies: Vec<bool>,
     console: bool,
+    health: bool,
     ended: bool,
     report: bool,
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::HealthState;
 use crate::image::Digest;
 use crate::spec::{ContainerSpec, Process};
 use crate::sys::process::Exit;
@@ -32,6 +33,9 @@ pub struct ContainerRecord {
     pub is_kept: bool,
     /// Others can attach to it, and what it prints is written down.
     pub has_console: bool,
+    /// It is checked whether it is well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_health: bool,
     /// What was asked for.
     pub spec: ContainerSpec,
 }
@@ -93,6 +97,9 @@ pub struct Life {
     pub is_stopping: bool,
     /// Its end.
     pub ended: Option<Ended>,
+    /// Whether it is well, or was at its end, if that is checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthState>,
 }
 
 impl Life {

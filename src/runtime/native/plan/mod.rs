@@ -21,7 +21,8 @@ use crate::error::{Fault, Kind};
 use crate::image::ImageConfig;
 use crate::spec::mount::mounts;
 use crate::spec::{
-    ContainerSpec, IdRange, Mount, Network, Process, SANDBOX, Secret, SecretTarget, Userns, process,
+    ContainerSpec, HealthCheck, IdRange, Mount, Network, Process, SANDBOX, Secret, SecretTarget,
+    Userns, health_check, process,
 };
 use crate::sys::process::Namespaces;
 
@@ -98,6 +99,9 @@ pub struct Plan {
     pub stdin: bool,
     /// A reaping init comes first.
     pub init: bool,
+    /// How it is checked whether it is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthCheck>,
     /// The system call filter.
     #[serde(skip)]
     pub filter: Option<Filter>,
@@ -195,6 +199,7 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         tty: spec.tty,
         stdin: spec.stdin,
         init: spec.init,
+        health: health_check(spec, image)?,
     })
 }
 
