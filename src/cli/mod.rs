@@ -19,7 +19,9 @@ mod pull;
 mod rm;
 mod run;
 mod start;
+mod stats;
 mod stop;
+mod top;
 mod usage;
 mod volume;
 
@@ -112,6 +114,8 @@ enum Command {
     Wait(stop::Wait),
     Logs(logs::Logs),
     Attach(logs::Attach),
+    Top(top::Top),
+    Stats(stats::Stats),
     Prune(prune::Prune),
     Volume(volume::Volume),
 }
@@ -193,6 +197,8 @@ fn dispatch(cli: Cli) -> Result<Outcome> {
         Command::Wait(wait) => wait.run(&context),
         Command::Logs(logs) => logs.run(&context),
         Command::Attach(attach) => attach.run(&context),
+        Command::Top(top) => top.run(&context),
+        Command::Stats(stats) => stats.run(&context),
         Command::Prune(prune) => prune.run(&context),
         Command::Volume(volume) => volume.run(&context),
     }

@@ -73,6 +73,18 @@ impl Proc {
         is_top && known.is_ok_and(|known| known.as_bytes() == own.as_bytes())
     }
 
+    /// Reads a small file whole that need not be text.
+    pub fn read_bytes(&self, path: &str) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        File::from(self.open_file(path)?).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Opens something with these flags, magic links followed.
+    pub fn open_as(&self, path: &str, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+        Ok(openat(&self.root, path, flags | OFlags::CLOEXEC, mode)?)
+    }
+
     /// Reads a small file whole.
     pub fn read(&self, path: &str) -> io::Result<String> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;

@@ -26,6 +26,7 @@ mod hook;
 mod host;
 mod interpreter;
 mod monitor;
+mod observe;
 mod own_file;
 mod plan;
 mod privileges;
@@ -58,6 +59,7 @@ pub use console::{
 use container::Container;
 pub use exec::{Command, Streams, exec};
 pub use host::{HostFacts, host_name};
+pub use observe::{Process, Sample, processes, root, sample, users};
 pub use plan::{Plan, plan};
 
 /// Where containers run.
