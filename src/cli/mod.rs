@@ -4,6 +4,7 @@
 
 mod background;
 mod context;
+mod cp;
 mod document;
 mod environment;
 mod exec;
@@ -116,6 +117,7 @@ enum Command {
     Attach(logs::Attach),
     Top(top::Top),
     Stats(stats::Stats),
+    Cp(cp::Cp),
     Prune(prune::Prune),
     Volume(volume::Volume),
 }
@@ -199,6 +201,7 @@ fn dispatch(cli: Cli) -> Result<Outcome> {
         Command::Attach(attach) => attach.run(&context),
         Command::Top(top) => top.run(&context),
         Command::Stats(stats) => stats.run(&context),
+        Command::Cp(cp) => cp.run(&context),
         Command::Prune(prune) => prune.run(&context),
         Command::Volume(volume) => volume.run(&context),
     }

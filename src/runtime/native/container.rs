@@ -304,6 +304,7 @@ fn record(native: &Native, asked: &Asked, plan: &Plan) -> Result<ContainerRecord
         stop_signal: stop_signal.number(),
         created_at: sys::now(),
         store: native.store.root().to_owned(),
+        layers: asked.image.layers.clone(),
         cgroups: plan
             .cgroups
             .groups

@@ -59,7 +59,7 @@ pub use console::{
 use container::Container;
 pub use exec::{Command, Streams, exec};
 pub use host::{HostFacts, host_name};
-pub use observe::{Process, Sample, processes, root, sample, users};
+pub use observe::{Process, Sample, Stopped, processes, root, sample, users};
 pub use plan::{Plan, plan};
 
 /// Where containers run.

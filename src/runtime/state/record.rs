@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::HealthState;
-use crate::image::Digest;
+use crate::image::{ChainId, Digest};
 use crate::spec::{ContainerSpec, Process};
 use crate::sys::process::Exit;
 
@@ -27,6 +27,9 @@ pub struct ContainerRecord {
     pub created_at: u64,
     /// The store that holds its layers.
     pub store: PathBuf,
+    /// Its layers, bottom first.
+    #[serde(default)]
+    pub layers: Vec<ChainId>,
     /// Its cgroups.
     pub cgroups: Vec<PathBuf>,
     /// It stays after its end, until it is removed.

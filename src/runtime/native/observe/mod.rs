@@ -4,6 +4,7 @@
 //! and files of its own are read by handle, inside its root, up to a bound.
 
 mod processes;
+mod stopped;
 mod usage;
 
 use std::path::Path;
@@ -19,6 +20,7 @@ use crate::sys::root::Root;
 use crate::sys::users::Range;
 
 pub use processes::{Process, processes};
+pub use stopped::Stopped;
 pub use usage::{Sample, sample};
 
 /// How the fault of a container that has just ended begins.
