@@ -16,15 +16,12 @@ use crate::exit;
 const DOCKER_OPTIONS: &[&str] = &[
     "--add-host",
     "--annotation",
-    "--attach",
     "--blkio-weight-device",
     "--cgroup-parent",
     "--cgroupns",
     "--cidfile",
     "--cpu-rt-period",
     "--cpu-rt-runtime",
-    "--detach",
-    "--detach-keys",
     "--device-cgroup-rule",
     "--device-read-bps",
     "--device-read-iops",
@@ -50,22 +47,15 @@ const DOCKER_OPTIONS: &[&str] = &[
     "--label-file",
     "--link",
     "--link-local-ip",
-    "--log-driver",
-    "--log-opt",
     "--mac-address",
     "--memory-swappiness",
-    "--name",
     "--network-alias",
     "--no-healthcheck",
     "--oom-kill-disable",
     "--pid",
     "--publish",
     "--publish-all",
-    "--restart",
     "--runtime",
-    "--sig-proxy",
-    "--stop-signal",
-    "--stop-timeout",
     "--storage-opt",
     "--sysctl",
     "--use-api-socket",
@@ -77,8 +67,6 @@ const DOCKER_OPTIONS: &[&str] = &[
 /// Docker's short names of those.
 const DOCKER_SHORT: &[(&str, &str)] = &[
     ("-P", "--publish-all"),
-    ("-a", "--attach"),
-    ("-d", "--detach"),
     ("-l", "--label"),
     ("-p", "--publish"),
 ];
@@ -231,14 +219,9 @@ mod tests {
         let (what, hint) = message(&["ucr", "run", "-v", "a/b:/c", "x"]);
         assert_eq!(what, "volume 'a/b:/c': 'a/b' is no name of a volume");
         assert!(hint.contains("path of the host"), "{hint}");
-        for option in [["--publish", "80"], ["-p", "80"], ["-itd", "x"]] {
+        for option in [["--publish", "80"], ["-p", "80"], ["-itp", "x"]] {
             let (what, hint) = message(&["ucr", "run", option[0], option[1], "x"]);
-            let long = if option[0] == "-itd" {
-                "detach"
-            } else {
-                "publish"
-            };
-            assert_eq!(what, format!("docker's --{long} is not supported yet"));
+            assert_eq!(what, "docker's --publish is not supported yet");
             assert!(hint.contains("LIMITS"), "{hint}");
         }
         let (what, _) = message(&["ucr", "pull", "-d", "x"]);

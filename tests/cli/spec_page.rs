@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use ucr::spec::{
-    CgroupPolicy, ContainerSpec, HostDevice, IdRange, Mount, Network, Resources, Seccomp, Secret,
+    CgroupPolicy, ContainerSpec, HostDevice, IdRange, Log, Mount, Network, Resources, Seccomp, Secret,
     SecretSource, SecretTarget, Security, Ulimit, UlimitName, Userns,
 };
 
@@ -70,6 +70,7 @@ fn every_key_is_explained_and_no_other() {
     let page = page("ucr-spec.5");
     let sections = [
         ("THE CONTAINER", keys::<ContainerSpec>()),
+        ("LOG", keys::<Log>()),
         ("MOUNTS", keys::<Mount>()),
         ("DEVICES", keys::<HostDevice>()),
         ("SECRETS", keys::<Secret>()),
