@@ -3,10 +3,12 @@
 //! stdout is data, stderr is for people. Only [`main`] prints errors.
 
 mod context;
+pub mod docker;
 mod document;
 mod environment;
 mod images;
 mod inspect;
+mod others;
 mod output;
 mod progress;
 mod provision;

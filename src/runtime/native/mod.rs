@@ -14,6 +14,7 @@ mod apart;
 mod apparmor;
 pub mod cdi;
 pub mod cgroup;
+mod cidfile;
 mod command;
 mod copies;
 mod device;
@@ -21,6 +22,7 @@ mod handles;
 mod hook;
 mod host;
 mod interpreter;
+mod join;
 mod monitor;
 mod own_file;
 mod plan;
@@ -34,7 +36,8 @@ mod streams;
 mod users;
 mod volume;
 
-use std::path::PathBuf;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -44,11 +47,13 @@ use crate::runtime::{ContainerRecord, State};
 use crate::spec::ContainerSpec;
 use crate::store::{ContainerDir, Image, Store};
 use crate::sys;
+use crate::sys::namespace::with_children_in;
 use crate::sys::proc::Proc;
 use crate::sys::process::{Child, Exit, spawn_into};
 use crate::sys::users::{Range, set_map};
 
 pub use apparmor::AppArmor;
+use cidfile::CidFile;
 use handles::{Basis, Handles};
 pub use host::{HostFacts, host_name};
 use monitor::Monitor;
@@ -67,6 +72,8 @@ pub struct Native<'a> {
     pub state: &'a State,
     /// Hold the descriptions of CDI devices; later ones win.
     pub cdi_directories: &'a [PathBuf],
+    /// Where the container's ID is to be written.
+    pub cidfile: Option<&'a Path>,
 }
 
 impl Native<'_> {
@@ -83,6 +90,7 @@ impl Native<'_> {
             );
         }
         let id = sys::random_name()?;
+        let mut cidfile = self.cidfile.map(CidFile::create).transpose()?;
         let host = HostFacts::read(spec, self.cdi_directories)?;
         host.can_make_containers()?;
         let plan = plan(spec, &image.config, &host, &id)?;
@@ -106,6 +114,7 @@ impl Native<'_> {
         let users = users.as_ref().map(Leased::ranges);
         let basis = Basis {
             store: self.store,
+            state: self.state,
             layers: &image.layers,
             directory: &directory,
             cgroups: &cgroups,
@@ -134,6 +143,9 @@ impl Native<'_> {
         }
         // Before it executes anything: from then on it could outlive us.
         published.update(&record)?;
+        if let Some(file) = &mut cidfile {
+            file.write(&record.id)?;
+        }
         // What others left that died, while the stage is busy and we are not.
         self.state.heal();
         self.store.heal();
@@ -203,8 +215,13 @@ fn start(stage: Stage, users: Option<&[Range]>) -> Result<(Child, Listener)> {
     let (listener, reporter) = status::channel()?;
     let (namespaces, cgroup) = (stage.plan.namespaces, stage.cgroups.clone_into());
     let plan = stage.plan;
-    let child = spawn_into(namespaces, cgroup, move || stage.run(&reporter));
-    let child = child.context("make namespaces")?;
+    let other = stage.handles.joined.pid.as_ref().map(OwnedFd::try_clone);
+    let other = other.transpose()?;
+    let spawn = || spawn_into(namespaces, cgroup, move || stage.run(&reporter));
+    let child = match &other {
+        None => spawn().context("make namespaces")?,
+        Some(other) => start_among(other, spawn)?,
+    };
     if let Some(users) = users {
         for limit in &plan.ulimits {
             limit.permit(child.pid())?;
@@ -213,6 +230,19 @@ fn start(stage: Stage, users: Option<&[Range]>) -> Result<(Child, Listener)> {
         listener.users_are_mapped()?;
     }
     Ok((child, listener))
+}
+
+/// Starts the first process among those of another container.
+fn start_among(other: &OwnedFd, spawn: impl FnOnce() -> std::io::Result<Child>) -> Result<Child> {
+    let (child, back) = with_children_in(&Proc::open()?, other.as_fd(), spawn)
+        .context("enter the other container's pid namespace")?;
+    let child = child.context("make namespaces")?;
+    if back.is_err() {
+        child.signal(libc::SIGKILL)?;
+        let _ = child.wait();
+    }
+    back.context("leave the other container's pid namespace")?;
+    Ok(child)
 }
 
 /// What would be done.
