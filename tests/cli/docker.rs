@@ -154,9 +154,10 @@ fn what_is_there_is_tested() {
     for row in rows().iter().filter(|row| row.is_there) {
         let shown_by = row.shown_by.as_str();
         let (module, function) = shown_by
-            .split_once("::")
+            .rsplit_once("::")
             .unwrap_or_else(|| panic!("{}: '{shown_by}' is no test", row.long));
-        let files = ["tests/privileged", "tests/cli"].map(|dir| path(dir).join(module));
+        let files =
+            ["tests/privileged", "tests/cli"].map(|dir| path(dir).join(module.replace("::", "/")));
         let texts = files.map(|file| fs::read_to_string(file.with_extension("rs")));
         let text: String = texts.into_iter().flatten().collect();
         let begin = format!("#[test]\nfn {function}() {{\n");
