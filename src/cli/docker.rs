@@ -60,11 +60,8 @@ const WINDOWS: &str = "it is for Windows";
 
 /// By name.
 pub const REFUSED: &[Refused] = &[
-    later("--attach", "-a"),
     refused("--cpu-count", "", WINDOWS, "say --cpus NUMBER"),
     refused("--cpu-percent", "", WINDOWS, "say --cpus NUMBER"),
-    later("--detach", "-d"),
-    later("--detach-keys", ""),
     refused(
         "--disable-content-trust",
         "",
@@ -116,10 +113,7 @@ pub const REFUSED: &[Refused] = &[
         "the kernel gives link-local addresses by itself",
         "leave it out",
     ),
-    later("--log-driver", ""),
-    later("--log-opt", ""),
     later("--mac-address", ""),
-    later("--name", ""),
     refused(
         "--network-alias",
         "",
@@ -129,16 +123,12 @@ pub const REFUSED: &[Refused] = &[
     later("--no-healthcheck", ""),
     later("--publish", "-p"),
     later("--publish-all", "-P"),
-    later("--restart", ""),
     refused(
         "--runtime",
         "",
         "ucr itself is the runtime",
         "make a bundle for another one: ucr provision --bundle DIR IMAGE",
     ),
-    later("--sig-proxy", ""),
-    later("--stop-signal", ""),
-    later("--stop-timeout", ""),
     refused(
         "--storage-opt",
         "",

@@ -2,12 +2,15 @@
 //!
 //! stdout is data, stderr is for people. Only [`main`] prints errors.
 
+mod background;
+mod cidfile;
 mod context;
 pub mod docker;
 mod document;
 mod environment;
 mod images;
 mod inspect;
+mod logs;
 mod others;
 mod output;
 mod progress;
@@ -17,6 +20,8 @@ mod ps;
 mod pull;
 mod rm;
 mod run;
+mod start;
+mod stop;
 mod usage;
 mod volume;
 
@@ -103,6 +108,11 @@ enum Command {
     Images(images::Images),
     Ps(ps::Ps),
     Rm(rm::Rm),
+    Stop(stop::Stop),
+    Kill(stop::Kill),
+    Wait(stop::Wait),
+    Logs(logs::Logs),
+    Attach(logs::Attach),
     Prune(prune::Prune),
     Volume(volume::Volume),
 }
@@ -178,6 +188,11 @@ fn dispatch(cli: Cli) -> Result<Outcome> {
         Command::Images(images) => images.run(&context),
         Command::Ps(ps) => ps.run(&context),
         Command::Rm(rm) => rm.run(&context),
+        Command::Stop(stop) => stop.run(&context),
+        Command::Kill(kill) => kill.run(&context),
+        Command::Wait(wait) => wait.run(&context),
+        Command::Logs(logs) => logs.run(&context),
+        Command::Attach(attach) => attach.run(&context),
         Command::Prune(prune) => prune.run(&context),
         Command::Volume(volume) => volume.run(&context),
     }

@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use super::context::Context;
-use super::inspect::Named;
 use crate::error::{Fault, Kind};
 use crate::image::{Document, ImageConfig};
 use crate::runtime::ContainerRecord;
@@ -58,16 +57,8 @@ pub(super) fn add_volumes(
 }
 
 fn running(context: &Context, what: &str, name: &str) -> Result<ContainerRecord> {
-    match Named::find(context, name) {
-        Ok(Named::Container(record)) => Ok(*record),
-        Err(error) if crate::error::kind(&error) != Kind::NotFound => Err(error),
-        _ => {
-            let message = format!("{what}: '{name}' is no running container");
-            Err(Fault::new(Kind::NotFound, message)
-                .hint("'ucr ps' shows those that are")
-                .into())
-        }
-    }
+    let found = context.state()?.find_running(&context.store()?, name);
+    Ok(found.with_context(|| what.to_owned())?.record)
 }
 
 /// What is mounted in a container, but for its sandbox.

@@ -9,14 +9,15 @@ use clap::Args;
 
 use super::context::Context;
 use super::pull::PullOptions;
+use super::start::StartOptions;
 use super::{others, output};
 use crate::error::{Fault, Kind};
 use crate::exit::{self, Outcome};
 use crate::frontend::env_file;
 use crate::frontend::flags::{ContainerFlags, Lines};
 use crate::pull::Policy;
+use crate::runtime::native;
 use crate::runtime::native::cdi::DIRECTORIES;
-use crate::runtime::native::{self, Native};
 use crate::spec::mount::Source;
 use crate::spec::{ContainerSpec, MAX_DOCUMENT};
 use crate::store::Image;
@@ -65,6 +66,8 @@ pub(super) struct Run {
     #[arg(long, value_name = "DIR", help_heading = "Security options")]
     cdi_spec_dir: Vec<PathBuf>,
     #[command(flatten)]
+    start: StartOptions,
+    #[command(flatten)]
     options: PullOptions,
 }
 
@@ -73,6 +76,7 @@ impl Run {
         let mut spec = self.description(context)?;
         others::resolve(context, &mut spec)?;
         spec.check()?;
+        self.start.check(&spec)?;
         if self.dry_run {
             return self.show_plan(context, &spec);
         }
@@ -80,22 +84,8 @@ impl Run {
             Ok(image) => image,
             Err(exit) => return Ok(Outcome::Exited(exit)),
         };
-        let (store, state) = (context.store()?, context.state()?);
-        let native = Native {
-            store: &store,
-            state: &state,
-            cdi_directories: &self.cdi_directories(context)?,
-            cidfile: self.container.cidfile().map(PathBuf::as_path),
-        };
-        let ended = native.run(&image, &spec, &|note| context.note(note))?;
-        if ended.oom_kills > 0 {
-            let processes = output::count(ended.oom_kills, "process");
-            output::remark(
-                "warning",
-                &format!("out of memory: the kernel killed {processes}"),
-            );
-        }
-        Ok(Outcome::Exited(ended.exit))
+        let directories = self.cdi_directories(context)?;
+        self.start.start(context, &image, &spec, &directories)
     }
 
     fn description(&self, context: &Context) -> Result<ContainerSpec> {

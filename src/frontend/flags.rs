@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+mod life;
 mod naming;
 mod resources;
 mod security;
@@ -12,6 +13,7 @@ use clap::Args;
 
 use crate::error::{Fault, Kind};
 use crate::spec::{ContainerSpec, Mount, Network, Secret, Version};
+use life::LifeFlags;
 use naming::NamingFlags;
 use resources::ResourceFlags;
 use security::SecurityFlags;
@@ -71,9 +73,8 @@ pub struct ContainerFlags {
     /// Give the container a terminal
     #[arg(long, short)]
     tty: bool,
-    /// Accepted for docker's sake: containers are always removed when they end
-    #[arg(long)]
-    rm: bool,
+    #[command(flatten)]
+    life: LifeFlags,
     #[command(flatten)]
     words: WordFlags,
     #[command(flatten)]
@@ -106,11 +107,6 @@ impl ContainerFlags {
         &self.words.label_file
     }
 
-    /// Where the container's ID is to be written.
-    pub fn cidfile(&self) -> Option<&PathBuf> {
-        self.words.cidfile.as_ref()
-    }
-
     /// The containers whose mounts it has, too.
     pub fn volumes_from(&self) -> &[String] {
         &self.words.volumes_from
@@ -118,12 +114,7 @@ impl ContainerFlags {
 
     /// Whether nothing is asked for that a complete description would contradict.
     pub fn is_default(&self) -> bool {
-        let unsaid = Self {
-            rm: self.rm,
-            words: self.words.about_the_start(),
-            ..Self::default()
-        };
-        *self == unsaid
+        *self == Self::default()
     }
 
     /// The description that the flags make. `files` is what the files say that they name;
@@ -146,9 +137,11 @@ impl ContainerFlags {
                 None => env.extend(lookup(variable).map(|value| format!("{variable}={value}"))),
             }
         }
+        let (stop_signal, stop_timeout) = self.life.stop();
         Ok(ContainerSpec {
             version: Version,
             image,
+            name: self.life.name()?,
             entrypoint: self
                 .entrypoint
                 .as_ref()
@@ -179,6 +172,10 @@ impl ContainerFlags {
             init: self.init,
             labels: self.words.labels(files.labels)?,
             annotations: self.words.annotations()?,
+            restart: self.life.restart(),
+            stop_signal,
+            stop_timeout,
+            log: self.life.log()?,
         })
     }
 

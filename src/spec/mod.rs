@@ -6,6 +6,7 @@ pub mod defaults;
 mod device;
 mod disk;
 mod document;
+mod life;
 pub mod mount;
 mod naming;
 mod process;
@@ -14,6 +15,7 @@ pub mod resources;
 mod secret;
 mod security;
 mod sharing;
+mod signal;
 pub mod sysctl;
 mod ulimit;
 mod user;
@@ -30,13 +32,15 @@ pub use capability::{Capabilities, capabilities};
 pub use device::{Device, HostDevice, check_cdi_name, check_device_place, check_inside, gpus};
 pub use disk::{DiskRate, DiskWeight};
 pub use document::{MAX_DOCUMENT, Version};
+pub use life::{Log, Restart, STOP_TIMEOUT, check_name};
 pub use mount::{Mount, SANDBOX};
-pub use naming::{HostAddress, HostEntry, Naming, check_name};
+pub use naming::{HostAddress, HostEntry, Naming, check_host_name};
 pub use process::{Process, process, with_home};
 pub use resources::{CgroupPolicy, Cpus, Resources, Ulimit, UlimitName};
 pub use secret::{Secret, SecretSource, SecretTarget};
 pub use security::{IdRange, Seccomp, Security, Userns};
 pub use sharing::{CgroupMode, IpcMode, PidMode, Sharing, UtsMode};
+pub use signal::SignalNumber;
 pub use sysctl::Sysctl;
 pub use user::{Account, resolve_groups, resolve_user};
 
@@ -48,6 +52,9 @@ pub struct ContainerSpec {
     pub version: Version,
     /// The image's normalised name.
     pub image: String,
+    /// How people call it; no other container has this name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Replaces the image's entrypoint and with it its command; empty removes both.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entrypoint: Option<Vec<String>>,
@@ -120,19 +127,32 @@ pub struct ContainerSpec {
     /// The same, for programs that are around containers.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+    /// When it is started again; never if unset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart: Option<Restart>,
+    /// Asks it to end; the image's, or else TERM, if unset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<SignalNumber>,
+    /// Seconds between that and its being killed; [`STOP_TIMEOUT`] if unset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_timeout: Option<u32>,
+    /// What is kept of what it prints.
+    #[serde(default, skip_serializing_if = "Log::is_default")]
+    pub log: Log,
 }
 
 impl ContainerSpec {
     /// Refuses what makes no sense whatever the image and the machine, so that nobody waits for a
     /// pull to hear of it.
     pub fn check(&self) -> Result<(), Fault> {
+        self.name.as_deref().map_or(Ok(()), check_name)?;
         self.resources.check()?;
         capability::check(&self.security)?;
         self.devices.iter().try_for_each(Device::check)?;
         self.naming.check()?;
         sharing::check(self)?;
         if let Some(name) = &self.hostname {
-            check_name("host name", name)?;
+            check_host_name("host name", name)?;
         }
         match &self.security.userns {
             Some(userns) => userns.check(),

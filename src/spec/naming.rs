@@ -52,7 +52,7 @@ impl Naming {
             }
         }
         match &self.domain {
-            Some(name) => check_name("domain name", name),
+            Some(name) => check_host_name("domain name", name),
             None => Ok(()),
         }
     }
@@ -63,7 +63,7 @@ fn is_separator(c: char) -> bool {
 }
 
 /// Refuses what cannot be the name of a host: HOST_NAME_MAX; what else may be in it, RFC 1123 says.
-pub fn check_name(what: &str, name: &str) -> Result<(), Fault> {
+pub fn check_host_name(what: &str, name: &str) -> Result<(), Fault> {
     let is_usable = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
     if !name.is_empty() && name.len() <= MAX_NAME && name.chars().all(is_usable) {
         return Ok(());

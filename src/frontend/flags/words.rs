@@ -21,23 +21,12 @@ pub struct WordFlags {
     /// A word for programs around the container, for ucr inspect; repeatable
     #[arg(long, value_name = "NAME=VALUE")]
     annotation: Vec<String>,
-    /// Write the container's ID to a new file
-    #[arg(long, value_name = "FILE")]
-    pub(super) cidfile: Option<PathBuf>,
     /// Show what is mounted in a running container in the same places; repeatable
     #[arg(long, value_name = "ID[:ro|:rw]")]
     pub(super) volumes_from: Vec<String>,
 }
 
 impl WordFlags {
-    /// What is said of the start, and not of the container.
-    pub(super) fn about_the_start(&self) -> Self {
-        Self {
-            cidfile: self.cidfile.clone(),
-            ..Self::default()
-        }
-    }
-
     /// `from_files` is what the files say.
     pub(super) fn labels(
         &self,

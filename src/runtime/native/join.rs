@@ -16,7 +16,7 @@ use rustix::fs::{Mode, OFlags, fstat, fstatfs};
 use super::plan::Plan;
 use super::status::{self, Message, Reporter};
 use crate::error::{Fault, Kind};
-use crate::runtime::{ContainerRecord, State};
+use crate::runtime::{ContainerRecord, Started, State};
 use crate::spec::IpcMode;
 use crate::store::Store;
 use crate::sys::mount;
@@ -51,11 +51,12 @@ impl Joined {
         let running = state.running(store)?;
         let proc = Proc::open()?;
         let other = |flag: &str, id: &str| -> Result<Other> {
-            let found = running.iter().find(|record| record.id == id);
-            let record = found.ok_or_else(|| gone(flag, id))?;
+            let found = running.iter().find(|found| found.record.id == id);
+            let found = found.ok_or_else(|| gone(flag, id))?;
             Ok(Other {
                 flag: flag.to_owned(),
-                record: record.clone(),
+                record: found.record.clone(),
+                process: found.process().ok_or_else(|| gone(flag, id))?,
             })
         };
         let mut joined = Self::default();
@@ -90,15 +91,17 @@ fn gone(flag: &str, id: &str) -> Fault {
 struct Other {
     flag: String,
     record: ContainerRecord,
+    process: Started,
 }
 
 impl Other {
     /// A namespace of its first process: of no other that got its number since.
     fn open(&self, proc: &Proc, kind: namespace::Kind) -> Result<OwnedFd> {
-        let pid = self.record.pid;
+        let Started {
+            pid, start_time, ..
+        } = self.process;
         let handle = proc.open_file(&format!("{pid}/ns/{}", kind.name()));
-        let is_same =
-            self.record.start_time.is_some() && proc.start_time(pid) == self.record.start_time;
+        let is_same = start_time.is_some() && proc.start_time(pid) == start_time;
         match handle {
             Ok(handle) if is_same => Ok(handle),
             Err(error) if is_same => {
@@ -157,7 +160,7 @@ impl Other {
         };
         let own = root("self/root")?;
         let deadline = Instant::now() + PATIENCE;
-        while root(&format!("{}/root", self.record.pid))? == own {
+        while root(&format!("{}/root", self.process.pid))? == own {
             if Instant::now() > deadline {
                 let id = &self.record.id;
                 let message =

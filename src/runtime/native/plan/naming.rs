@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::OwnFile;
 use crate::error::{Fault, Kind};
 use crate::runtime::native::host::HostFacts;
-use crate::spec::{ContainerSpec, HostAddress, Naming, Network, check_name};
+use crate::spec::{ContainerSpec, HostAddress, Naming, Network, check_host_name};
 
 /// A container on a network of its own has a name of its own, as docker's have; `None` is the
 /// host's.
@@ -21,7 +21,7 @@ pub(super) fn hostname(
     let Some(name) = &spec.hostname else {
         return Ok(own_network.then(|| id.to_owned()));
     };
-    check_name("host name", name)?;
+    check_host_name("host name", name)?;
     Ok(Some(name.clone()))
 }
 
