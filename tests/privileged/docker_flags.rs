@@ -11,6 +11,7 @@ use super::world::World;
 
 mod around;
 mod disks;
+mod life;
 mod shared;
 
 const LIMIT: Duration = Duration::from_secs(60);

@@ -133,6 +133,6 @@ fn mounts_of_others() {
     drop(other);
     world
         .run(&["--volumes-from", &from], &["true"])
-        .refused(&["no running container"]);
+        .refused(&["no container"]);
     world.assert_clean();
 }
