@@ -8,6 +8,7 @@ mod context;
 pub mod docker;
 mod document;
 mod environment;
+mod exec;
 mod images;
 mod inspect;
 mod logs;
@@ -107,6 +108,7 @@ enum Command {
     Inspect(inspect::Inspect),
     Images(images::Images),
     Ps(ps::Ps),
+    Exec(exec::Exec),
     Rm(rm::Rm),
     Stop(stop::Stop),
     Kill(stop::Kill),
@@ -187,6 +189,7 @@ fn dispatch(cli: Cli) -> Result<Outcome> {
         Command::Inspect(inspect) => inspect.run(&context),
         Command::Images(images) => images.run(&context),
         Command::Ps(ps) => ps.run(&context),
+        Command::Exec(exec) => exec.run(&context),
         Command::Rm(rm) => rm.run(&context),
         Command::Stop(stop) => stop.run(&context),
         Command::Kill(kill) => kill.run(&context),

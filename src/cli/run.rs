@@ -130,7 +130,7 @@ impl Run {
         // A label alone has an empty value.
         let no_value = |_: &str| Some(String::new());
         let lines = Lines {
-            env: lines("--env-file", self.container.env_files(), &lookup)?,
+            env: read_env_files(self.container.env_files(), &lookup)?,
             labels: lines("--label-file", self.container.label_files(), &no_value)?,
         };
         let mut spec = self
@@ -198,6 +198,14 @@ impl Run {
         die_with_parent()?;
         self.options.pull(context, name, Policy::Missing).map(drop)
     }
+}
+
+/// The variables of files.
+pub(super) fn read_env_files(
+    paths: &[PathBuf],
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<String>> {
+    lines("--env-file", paths, lookup)
 }
 
 /// What files say, one word a line.

@@ -127,16 +127,7 @@ impl ContainerFlags {
         lookup: &dyn Fn(&str) -> Option<String>,
     ) -> Result<ContainerSpec, Fault> {
         let mut env = files.env;
-        for variable in &self.env {
-            match variable.split_once('=') {
-                Some(("", _)) | None if variable.is_empty() || variable.starts_with('=') => {
-                    let message = format!("-e '{variable}': the variable has no name");
-                    return Err(Fault::new(Kind::Usage, message).hint("say -e NAME=VALUE"));
-                }
-                Some(_) => env.push(variable.clone()),
-                None => env.extend(lookup(variable).map(|value| format!("{variable}={value}"))),
-            }
-        }
+        env.extend(variables(&self.env, lookup)?);
         let (stop_signal, stop_timeout) = self.life.stop();
         Ok(ContainerSpec {
             version: Version,
@@ -183,6 +174,25 @@ impl ContainerFlags {
     fn mounts(&self) -> Vec<Mount> {
         [&self.volume[..], &self.mount, &self.tmpfs].concat()
     }
+}
+
+/// What the words of `-e` set; a name alone copies ours, if there is one.
+pub fn variables(
+    words: &[String],
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<String>, Fault> {
+    let mut env = Vec::new();
+    for variable in words {
+        match variable.split_once('=') {
+            Some(("", _)) | None if variable.is_empty() || variable.starts_with('=') => {
+                let message = format!("-e '{variable}': the variable has no name");
+                return Err(Fault::new(Kind::Usage, message).hint("say -e NAME=VALUE"));
+            }
+            Some(_) => env.push(variable.clone()),
+            None => env.extend(lookup(variable).map(|value| format!("{variable}={value}"))),
+        }
+    }
+    Ok(env)
 }
 
 #[cfg(test)]

@@ -60,7 +60,6 @@ impl<'a> Container<'a> {
         let mut kept = Kept::find(native.store, &plan.mounts)?;
         let lease = Lease {
             layers: image.layers.iter().chain(kept.layers()).cloned().collect(),
-            manifest: Some(image.record.manifest_digest.clone()),
         };
         let directory = native.prepare(asked.id, &lease)?;
         kept.use_volumes(native.store, &plan.mounts)?;
@@ -278,9 +277,7 @@ fn record(native: &Native, asked: &Asked, plan: &Plan) -> Result<ContainerRecord
         id: asked.id.to_owned(),
         image: asked.image.record.name.clone(),
         manifest: asked.image.record.manifest_digest.clone(),
-        argv: plan.process.argv.clone(),
-        env: plan.process.env.clone(),
-        working_dir: plan.process.working_dir.clone(),
+        process: plan.process.clone(),
         stop_signal: stop_signal.number(),
         created_at: sys::now(),
         store: native.store.root().to_owned(),
@@ -323,7 +320,7 @@ fn start(stage: Stage, users: Option<&[Range]>) -> Result<(Child, Listener)> {
 
 /// Starts the first process among those of another container.
 fn start_among(other: &OwnedFd, spawn: impl FnOnce() -> std::io::Result<Child>) -> Result<Child> {
-    let (child, back) = with_children_in(&Proc::open()?, other.as_fd(), spawn)
+    let (child, back) = with_children_in(other.as_fd(), spawn)
         .context("enter the other container's pid namespace")?;
     let child = child.context("make namespaces")?;
     if back.is_err() {

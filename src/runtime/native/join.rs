@@ -20,7 +20,7 @@ use crate::runtime::{ContainerRecord, Started, State};
 use crate::spec::IpcMode;
 use crate::store::Store;
 use crate::sys::mount;
-use crate::sys::namespace::{self, join};
+use crate::sys::namespace::{self, enter};
 use crate::sys::proc::Proc;
 use crate::sys::process::{Namespaces, die_with_parent, spawn};
 use crate::sys::root::Root;
@@ -75,7 +75,7 @@ impl Joined {
     /// Enters those that a process enters itself.
     pub(super) fn enter(&self) -> Result<()> {
         match &self.ipc {
-            Some(ipc) => join(ipc.as_fd(), namespace::Kind::Ipc)
+            Some(ipc) => enter(ipc.as_fd(), namespace::Kind::Ipc)
                 .context("enter the other container's IPC namespace"),
             None => Ok(()),
         }
@@ -175,7 +175,7 @@ impl Other {
 
 fn take_shared_memory(mounts: &OwnedFd, reporter: &Reporter) -> Result<()> {
     die_with_parent()?;
-    join(mounts.as_fd(), namespace::Kind::Mount)?;
+    enter(mounts.as_fd(), namespace::Kind::Mount)?;
     let root = Root::open(Path::new("/"))?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
     let found = root.resolve(Path::new("/dev/shm"), flags, Mode::empty())?;

@@ -19,6 +19,7 @@ mod console;
 mod container;
 mod copies;
 mod device;
+mod exec;
 mod handles;
 mod hook;
 mod host;
@@ -27,6 +28,7 @@ mod join;
 mod monitor;
 mod own_file;
 mod plan;
+mod privileges;
 pub mod reaper;
 mod rootfs;
 pub mod seccomp;
@@ -54,6 +56,7 @@ pub use console::{
     Attached, Attachment, Channel, Console, DetachKeys, Line, LogReader, Stream, attach, connect,
 };
 use container::Container;
+pub use exec::{Command, Streams, exec};
 pub use host::{HostFacts, host_name};
 pub use plan::{Plan, plan};
 

@@ -106,7 +106,7 @@ fn attach_root(target: &Target, tree: BorrowedFd) -> Result<Root> {
 }
 
 /// Takes the ID 0 that the container's map has: what is made from here on belongs to it.
-fn become_root_inside() -> Result<()> {
+pub(super) fn become_root_inside() -> Result<()> {
     let root = Identity {
         uid: 0,
         gid: 0,

@@ -20,7 +20,7 @@ mod program;
 mod rlimit;
 mod settings;
 
-pub use create::{Cgroups, destroy_left};
+pub use create::{Cgroups, destroy_left, entrances};
 pub use device::{DeviceList, DeviceRule};
 pub use host::{Hierarchy, Host, Unified};
 pub use plan::{CgroupPlan, Disks, Group, Preparation, Setting, Value, Wanted, plan};
