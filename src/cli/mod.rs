@@ -3,13 +3,16 @@
 //! stdout is data, stderr is for people. Only [`main`] prints errors.
 
 mod background;
+mod cidfile;
 mod context;
+pub mod docker;
 mod document;
 mod environment;
 mod exec;
 mod images;
 mod inspect;
 mod logs;
+mod others;
 mod output;
 mod progress;
 mod provision;

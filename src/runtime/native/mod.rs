@@ -24,6 +24,7 @@ mod handles;
 mod hook;
 mod host;
 mod interpreter;
+mod join;
 mod monitor;
 mod own_file;
 mod plan;

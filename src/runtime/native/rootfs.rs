@@ -12,7 +12,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, mkdirat, openat};
 
 use super::device;
 use super::own_file;
-use super::plan::{BIND, CGROUP, KernelFilesystem, Node, Plan};
+use super::plan::{BIND, CGROUP, JOINED, KernelFilesystem, Node, Plan};
 use super::stage::{READ_ONLY, Stage};
 use super::volume;
 use crate::bundle::account;
@@ -229,6 +229,10 @@ fn attach_filesystem(
     let target = own_directory(root, &filesystem.target)?;
     let of_host = match filesystem.kind.as_str() {
         BIND => Some(mount::clone_tree(&filesystem.target)?),
+        JOINED => match &stage.handles.joined.shm {
+            Some(tree) => Some(tree.try_clone()?),
+            None => anyhow::bail!("internal: nothing was joined"),
+        },
         CGROUP => match stage.handles.cgroup(&filesystem.options) {
             Some(tree) => Some(tree.try_clone_to_owned()?),
             None => return Ok(None),
