@@ -116,8 +116,10 @@ impl State {
         for path in self.files().unwrap_or_default() {
             if let Ok(Some(_dead)) = Lock::exclusive(&path, Patience::Try) {
                 if let Ok(Some(record)) = read(&path) {
-                    // If it cannot be killed it stays running, and known to nobody but ps(1).
-                    let _ = kill(&record);
+                    // A process of another user namespace can be killed from outside it only.
+                    if kill(&record).is_err() {
+                        continue;
+                    }
                     // Tried again by the next command: nobody else would know of them.
                     if destroy_left(&record.cgroups).is_err() {
                         continue;

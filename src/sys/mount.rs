@@ -16,6 +16,7 @@ use rustix::process::{fchdir, pivot_root as pivot};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::proc::Proc;
+use super::users;
 
 /// What a mount may not do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -147,6 +148,9 @@ fn overlay_detached(overlay: &Overlay, naming: Naming) -> io::Result<OwnedFd> {
     for (key, value) in OVERLAY_SAFETY {
         fsconfig_set_string(context, key, value)?;
     }
+    if users::are_mapped() {
+        fsconfig_set_flag(context, OVERLAY_OF_USERS)?;
+    }
     fsconfig_create(context)?;
     let flags = Restrict {
         no_suid: overlay.no_suid,
@@ -160,6 +164,9 @@ fn overlay_detached(overlay: &Overlay, naming: Naming) -> io::Result<OwnedFd> {
 /// Layers are data from strangers: nothing in their attributes may redirect a lookup or borrow
 /// another file's content (kernel documentation, overlayfs.rst, "Permission model").
 const OVERLAY_SAFETY: [(&str, &str); 2] = [("redirect_dir", "nofollow"), ("metacopy", "off")];
+
+/// Overlay's own attributes are `user.` ones (Linux 5.11): `trusted.` ones are for the machine's root.
+const OVERLAY_OF_USERS: &str = "userxattr";
 
 fn overlay_by_mount(overlay: &Overlay, target: BorrowedFd) -> io::Result<()> {
     let lower: Vec<String> = overlay
@@ -178,6 +185,9 @@ fn overlay_by_mount(overlay: &Overlay, target: BorrowedFd) -> io::Result<()> {
     }
     for (key, value) in OVERLAY_SAFETY {
         options += &format!(",{key}={value}");
+    }
+    if users::are_mapped() {
+        options += &format!(",{OVERLAY_OF_USERS}");
     }
     let mut flags = MountFlags::NODEV;
     flags.set(MountFlags::NOSUID, overlay.no_suid);

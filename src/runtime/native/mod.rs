@@ -45,7 +45,7 @@ use crate::spec::ContainerSpec;
 use crate::store::{ContainerDir, Image, Store};
 use crate::sys;
 use crate::sys::proc::Proc;
-use crate::sys::process::{Child, Exit, spawn_into};
+use crate::sys::process::{Child, Exit, become_dumpable, become_undumpable, spawn_into};
 use crate::sys::users::{Range, set_map};
 
 pub use apparmor::AppArmor;
@@ -203,7 +203,15 @@ fn start(stage: Stage, users: Option<&[Range]>) -> Result<(Child, Listener)> {
     let (listener, reporter) = status::channel()?;
     let (namespaces, cgroup) = (stage.plan.namespaces, stage.cgroups.clone_into());
     let plan = stage.plan;
+    // A user's may not even be given a score by its ucr, as long as its files in /proc are root's.
+    let is_users = plan.mapping.is_some();
+    if is_users {
+        become_dumpable()?;
+    }
     let child = spawn_into(namespaces, cgroup, move || stage.run(&reporter));
+    if is_users {
+        become_undumpable()?;
+    }
     let child = child.context("make namespaces")?;
     if let Some(users) = users {
         for limit in &plan.ulimits {

@@ -110,7 +110,7 @@ fn become_root_inside() -> Result<()> {
     let root = Identity {
         uid: 0,
         gid: 0,
-        groups: Vec::new(),
+        groups: Some(Vec::new()),
     };
     switch_identity(&root).context("become the container's root")
 }

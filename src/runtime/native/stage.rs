@@ -150,10 +150,39 @@ impl Stage<'_> {
         let identity = Identity {
             uid: account.uid,
             gid: account.gid,
-            groups,
+            groups: self.groups_here(account, groups)?,
         };
         take_identity(&identity, &confinement.capabilities, &confinement.ambient)
             .context("become the container's user")
+    }
+
+    /// The groups, of which there are some only where ucr was not started by root.
+    fn groups_here(&self, account: &Account, groups: Vec<u32>) -> Result<Option<Vec<u32>>> {
+        let Some(mapping) = &self.plan.mapping else {
+            return Ok(Some(groups));
+        };
+        let missing = |what: &str, id: u32| {
+            let message =
+                format!("the container's {what} {id} is none of the users that ucr has here");
+            Fault::new(Kind::Unsupported, message).hint(
+                "give yourself subordinate IDs, for example with 'usermod --add-subuids \
+                 FIRST-LAST --add-subgids FIRST-LAST USER', or run ucr as root",
+            )
+        };
+        if !mapping.has(account.uid, 0) {
+            return Err(missing("user", account.uid).into());
+        }
+        // Without a choice of groups, those of the image's root are not worth failing for; what was
+        // asked for is.
+        let needed = if mapping.may_set_groups || !self.plan.groups.is_empty() {
+            groups.as_slice()
+        } else {
+            &[account.gid]
+        };
+        match needed.iter().find(|gid| !mapping.has(0, **gid)) {
+            Some(gid) => Err(missing("group", *gid).into()),
+            None => Ok(mapping.may_set_groups.then_some(groups)),
+        }
     }
 
     fn connect_streams(
@@ -166,7 +195,7 @@ impl Stage<'_> {
         if !self.plan.tty {
             self.handles.stdin.connect(rootfs.null.as_fd())?;
             copies::connect(&self.handles.streams)?;
-            return give_pipes(account.uid);
+            return give_pipes(account.uid, self.plan.mapping.is_some());
         }
         let pair = tty::open_pair(rootfs.devpts.as_fd()).context("open a terminal")?;
         let owner = Some(rustix::fs::Uid::from_raw(account.uid));

@@ -24,6 +24,7 @@ use crate::spec::{
     ContainerSpec, IdRange, Mount, Network, Process, SANDBOX, Secret, SecretTarget, Userns, process,
 };
 use crate::sys::process::Namespaces;
+use crate::sys::users::{Mapping, Range};
 
 pub use device::Node;
 pub use filesystem::{BIND, CGROUP, KernelFilesystem};
@@ -60,6 +61,9 @@ pub struct Plan {
     /// Whose users its users are; `None`: the host's. For [`Userns::Auto`] the range is chosen
     /// when the container starts.
     pub users: Option<Users>,
+    /// Which users there are at all, if ucr was not started by root.
+    #[serde(skip)]
+    pub mapping: Option<Mapping>,
     /// Its host name, if it is not the host's.
     pub hostname: Option<String>,
     /// Refuse writes to the root filesystem.
@@ -139,11 +143,15 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
     let own_network = spec.network == Some(Network::None);
     let hostname = hostname(spec, own_network, id)?;
     let name = hostname.as_deref().unwrap_or(&host.name);
-    let users = users(spec, host.kernel)?;
+    let users = users(spec, host)?;
+    let groups_here = host
+        .mapping
+        .as_ref()
+        .map(|mapping| id_ranges(&mapping.gids));
     let ids = match &users {
         Some(Users::Map(ids)) => Some(ids.as_slice()),
         Some(Users::Auto) => Some(&AUTO_SHAPE[..]),
-        None => None,
+        None => groups_here.as_deref(),
     };
     check_secrets(&spec.secrets)?;
     let confinement = security::confinement(spec, host)?;
@@ -151,13 +159,15 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         cgroup::rlimits(&spec.resources.ulimits, &host.limits, host.may_raise)?;
     notes.extend(host.cdi.notes.iter().cloned());
     notes.extend(security::notes(&confinement, spec, host));
-    let devices = device::nodes(spec, host, users.is_some())?;
+    let devices = device::nodes(spec, host, ids.is_some())?;
     let rules = device::rules(&devices, confinement.may_make_nodes());
     let list = DeviceList {
         rules: &rules,
         asked: device::asked(spec, &confinement.capabilities),
     };
-    let list = (!spec.security.privileged).then_some(list);
+    // Where users are mapped nobody can make a node, so that only those that are shown can be opened.
+    let needs_list = !spec.security.privileged && host.mapping.is_none();
+    let list = needs_list.then_some(list);
     let cgroups = cgroup::plan(&spec.resources, &host.cgroups, id, list)?;
     notes.extend(cgroups.notes.iter().cloned());
     let (masked_paths, read_only_paths) = filesystem::hidden(spec, host);
@@ -184,7 +194,7 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         secrets: spec.secrets.clone(),
         masked_paths,
         read_only_paths,
-        sysctls: sysctls(own_network && users.is_none()),
+        sysctls: sysctls(own_network && users.is_none(), host.mapping.as_ref()),
         cgroups,
         filter: security::filter(&confinement, host, &mut notes)?,
         ulimits,
@@ -192,6 +202,7 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         notes,
         confinement,
         users,
+        mapping: host.mapping.clone(),
         tty: spec.tty,
         stdin: spec.stdin,
         init: spec.init,
@@ -226,11 +237,17 @@ const AUTO_SHAPE: [IdRange; 1] = [IdRange {
 /// The first kernel whose overlay takes layers with other owners; 0.0 is one that is not known.
 const FIRST_WITH_USERS: (u32, u32) = (5, 19);
 
-fn users(spec: &ContainerSpec, kernel: (u32, u32)) -> Result<Option<Users>, Fault> {
+fn users(spec: &ContainerSpec, host: &HostFacts) -> Result<Option<Users>, Fault> {
     let Some(userns) = &spec.security.userns else {
         return Ok(None);
     };
     userns.check()?;
+    let kernel = host.kernel;
+    if host.mapping.is_some() && *userns != Userns::Host {
+        let message = "--userns: only root can show files with other owners";
+        return Err(Fault::new(Kind::Unsupported, message)
+            .hint("leave it out: without root a container's root is you, its other users your subordinate IDs"));
+    }
     if spec.security.privileged && *userns != Userns::Host {
         return Err(Fault::new(
             Kind::Spec,
@@ -282,15 +299,40 @@ fn check_secrets(secrets: &[Secret]) -> Result<(), Fault> {
 
 /// Every user may send ICMP echoes and serve low ports where the network is nobody else's, as in
 /// docker.
-fn sysctls(own_network: bool) -> Vec<(String, String)> {
+fn sysctls(own_network: bool, mapping: Option<&Mapping>) -> Vec<(String, String)> {
     if !own_network {
         return Vec::new();
     }
     let pair = |path: &str, value: &str| (path.to_owned(), value.to_owned());
+    // The kernel takes no group that there is not.
+    let last_group = match mapping {
+        None => i32::MAX.unsigned_abs(),
+        Some(mapping) => last_from_zero(&mapping.gids),
+    };
     vec![
-        pair("net/ipv4/ping_group_range", "0 2147483647"),
+        pair("net/ipv4/ping_group_range", &format!("0 {last_group}")),
         pair("net/ipv4/ip_unprivileged_port_start", "0"),
     ]
+}
+
+/// Up to where there are all IDs.
+fn last_from_zero(ranges: &[Range]) -> u32 {
+    let next = ranges.iter().fold(
+        0,
+        |next, (inside, _, count)| {
+            if *inside == next { next + count } else { next }
+        },
+    );
+    next.saturating_sub(1)
+}
+
+fn id_ranges(ranges: &[Range]) -> Vec<IdRange> {
+    let range = |&(inside, outside, count): &Range| IdRange {
+        inside,
+        outside,
+        count,
+    };
+    ranges.iter().map(range).collect()
 }
 
 /// On the host's network a container sees the host's names, on one of its own its own.
