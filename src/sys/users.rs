@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, fstat, openat, stat};
 use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 
+use super::mount::note_names;
 use super::proc::Proc;
 use super::process::{Child, Namespaces, die_with_parent, spawn};
 
@@ -76,6 +77,7 @@ fn ranges(map: &str) -> Vec<Range> {
 /// Moves this process, which has one thread, to a user namespace of its own, that has no users yet,
 /// and to a mount namespace that belongs to it.
 pub fn leave() -> io::Result<()> {
+    note_names();
     // SAFETY: unshare takes flags; these change whom the process counts as and what it sees
     // mounted, and no memory.
     match unsafe { libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS) } {
@@ -109,6 +111,7 @@ pub fn enter_user_namespace_of(pid: i32) -> io::Result<()> {
         }
         namespace = parent;
     }
+    note_names();
     move_into_thread_name_spaces(namespace.as_fd(), ThreadNameSpaceType::USER)?;
     // SAFETY: as in `leave`.
     match unsafe { libc::unshare(libc::CLONE_NEWNS) } {

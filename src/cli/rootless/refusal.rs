@@ -62,7 +62,8 @@ mod tests {
 
     #[test]
     fn the_setting_is_named_with_its_remedy() {
-        let rows: [(i32, &[(&str, &str)], &[&str]); 7] = [
+        type Settings = &'static [(&'static str, &'static str)];
+        let rows: [(i32, Settings, &[&str]); 7] = [
             (
                 libc::ENOSPC,
                 &[("user.max_user_namespaces", "0")],

@@ -73,6 +73,8 @@ pub(super) fn build(stage: &Stage) -> Result<Rootfs> {
     let images = volume::images(stage)?;
     // The image's files are read while no kernel filesystem is there for a link to lead to.
     let account = account(&root, plan.process.user.as_deref(), &plan.groups)?;
+    // Before anything is given to a user that there is not.
+    stage.identity(&account)?;
     let own = OwnMounts::attach(&root, stage)?;
     // Before anything of it is covered.
     let proc = Proc::of(own.at("/proc")?)?;

@@ -133,6 +133,13 @@ impl Stage<'_> {
             (false, Some(filter)) => filter.load()?,
             (false, None) => (),
         }
+        let identity = self.identity(account)?;
+        take_identity(&identity, &confinement.capabilities, &confinement.ambient)
+            .context("become the container's user")
+    }
+
+    /// Whom the command runs as. Fails if there is no such user where the container is.
+    pub(super) fn identity(&self, account: &Account) -> Result<Identity> {
         // The primary group is one of them, so that a set-group-ID program cannot lose it
         // (CVE-2022-36109).
         let mut groups = vec![account.gid];
@@ -147,13 +154,11 @@ impl Stage<'_> {
                 .hint("its user or one of its groups is that: map more, or say -u USER:GROUP")
                 .into());
         }
-        let identity = Identity {
+        Ok(Identity {
             uid: account.uid,
             gid: account.gid,
             groups: self.groups_here(account, groups)?,
-        };
-        take_identity(&identity, &confinement.capabilities, &confinement.ambient)
-            .context("become the container's user")
+        })
     }
 
     /// The groups, of which there are some only where ucr was not started by root.

@@ -72,7 +72,7 @@ fn refuse_directories(plan: &Plan) -> Result<()> {
 
 fn read_only(file: BorrowedFd) -> io::Result<OwnedFd> {
     let position = seek(file, SeekFrom::Current(0))?;
-    let tree = mount::clone_handle(file)?;
+    let tree = mount::clone_file(file)?;
     let restrict = mount::Restrict {
         read_only: true,
         ..mount::Restrict::default()

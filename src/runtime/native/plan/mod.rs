@@ -19,7 +19,7 @@ use super::host::HostFacts;
 use super::seccomp::Filter;
 use crate::error::{Fault, Kind};
 use crate::image::ImageConfig;
-use crate::spec::mount::mounts;
+use crate::spec::mount::{Source, mounts};
 use crate::spec::{
     ContainerSpec, IdRange, Mount, Network, Process, SANDBOX, Secret, SecretTarget, Userns, process,
 };
@@ -154,6 +154,10 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         None => groups_here.as_deref(),
     };
     check_secrets(&spec.secrets)?;
+    let mounts = mounts(spec, image)?;
+    if host.mapping.is_some() {
+        refuse_maps_of_owners(&mounts)?;
+    }
     let confinement = security::confinement(spec, host)?;
     let (ulimits, mut notes) =
         cgroup::rlimits(&spec.resources.ulimits, &host.limits, host.may_raise)?;
@@ -189,7 +193,7 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         cdi: host.cdi.origins.clone(),
         devices,
         files: own_files(host, name, own_network),
-        mounts: mounts(spec, image)?,
+        mounts,
         hooks: hooks(host, users.is_some())?,
         secrets: spec.secrets.clone(),
         masked_paths,
@@ -265,6 +269,21 @@ fn users(spec: &ContainerSpec, host: &HostFacts) -> Result<Option<Users>, Fault>
         Userns::Auto => Some(Users::Auto),
         Userns::Map(ids) => Some(Users::Map(ids.clone())),
     })
+}
+
+/// The kernel lets only root map the owners of files on the machine's filesystems.
+fn refuse_maps_of_owners(mounts: &[Mount]) -> Result<(), Fault> {
+    let is_mapped =
+        |mount: &&Mount| matches!(&mount.source, Source::Bind(bind) if bind.idmap.is_some());
+    match mounts.iter().find(is_mapped) {
+        None => Ok(()),
+        Some(mount) => {
+            let target = mount.target.display();
+            let message =
+                format!("mount {target}: idmap: only root can show files with other owners");
+            Err(Fault::new(Kind::Unsupported, message).hint("leave idmap out, or run ucr as root"))
+        }
+    }
 }
 
 /// A container on a network of its own has a name of its own, as docker's have.
