@@ -2,11 +2,13 @@
 //!
 //! stdout is data, stderr is for people. Only [`main`] prints errors.
 
+mod background;
 mod context;
 mod document;
 mod environment;
 mod images;
 mod inspect;
+mod logs;
 mod output;
 mod progress;
 mod provision;
@@ -16,6 +18,8 @@ mod pull;
 mod rm;
 mod rootless;
 mod run;
+mod start;
+mod stop;
 mod usage;
 mod volume;
 
@@ -103,6 +107,11 @@ enum Command {
     Images(images::Images),
     Ps(ps::Ps),
     Rm(rm::Rm),
+    Stop(stop::Stop),
+    Kill(stop::Kill),
+    Wait(stop::Wait),
+    Logs(logs::Logs),
+    Attach(logs::Attach),
     Prune(prune::Prune),
     Volume(volume::Volume),
 }
@@ -121,7 +130,12 @@ impl Command {
     /// to be whose they are.
     fn users(&self) -> Users {
         match self {
-            Command::Images(_) => Users::Machine,
+            Command::Images(_)
+            | Command::Stop(_)
+            | Command::Kill(_)
+            | Command::Wait(_)
+            | Command::Logs(_)
+            | Command::Attach(_) => Users::Machine,
             _ => Users::Own,
         }
     }
@@ -176,11 +190,15 @@ fn run_alone() -> clap::Command {
         .subcommand(run)
 }
 
-/// Makes an ordinary user the root of a user namespace.
-fn become_root_of(users: Users, context: &Context) -> Result<()> {
+/// Makes an ordinary user the root of a user namespace, if the command is one for that.
+fn become_root(command: &Command, context: &Context) -> Result<()> {
+    let users = command.users();
     if users == Users::Own {
         // From in there, nobody can be killed who is in another one.
-        context.state()?.heal();
+        context.state()?.heal(&context.store()?);
+        if let Command::Rm(rm) = command {
+            rm.kill(context)?;
+        }
     }
     if let Some(why) = rootless::enter(users)? {
         context.note(&format!("there are no users but root: {why}"));
@@ -192,7 +210,7 @@ fn dispatch(cli: Cli) -> Result<Outcome> {
     let verbose = cli.verbosity.verbose || cli.command.is_verbose();
     let context = Context::new(cli.global, verbose);
     if context.is_user() {
-        become_root_of(cli.command.users(), &context)?;
+        become_root(&cli.command, &context)?;
     }
     match cli.command {
         Command::Pull(pull) => pull.run(&context),
@@ -202,6 +220,11 @@ fn dispatch(cli: Cli) -> Result<Outcome> {
         Command::Images(images) => images.run(&context),
         Command::Ps(ps) => ps.run(&context),
         Command::Rm(rm) => rm.run(&context),
+        Command::Stop(stop) => stop.run(&context),
+        Command::Kill(kill) => kill.run(&context),
+        Command::Wait(wait) => wait.run(&context),
+        Command::Logs(logs) => logs.run(&context),
+        Command::Attach(attach) => attach.run(&context),
         Command::Prune(prune) => prune.run(&context),
         Command::Volume(volume) => volume.run(&context),
     }

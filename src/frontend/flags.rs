@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+mod life;
 mod resources;
 mod security;
 
@@ -9,6 +10,7 @@ use clap::Args;
 
 use crate::error::{Fault, Kind};
 use crate::spec::{ContainerSpec, Mount, Network, Secret, Version};
+use life::LifeFlags;
 use resources::ResourceFlags;
 use security::SecurityFlags;
 
@@ -68,9 +70,8 @@ pub struct ContainerFlags {
     /// Give the container a terminal
     #[arg(long, short)]
     tty: bool,
-    /// Accepted for docker's sake: containers are always removed when they end
-    #[arg(long)]
-    rm: bool,
+    #[command(flatten)]
+    life: LifeFlags,
     #[command(flatten)]
     resources: ResourceFlags,
     #[command(flatten)]
@@ -85,11 +86,7 @@ impl ContainerFlags {
 
     /// Whether nothing is asked for that a complete description would contradict.
     pub fn is_default(&self) -> bool {
-        let unsaid = Self {
-            rm: self.rm,
-            ..Self::default()
-        };
-        *self == unsaid
+        *self == Self::default()
     }
 
     /// The description that the flags make. `env` is what the files of [`Self::env_files`] say;
@@ -111,9 +108,11 @@ impl ContainerFlags {
                 None => env.extend(lookup(variable).map(|value| format!("{variable}={value}"))),
             }
         }
+        let (stop_signal, stop_timeout) = self.life.stop();
         Ok(ContainerSpec {
             version: Version,
             image,
+            name: self.life.name()?,
             entrypoint: self
                 .entrypoint
                 .as_ref()
@@ -138,6 +137,10 @@ impl ContainerFlags {
             tty: self.tty,
             stdin: self.interactive,
             init: self.init,
+            restart: self.life.restart(),
+            stop_signal,
+            stop_timeout,
+            log: self.life.log()?,
         })
     }
 

@@ -67,11 +67,16 @@ impl Store {
             self.mark_manifest(&record.manifest, &mut marked);
             marked.layers.extend(record.layers);
         }
-        marked.layers.extend(self.container_leases()?);
+        for lease in self.container_leases()? {
+            if let Some(manifest) = &lease.manifest {
+                self.mark_manifest(manifest, &mut marked);
+            }
+            marked.layers.extend(lease.layers);
+        }
         Ok(marked)
     }
 
-    /// A provisioned root filesystem keeps its image's documents too, so that inspect works.
+    /// What was made of an image keeps its documents too, so that inspect and exec work.
     fn mark_manifest(&self, manifest: &Digest, marked: &mut Marked) {
         marked.blobs.insert(manifest.clone());
         let document = self.blob(manifest).and_then(|raw| raw.parse());

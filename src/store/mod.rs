@@ -19,7 +19,8 @@
 //!                                 and work, and rootfs if no other place was named for it;
 //!                                 temporary.json names what a copy that died leaves elsewhere
 //! ROOT/containers/ID/             the writable layer of a container; a flock on it says
-//!                                 that its ucr lives; also what else it has for itself
+//!                                 that its ucr lives; also what else it has for itself, and
+//!                                 container.json if it stays after its end; see `container`
 //! ROOT/volumes/NAME/              a named volume; see `volume`
 //! ```
 //!
@@ -53,7 +54,7 @@ use crate::image::Digest;
 use crate::sys;
 use crate::sys::users;
 
-pub use container::ContainerDir;
+pub use container::{ContainerDir, KeptContainer, Lease};
 pub use file::StagedFile;
 pub use gc::Reclaimed;
 pub use ingest::{Ingest, KEPT_ALIGNMENT};

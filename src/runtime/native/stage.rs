@@ -3,29 +3,26 @@
 //! still visible, moves into it, gives up what the command must not have, and becomes the command.
 
 use std::mem::ManuallyDrop;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use anyhow::{Context, Error, Result};
 
 use super::apparmor;
-use super::cgroup::Cgroups;
 use super::copies;
-use super::handles::Handles;
+use super::handles::{Basis, Handles};
 use super::hook;
 use super::plan::Plan;
 use super::rootfs::{self, Rootfs};
 use super::status::Reporter;
 use super::streams::give_pipes;
-use super::volume::Kept;
 use crate::error::{Fault, Kind};
 use crate::exit;
-use crate::image::ChainId;
 use crate::spec::{Account, with_home};
-use crate::store::{ContainerDir, Store};
 use crate::sys::credential::{Identity, bound_capabilities, take_identity};
 use crate::sys::proc::Proc;
 use crate::sys::root::{Root, is_empty};
+use crate::sys::tty::Size;
 use crate::sys::{mount, network, process, signal, tty};
 
 /// Nothing but refusing writes.
@@ -39,14 +36,13 @@ pub(super) const READ_ONLY: mount::Restrict = mount::Restrict {
 /// All that the stage needs to know.
 #[derive(Debug)]
 pub(super) struct Stage<'a> {
-    pub(super) store: &'a Store,
-    pub(super) layers: &'a [ChainId],
     pub(super) plan: &'a Plan,
-    pub(super) directory: &'a ContainerDir,
+    pub(super) basis: Basis<'a>,
     pub(super) handles: Handles,
-    pub(super) cgroups: &'a Cgroups,
-    /// What the store contributes to the mounts of the plan.
-    pub(super) kept: &'a Kept,
+    /// What holds locks of the parent, which are not to outlive it here.
+    pub(super) locks: Vec<BorrowedFd<'a>>,
+    /// The size of its terminal, if it has one.
+    pub(super) size: Option<Size>,
 }
 
 impl Stage<'_> {
@@ -63,10 +59,15 @@ impl Stage<'_> {
     }
 
     fn enter(&self, reporter: &Reporter) -> Result<std::convert::Infallible> {
+        // Until the first change of credentials, which undoes it.
+        process::die_with_parent()?;
+        self.locks
+            .iter()
+            .for_each(|lock| process::close_copy(*lock));
         rustix::process::setsid()?;
         process::leave_session_keyring();
         // What follows is counted and limited.
-        self.cgroups.attach_self()?;
+        self.basis.cgroups.attach_self()?;
         process::leave_cgroup_namespace().context("make a cgroup namespace")?;
         mount::make_all_private().context("cut the mount namespace off")?;
         if self.plan.users.is_some() {
@@ -203,6 +204,7 @@ impl Stage<'_> {
             return give_pipes(account.uid, self.plan.mapping.is_some());
         }
         let pair = tty::open_pair(rootfs.devpts.as_fd()).context("open a terminal")?;
+        self.size.unwrap_or(Size::USUAL).apply(&pair.slave);
         let owner = Some(rustix::fs::Uid::from_raw(account.uid));
         rustix::fs::fchown(&pair.slave, owner, None)?;
         rootfs.show_console(pair.slave.as_fd())?;
