@@ -432,3 +432,17 @@ fn places() {
     run(&[("XDG_DATA_HOME", &data), ("XDG_RUNTIME_DIR", &runtime)]);
     assert!(data.join("ucr/VERSION").exists() && runtime.join("ucr/containers").exists());
 }
+
+/// The steps of the demo, with the binary under test.
+#[test]
+fn the_demo() {
+    let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/demo");
+    for user in [User::new(), User::single()] {
+        // The name of the binary is the first word.
+        let ucr = Ucr::of(user.before(&format!("set -- env UCR_TEST_BINARY=\"$1\" {demo}")));
+        let mut command = ucr.user().unwrap().command(ucr.scratch(), &Ucr::binary());
+        command.env("HOME", ucr.home());
+        let done = process::run(&mut command, b"", LIMIT).ok();
+        assert!(done.stdout.contains("demo passed"), "{}", done.stdout);
+    }
+}
