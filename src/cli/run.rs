@@ -29,8 +29,8 @@ const MAX_ENV_FILE: u64 = 1 << 20;
 /// Run a command in a new container and return its exit code
 ///
 /// Pulls the image if it is not in the store. ARGS replace the image's CMD and follow its
-/// ENTRYPOINT, as for docker run. The container is removed when it ends. It has the host's network
-/// and users unless --network and --userns say otherwise; all else is its own.
+/// ENTRYPOINT, as for docker run. A container in the foreground is removed when it ends. It has the
+/// host's network and users unless --network and --userns say otherwise; all else is its own.
 #[derive(Debug, Args)]
 #[command(
     override_usage = "ucr run [OPTIONS] <IMAGE> [ARGS]...\n       \

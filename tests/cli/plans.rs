@@ -40,6 +40,8 @@ fn v1_host() -> HostFacts {
         kernel: (6, 18),
         capabilities,
         cgroups: Host {
+            refused_v1: Vec::new(),
+            refused_v2: None,
             v1: vec![
                 tree(30, Controller::Cpu),
                 tree(31, Controller::Cpuset),
@@ -74,6 +76,8 @@ fn v2_host() -> HostFacts {
         capabilities: caps::all(),
         may_raise: true,
         cgroups: Host {
+            refused_v1: Vec::new(),
+            refused_v2: None,
             v1: Vec::new(),
             v2: Some(Unified {
                 top: "/sys/fs/cgroup".into(),

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use ucr::spec::{
-    CgroupMode, CgroupPolicy, ContainerSpec, HostDevice, IdRange, Mount, Naming, Network,
+    CgroupMode, CgroupPolicy, ContainerSpec, HostDevice, IdRange, Log, Mount, Naming, Network,
     Resources, Seccomp, Secret, SecretSource, SecretTarget, Security, Sharing, Ulimit, UlimitName,
     Userns, UtsMode,
 };
@@ -71,6 +71,7 @@ fn every_key_is_explained_and_no_other() {
     let page = page("ucr-spec.5");
     let sections = [
         ("THE CONTAINER", keys::<ContainerSpec>()),
+        ("LOG", keys::<Log>()),
         ("NAMES", keys::<Naming>()),
         ("NAMESPACES", keys::<Sharing>()),
         ("MOUNTS", keys::<Mount>()),

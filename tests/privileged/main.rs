@@ -32,6 +32,7 @@ mod process;
 mod property;
 mod provision;
 mod resources;
+mod rootless;
 mod seccomp;
 mod trees;
 mod volumes;

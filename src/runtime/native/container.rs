@@ -303,11 +303,20 @@ fn start(stage: Stage, users: Option<&[Range]>) -> Result<(Child, Listener)> {
     let (namespaces, cgroup) = (plan.namespaces, stage.basis.cgroups.clone_into());
     let other = stage.handles.joined.pid.as_ref().map(OwnedFd::try_clone);
     let other = other.transpose()?;
+    // A user's may not even be given a score by its ucr, as long as its files in /proc are root's.
+    let is_users = plan.mapping.is_some();
+    if is_users {
+        process::become_dumpable()?;
+    }
     let spawn = || spawn_into(namespaces, cgroup, move || stage.run(&reporter));
     let child = match &other {
-        None => spawn().context("make namespaces")?,
-        Some(other) => start_among(other, spawn)?,
+        None => spawn().context("make namespaces"),
+        Some(other) => start_among(other, spawn),
     };
+    if is_users {
+        process::become_undumpable()?;
+    }
+    let child = child?;
     if let Some(users) = users {
         for limit in &plan.ulimits {
             limit.permit(child.pid())?;

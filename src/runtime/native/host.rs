@@ -16,6 +16,7 @@ use crate::error::{Fault, Kind};
 use crate::spec::{ContainerSpec, Device, Seccomp};
 use crate::sys;
 use crate::sys::proc::Proc;
+use crate::sys::users::{self, Mapping};
 
 /// Largest seccomp profile that is read, in bytes; moby's has 15,000.
 const MAX_PROFILE: u64 = 1 << 20;
@@ -47,6 +48,8 @@ pub struct HostFacts {
     pub disks: cgroup::Disks,
     /// ucr's own limits, of the names in question.
     pub limits: Vec<Rlimit>,
+    /// The users that there are, if they are not the machine's: ucr was started by one of those.
+    pub mapping: Option<Mapping>,
     /// ucr's own out-of-memory score, where another was asked for.
     pub oom_score_adj: i16,
     /// Whether ucr may raise limits and lower the score.
@@ -90,6 +93,7 @@ impl HostFacts {
         let system = rustix::system::uname();
         let proc = Proc::open().context("open a proc filesystem")?;
         let file = |path| fs::read(path).unwrap_or_default();
+        let mapping = users::own_mapping().context("read the map of users")?;
         Ok(Self {
             name: host_name(),
             resolv_conf: file("/etc/resolv.conf"),
@@ -107,7 +111,9 @@ impl HostFacts {
                 Some(_) => oom_score_adj(&proc)?,
                 None => 0,
             },
-            may_raise: cgroup::may_raise(),
+            // Capabilities of a user namespace are none over limits.
+            may_raise: mapping.is_none() && cgroup::may_raise(),
+            mapping,
             labels: Labels {
                 apparmor: AppArmor::read(&proc, wants_default_label(spec)),
                 selinux: Path::new("/sys/fs/selinux/enforce").exists(),

@@ -137,7 +137,7 @@ impl Stage<'_> {
         if !self.plan.tty {
             self.handles.stdin.connect(rootfs.null.as_fd())?;
             copies::connect(&self.handles.streams)?;
-            return give_pipes(account.uid);
+            return give_pipes(account.uid, self.plan.mapping.is_some());
         }
         let pair = tty::open_pair(rootfs.devpts.as_fd()).context("open a terminal")?;
         self.size.unwrap_or(Size::USUAL).apply(&pair.slave);

@@ -274,9 +274,10 @@ impl CgroupPlan {
         wanted: Vec<(Controller, Vec<Setting>)>,
     ) -> Result<()> {
         let Some(v2) = &host.v2 else {
-            let why = "this machine shows no such cgroup controller";
             let mut wanted = wanted.iter();
-            return wanted.try_for_each(|(it, settings)| self.unavailable(*it, settings, why));
+            return wanted.try_for_each(|(it, settings)| {
+                self.unavailable(*it, settings, &host.why_none(*it))
+            });
         };
         let place = place(host, v2, id);
         let (limits, devices): (Vec<_>, Vec<_>) = wanted

@@ -21,12 +21,13 @@ use super::host::HostFacts;
 use super::seccomp::Filter;
 use crate::error::{Fault, Kind};
 use crate::image::ImageConfig;
-use crate::spec::mount::mounts;
+use crate::spec::mount::{Source, mounts};
 use crate::spec::{
     CgroupMode, ContainerSpec, IdRange, IpcMode, Mount, Network, PidMode, Process, SANDBOX, Secret,
     SecretTarget, Userns, process,
 };
 use crate::sys::process::Namespaces;
+use crate::sys::users::{Mapping, Range};
 
 pub use device::Node;
 pub use filesystem::{BIND, CGROUP, JOINED, KernelFilesystem};
@@ -66,6 +67,9 @@ pub struct Plan {
     /// Whose users its users are; `None`: the host's. For [`Userns::Auto`] the range is chosen
     /// when the container starts.
     pub users: Option<Users>,
+    /// Which users there are at all, if ucr was not started by root.
+    #[serde(skip)]
+    pub mapping: Option<Mapping>,
     /// Its host name, if it is not the host's.
     pub hostname: Option<String>,
     /// Refuse writes to the root filesystem.
@@ -176,25 +180,35 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
     let own_network = spec.network == Some(Network::None);
     let hostname = naming::hostname(spec, own_network, id)?;
     let name = hostname.as_deref().unwrap_or(&host.name);
-    let users = users(spec, host.kernel)?;
+    let users = users(spec, host)?;
+    let groups_here = host
+        .mapping
+        .as_ref()
+        .map(|mapping| id_ranges(&mapping.gids));
     let ids = match &users {
         Some(Users::Map(ids)) => Some(ids.as_slice()),
         Some(Users::Auto) => Some(&AUTO_SHAPE[..]),
-        None => None,
+        None => groups_here.as_deref(),
     };
     check_secrets(&spec.secrets)?;
+    let mounts = mounts(spec, image)?;
+    if host.mapping.is_some() {
+        refuse_maps_of_owners(&mounts)?;
+    }
     let confinement = security::confinement(spec, host)?;
     let (ulimits, mut notes) =
         cgroup::rlimits(&spec.resources.ulimits, &host.limits, host.may_raise)?;
     notes.extend(host.cdi.notes.iter().cloned());
     notes.extend(security::notes(&confinement, spec, host));
-    let devices = device::nodes(spec, host, users.is_some())?;
+    let devices = device::nodes(spec, host, ids.is_some())?;
     let rules = device::rules(spec, &devices, confinement.may_make_nodes())?;
     let list = DeviceList {
         rules: &rules,
         asked: device::asked(spec, &confinement.capabilities),
     };
-    let list = (!spec.security.privileged).then_some(list);
+    // Where users are mapped nobody can make a node, so that only those that are shown can be opened.
+    let needs_list = !spec.security.privileged && host.mapping.is_none();
+    let list = needs_list.then_some(list);
     let wanted = Wanted {
         resources: &spec.resources,
         devices: list,
@@ -223,12 +237,12 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         cdi: host.cdi.origins.clone(),
         devices,
         files: naming::own_files(spec, host, name, own_network)?,
-        mounts: mounts(spec, image)?,
+        mounts,
         hooks: hooks(host, users.is_some())?,
         secrets: spec.secrets.clone(),
         masked_paths,
         read_only_paths,
-        sysctls: sysctl::sysctls(spec, own_network, users.is_some())?,
+        sysctls: sysctl::sysctls(spec, own_network, users.is_some(), host.mapping.as_ref())?,
         cgroups,
         filter: security::filter(&confinement, host, &mut notes)?,
         ulimits,
@@ -236,6 +250,7 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         notes,
         confinement,
         users,
+        mapping: host.mapping.clone(),
         tty: spec.tty,
         stdin: spec.stdin,
         init: spec.init,
@@ -270,11 +285,17 @@ const AUTO_SHAPE: [IdRange; 1] = [IdRange {
 /// The first kernel whose overlay takes layers with other owners; 0.0 is one that is not known.
 const FIRST_WITH_USERS: (u32, u32) = (5, 19);
 
-fn users(spec: &ContainerSpec, kernel: (u32, u32)) -> Result<Option<Users>, Fault> {
+fn users(spec: &ContainerSpec, host: &HostFacts) -> Result<Option<Users>, Fault> {
     let Some(userns) = &spec.security.userns else {
         return Ok(None);
     };
     userns.check()?;
+    let kernel = host.kernel;
+    if host.mapping.is_some() && *userns != Userns::Host {
+        let message = "--userns: only root can show files with other owners";
+        return Err(Fault::new(Kind::Unsupported, message)
+            .hint("leave it out: without root a container's root is you, its other users your subordinate IDs"));
+    }
     if spec.security.privileged && *userns != Userns::Host {
         return Err(Fault::new(
             Kind::Spec,
@@ -294,6 +315,21 @@ fn users(spec: &ContainerSpec, kernel: (u32, u32)) -> Result<Option<Users>, Faul
     })
 }
 
+/// The kernel lets only root map the owners of files on the machine's filesystems.
+fn refuse_maps_of_owners(mounts: &[Mount]) -> Result<(), Fault> {
+    let is_mapped =
+        |mount: &&Mount| matches!(&mount.source, Source::Bind(bind) if bind.idmap.is_some());
+    match mounts.iter().find(is_mapped) {
+        None => Ok(()),
+        Some(mount) => {
+            let target = mount.target.display();
+            let message =
+                format!("mount {target}: idmap: only root can show files with other owners");
+            Err(Fault::new(Kind::Unsupported, message).hint("leave idmap out, or run ucr as root"))
+        }
+    }
+}
+
 fn check_secrets(secrets: &[Secret]) -> Result<(), Fault> {
     for (place, secret) in secrets.iter().enumerate() {
         let bad = |why: &str| Err(Fault::new(Kind::Spec, format!("secrets[{place}]: {why}")));
@@ -308,6 +344,15 @@ fn check_secrets(secrets: &[Secret]) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+fn id_ranges(ranges: &[Range]) -> Vec<IdRange> {
+    let range = |&(inside, outside, count): &Range| IdRange {
+        inside,
+        outside,
+        count,
+    };
+    ranges.iter().map(range).collect()
 }
 
 #[cfg(test)]
