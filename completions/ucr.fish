@@ -71,7 +71,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand pull" -l tls-skip-verify -d 'Acc
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l no-sync -d 'Do not wait until layers are on the disk; after the next boot they are fetched again'
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ucr -n "__fish_ucr_using_subcommand provision" -l backend -d 'How the root filesystem is made' -r -f -a "overlay\t'An overlay mount over the store\'s layers: instant, no space'
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l backend -d 'How the root filesystem is made [default: overlay, or copy for users]' -r -f -a "overlay\t'An overlay mount over the store\'s layers: instant, no space'
 copy\t'A full copy: needs neither mount nor store afterwards'"
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l bundle -d 'Make an OCI bundle in DIR: rootfs and config.json, for runc, crun, youki or runsc' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l policy -d 'When to ask [default: newer for oci: and oci-archive:; else always for pull, missing elsewhere]' -r -f -a "always\t'Ask every time, fetch what is missing'
