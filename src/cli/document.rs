@@ -90,7 +90,7 @@ pub(super) fn container(container: &Container) -> Value {
         "manifest_digest": record.manifest,
         "status": container.status(),
         "pid": container.process().map(|process| process.pid),
-        "argv": record.argv,
+        "argv": record.process.argv,
         "created_at": time(record.created_at),
         "started_at": life.started.and_then(|started: Started| time(started.at)),
         "restarts": life.restarts,

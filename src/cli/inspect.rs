@@ -191,7 +191,7 @@ fn container_text(container: &Container) -> Result<()> {
         ("Manifest", Some(record.manifest.to_string())),
         ("Status", Some(status(container))),
         ("Process", container.process().map(|it| it.pid.to_string())),
-        ("Command", Some(record.argv.join(" "))),
+        ("Command", Some(record.process.argv.join(" "))),
         ("Created", Some(output::ago(record.created_at))),
         ("Started", life.started.map(|it| output::ago(it.at))),
         ("Ended", ended.map(|it| output::ago(it.at))),

@@ -3,12 +3,16 @@
 //! stdout is data, stderr is for people. Only [`main`] prints errors.
 
 mod background;
+mod cidfile;
 mod context;
+pub mod docker;
 mod document;
 mod environment;
+mod exec;
 mod images;
 mod inspect;
 mod logs;
+mod others;
 mod output;
 mod progress;
 mod provision;
@@ -106,6 +110,7 @@ enum Command {
     Inspect(inspect::Inspect),
     Images(images::Images),
     Ps(ps::Ps),
+    Exec(exec::Exec),
     Rm(rm::Rm),
     Stop(stop::Stop),
     Kill(stop::Kill),
@@ -219,6 +224,7 @@ fn dispatch(cli: Cli) -> Result<Outcome> {
         Command::Inspect(inspect) => inspect.run(&context),
         Command::Images(images) => images.run(&context),
         Command::Ps(ps) => ps.run(&context),
+        Command::Exec(exec) => exec.run(&context),
         Command::Rm(rm) => rm.run(&context),
         Command::Stop(stop) => stop.run(&context),
         Command::Kill(kill) => kill.run(&context),

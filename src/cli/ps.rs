@@ -113,7 +113,7 @@ fn container_row(container: &Container) -> [String; 7] {
         record.image.clone(),
         status(container),
         output::ago(record.created_at),
-        record.argv.join(" "),
+        record.process.argv.join(" "),
     ]
 }
 

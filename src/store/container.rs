@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Lock, Store, file};
-use crate::image::{ChainId, Digest};
+use crate::image::ChainId;
 use crate::sys;
 
 const LEASE: &str = "lease.json";
@@ -36,8 +36,6 @@ pub struct ContainerDir {
 pub struct Lease {
     /// Layers of its root filesystem and of images that are mounted in it.
     pub layers: Vec<ChainId>,
-    /// Its image's manifest, whose configuration commands that join it need.
-    pub manifest: Option<Digest>,
 }
 
 /// A container that stays after its end.

@@ -68,15 +68,12 @@ impl Store {
             marked.layers.extend(record.layers);
         }
         for lease in self.container_leases()? {
-            if let Some(manifest) = &lease.manifest {
-                self.mark_manifest(manifest, &mut marked);
-            }
             marked.layers.extend(lease.layers);
         }
         Ok(marked)
     }
 
-    /// What was made of an image keeps its documents too, so that inspect and exec work.
+    /// A provisioned root filesystem keeps its image's documents too, so that inspect works.
     fn mark_manifest(&self, manifest: &Digest, marked: &mut Marked) {
         marked.blobs.insert(manifest.clone());
         let document = self.blob(manifest).and_then(|raw| raw.parse());

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, openat};
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use rustix::termios::{
     LocalModes, OptionalActions, Termios, Winsize, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
 };
@@ -45,12 +46,22 @@ pub fn peer(master: BorrowedFd) -> io::Result<OwnedFd> {
 }
 
 /// Makes a terminal the controlling one of this session, which has none yet.
-pub fn take_control(terminal: BorrowedFd) -> io::Result<()> {
+fn take_control(terminal: BorrowedFd) -> io::Result<()> {
     // SAFETY: TIOCSCTTY takes its argument by value.
     match unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) } {
         -1 => Err(io::Error::last_os_error()),
         _ => Ok(()),
     }
+}
+
+/// Makes a terminal the controlling one and the standard streams of this process, and gives it to a
+/// user.
+pub fn become_own(terminal: BorrowedFd, uid: u32) -> io::Result<()> {
+    rustix::fs::fchown(terminal, Some(rustix::fs::Uid::from_raw(uid)), None)?;
+    take_control(terminal)?;
+    dup2_stdin(terminal)?;
+    dup2_stdout(terminal)?;
+    Ok(dup2_stderr(terminal)?)
 }
 
 /// The size of a terminal, in characters.

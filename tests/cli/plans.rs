@@ -24,6 +24,7 @@ fn v1_host() -> HostFacts {
     capabilities.remove(&caps::Capability::CAP_SYS_RESOURCE);
     let tree = |number: u32, controller: Controller| Hierarchy {
         controllers: vec![controller],
+        top: PathBuf::from("/sys/fs/cgroup").join(controller.v1_name()),
         directory: PathBuf::from("/sys/fs/cgroup").join(controller.v1_name()),
         device: format!("0:{number}"),
     };

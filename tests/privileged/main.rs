@@ -19,6 +19,7 @@ mod described;
 mod device_list;
 mod devices;
 mod differential;
+mod docker_flags;
 mod escapes;
 mod exit_codes;
 mod images;

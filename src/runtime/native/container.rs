@@ -1,5 +1,6 @@
 //! One container of this process: made, started, watched, perhaps started again, and ended.
 
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -21,6 +22,7 @@ use crate::runtime::{ContainerRecord, Ended, Event, Published, Started};
 use crate::spec::{Restart, SignalNumber};
 use crate::store::{ContainerDir, Lease};
 use crate::sys;
+use crate::sys::namespace::with_children_in;
 use crate::sys::proc::Proc;
 use crate::sys::process::{self, Child, Exit, spawn_into};
 use crate::sys::users::{Range, set_map};
@@ -58,7 +60,6 @@ impl<'a> Container<'a> {
         let mut kept = Kept::find(native.store, &plan.mounts)?;
         let lease = Lease {
             layers: image.layers.iter().chain(kept.layers()).cloned().collect(),
-            manifest: Some(image.record.manifest_digest.clone()),
         };
         let directory = native.prepare(asked.id, &lease)?;
         kept.use_volumes(native.store, &plan.mounts)?;
@@ -161,6 +162,7 @@ impl<'a> Container<'a> {
         let users = self.users.as_ref().map(Leased::ranges);
         let basis = Basis {
             store: self.native.store,
+            state: self.native.state,
             layers: &self.asked.image.layers,
             directory: &self.directory,
             cgroups,
@@ -275,9 +277,7 @@ fn record(native: &Native, asked: &Asked, plan: &Plan) -> Result<ContainerRecord
         id: asked.id.to_owned(),
         image: asked.image.record.name.clone(),
         manifest: asked.image.record.manifest_digest.clone(),
-        argv: plan.process.argv.clone(),
-        env: plan.process.env.clone(),
-        working_dir: plan.process.working_dir.clone(),
+        process: plan.process.clone(),
         stop_signal: stop_signal.number(),
         created_at: sys::now(),
         store: native.store.root().to_owned(),
@@ -301,16 +301,22 @@ fn start(stage: Stage, users: Option<&[Range]>) -> Result<(Child, Listener)> {
     let (listener, reporter) = status::channel()?;
     let plan = stage.plan;
     let (namespaces, cgroup) = (plan.namespaces, stage.basis.cgroups.clone_into());
+    let other = stage.handles.joined.pid.as_ref().map(OwnedFd::try_clone);
+    let other = other.transpose()?;
     // A user's may not even be given a score by its ucr, as long as its files in /proc are root's.
     let is_users = plan.mapping.is_some();
     if is_users {
         process::become_dumpable()?;
     }
-    let child = spawn_into(namespaces, cgroup, move || stage.run(&reporter));
+    let spawn = || spawn_into(namespaces, cgroup, move || stage.run(&reporter));
+    let child = match &other {
+        None => spawn().context("make namespaces"),
+        Some(other) => start_among(other, spawn),
+    };
     if is_users {
         process::become_undumpable()?;
     }
-    let child = child.context("make namespaces")?;
+    let child = child?;
     if let Some(users) = users {
         for limit in &plan.ulimits {
             limit.permit(child.pid())?;
@@ -319,4 +325,17 @@ fn start(stage: Stage, users: Option<&[Range]>) -> Result<(Child, Listener)> {
         listener.users_are_mapped()?;
     }
     Ok((child, listener))
+}
+
+/// Starts the first process among those of another container.
+fn start_among(other: &OwnedFd, spawn: impl FnOnce() -> std::io::Result<Child>) -> Result<Child> {
+    let (child, back) = with_children_in(other.as_fd(), spawn)
+        .context("enter the other container's pid namespace")?;
+    let child = child.context("make namespaces")?;
+    if back.is_err() {
+        child.signal(libc::SIGKILL)?;
+        let _ = child.wait();
+    }
+    back.context("leave the other container's pid namespace")?;
+    Ok(child)
 }

@@ -44,6 +44,8 @@ pub struct HostFacts {
     pub seccomp_profile: Option<Vec<u8>>,
     /// Its control groups.
     pub cgroups: cgroup::Host,
+    /// The numbers of the disks that something is said about.
+    pub disks: cgroup::Disks,
     /// ucr's own limits, of the names in question.
     pub limits: Vec<Rlimit>,
     /// The users that there are, if they are not the machine's: ucr was started by one of those.
@@ -103,6 +105,7 @@ impl HostFacts {
             cdi: cdi_edits(spec, cdi_directories)?,
             seccomp_profile: seccomp_profile(spec)?,
             cgroups: cgroup::Host::detect(&proc).context("find cgroups")?,
+            disks: disks(spec)?,
             limits: cgroup::current_limits(&spec.resources.ulimits),
             oom_score_adj: match spec.resources.oom_score_adj {
                 Some(_) => oom_score_adj(&proc)?,
@@ -206,6 +209,18 @@ fn devices(spec: &ContainerSpec) -> Result<Vec<DeviceFact>> {
         }
     }
     Ok(found)
+}
+
+fn disks(spec: &ContainerSpec) -> Result<cgroup::Disks> {
+    let number = |path: &PathBuf| {
+        let what = || format!("disk {}", path.display());
+        let metadata = fs::metadata(path).with_context(what)?;
+        match fact(path, &metadata) {
+            Some(disk) if disk.is_block => Ok((path.clone(), (disk.major, disk.minor))),
+            _ => Err(Fault::new(Kind::Spec, "it is no block device")).with_context(what),
+        }
+    };
+    spec.resources.disks().map(number).collect()
 }
 
 fn cdi_edits(spec: &ContainerSpec, directories: &[PathBuf]) -> Result<cdi::Edits> {

@@ -21,13 +21,16 @@ mod console;
 mod container;
 mod copies;
 mod device;
+mod exec;
 mod handles;
 mod hook;
 mod host;
 mod interpreter;
+mod join;
 mod monitor;
 mod own_file;
 mod plan;
+mod privileges;
 pub mod reaper;
 mod rootfs;
 pub mod seccomp;
@@ -55,6 +58,7 @@ pub use console::{
     Attached, Attachment, Channel, Console, DetachKeys, Line, LogReader, Stream, attach, connect,
 };
 use container::Container;
+pub use exec::{Command, Streams, exec};
 pub use host::{HostFacts, host_name};
 pub use plan::{Plan, plan};
 

@@ -13,13 +13,13 @@ use super::copies;
 use super::handles::{Basis, Handles};
 use super::hook;
 use super::plan::Plan;
+use super::privileges::give_up_privileges;
 use super::rootfs::{self, Rootfs};
 use super::status::Reporter;
 use super::streams::give_pipes;
 use crate::error::{Fault, Kind};
 use crate::exit;
 use crate::spec::{Account, with_home};
-use crate::sys::credential::{Identity, bound_capabilities, take_identity};
 use crate::sys::proc::Proc;
 use crate::sys::root::{Root, is_empty};
 use crate::sys::tty::Size;
@@ -68,7 +68,10 @@ impl Stage<'_> {
         process::leave_session_keyring();
         // What follows is counted and limited.
         self.basis.cgroups.attach_self()?;
-        process::leave_cgroup_namespace().context("make a cgroup namespace")?;
+        if self.plan.namespaces.cgroup {
+            process::leave_cgroup_namespace().context("make a cgroup namespace")?;
+        }
+        self.handles.joined.enter()?;
         mount::make_all_private().context("cut the mount namespace off")?;
         if self.plan.users.is_some() {
             reporter.wait_for_users()?;
@@ -94,7 +97,7 @@ impl Stage<'_> {
         for limit in &self.plan.ulimits {
             limit.set()?;
         }
-        self.give_up_privileges(&account)?;
+        give_up_privileges(self.plan, &account)?;
         signal::reset()?;
         // After the last change of credentials, which would undo it.
         process::die_with_parent()?;
@@ -125,79 +128,12 @@ impl Stage<'_> {
         Ok(())
     }
 
-    fn give_up_privileges(&self, account: &Account) -> Result<()> {
-        let confinement = &self.plan.confinement;
-        bound_capabilities(&confinement.capabilities).context("drop capabilities")?;
-        match (confinement.no_new_privileges, &self.plan.filter) {
-            (true, _) => process::no_new_privileges()?,
-            // Later we may not any more.
-            (false, Some(filter)) => filter.load()?,
-            (false, None) => (),
-        }
-        let identity = self.identity(account)?;
-        take_identity(&identity, &confinement.capabilities, &confinement.ambient)
-            .context("become the container's user")
-    }
-
-    /// Whom the command runs as. Fails if there is no such user where the container is.
-    pub(super) fn identity(&self, account: &Account) -> Result<Identity> {
-        // The primary group is one of them, so that a set-group-ID program cannot lose it
-        // (CVE-2022-36109).
-        let mut groups = vec![account.gid];
-        groups.extend(&account.groups);
-        groups.sort_unstable();
-        groups.dedup();
-        let users = self.plan.users.as_ref();
-        let ids = [account.uid].into_iter().chain(groups.iter().copied());
-        if let Some(id) = users.and_then(|users| ids.into_iter().find(|id| !users.have(*id))) {
-            let message = format!("the container's users (--userns) have no ID {id}");
-            return Err(Fault::new(Kind::Spec, message)
-                .hint("its user or one of its groups is that: map more, or say -u USER:GROUP")
-                .into());
-        }
-        Ok(Identity {
-            uid: account.uid,
-            gid: account.gid,
-            groups: self.groups_here(account, groups)?,
-        })
-    }
-
-    /// The groups, of which there are some only where ucr was not started by root.
-    fn groups_here(&self, account: &Account, groups: Vec<u32>) -> Result<Option<Vec<u32>>> {
-        let Some(mapping) = &self.plan.mapping else {
-            return Ok(Some(groups));
-        };
-        let missing = |what: &str, id: u32| {
-            let message =
-                format!("the container's {what} {id} is none of the users that ucr has here");
-            Fault::new(Kind::Unsupported, message).hint(
-                "give yourself subordinate IDs, for example with 'usermod --add-subuids \
-                 FIRST-LAST --add-subgids FIRST-LAST USER', or run ucr as root",
-            )
-        };
-        if !mapping.has(account.uid, 0) {
-            return Err(missing("user", account.uid).into());
-        }
-        // Without a choice of groups, those of the image's root are not worth failing for; what was
-        // asked for is.
-        let needed = if mapping.may_set_groups || !self.plan.groups.is_empty() {
-            groups.as_slice()
-        } else {
-            &[account.gid]
-        };
-        match needed.iter().find(|gid| !mapping.has(0, **gid)) {
-            Some(gid) => Err(missing("group", *gid).into()),
-            None => Ok(mapping.may_set_groups.then_some(groups)),
-        }
-    }
-
     fn connect_streams(
         &self,
         rootfs: &Rootfs,
         account: &Account,
         reporter: &Reporter,
     ) -> Result<()> {
-        use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
         if !self.plan.tty {
             self.handles.stdin.connect(rootfs.null.as_fd())?;
             copies::connect(&self.handles.streams)?;
@@ -205,13 +141,8 @@ impl Stage<'_> {
         }
         let pair = tty::open_pair(rootfs.devpts.as_fd()).context("open a terminal")?;
         self.size.unwrap_or(Size::USUAL).apply(&pair.slave);
-        let owner = Some(rustix::fs::Uid::from_raw(account.uid));
-        rustix::fs::fchown(&pair.slave, owner, None)?;
         rootfs.show_console(pair.slave.as_fd())?;
-        tty::take_control(pair.slave.as_fd()).context("take the terminal")?;
-        dup2_stdin(&pair.slave)?;
-        dup2_stdout(&pair.slave)?;
-        dup2_stderr(&pair.slave)?;
+        tty::become_own(pair.slave.as_fd(), account.uid).context("take the terminal")?;
         reporter.hand_over(pair.master.as_fd())
     }
 }
@@ -241,7 +172,7 @@ fn make_working_directory(root: &Root, path: &str, account: &Account) -> Result<
 
 /// Enters it and makes sure that it is inside: a leaked handle of the host's would show here
 /// (CVE-2024-21626).
-fn enter_working_directory(path: &str) -> Result<()> {
+pub(super) fn enter_working_directory(path: &str) -> Result<()> {
     let what = || format!("working directory '{path}'");
     rustix::process::chdir(path)
         .map_err(std::io::Error::from)

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::image::Digest;
-use crate::spec::ContainerSpec;
+use crate::spec::{ContainerSpec, Process};
 use crate::sys::process::Exit;
 
 /// A container as it was made.
@@ -18,12 +18,8 @@ pub struct ContainerRecord {
     pub image: String,
     /// The image's manifest.
     pub manifest: Digest,
-    /// What it executes.
-    pub argv: Vec<String>,
-    /// With which environment, but for values of secrets.
-    pub env: Vec<String>,
-    /// In which directory.
-    pub working_dir: String,
+    /// What it executes, and how, but for values of secrets.
+    pub process: Process,
     /// Number of the signal that asks it to end.
     pub stop_signal: i32,
     /// Seconds since 1970.

@@ -37,6 +37,8 @@ pub struct Host {
 pub struct Hierarchy {
     /// What it controls.
     pub controllers: Vec<Controller>,
+    /// Where it is mounted.
+    pub top: PathBuf,
     /// The cgroup that we are in.
     pub directory: PathBuf,
     /// `major:minor`: whose directory it has to be when it is opened.
@@ -148,6 +150,7 @@ impl Host {
             if !controllers.is_empty() {
                 host.v1.push(Hierarchy {
                     controllers,
+                    top: mount.point.clone(),
                     directory,
                     device,
                 });

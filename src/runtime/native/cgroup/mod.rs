@@ -10,6 +10,7 @@
 //! cannot be had is a fault, unless the policy is best-effort; a default that cannot is a note.
 //! All limits hold before a process is attached, and nothing is written outside a cgroup filesystem.
 
+mod below;
 mod create;
 mod device;
 mod host;
@@ -19,10 +20,10 @@ mod program;
 mod rlimit;
 mod settings;
 
-pub use create::{Cgroups, destroy_left};
+pub use create::{Cgroups, destroy_left, entrances};
 pub use device::{DeviceList, DeviceRule};
 pub use host::{Hierarchy, Host, Unified};
-pub use plan::{CgroupPlan, Group, Preparation, Setting, Value, plan};
+pub use plan::{CgroupPlan, Disks, Group, Preparation, Setting, Value, Wanted, plan};
 pub use rlimit::{Rlimit, current_limits, may_raise, oom_score_adj, rlimits};
 
 use serde::Serialize;

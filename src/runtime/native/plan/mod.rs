@@ -5,7 +5,9 @@
 
 mod device;
 mod filesystem;
+mod naming;
 mod security;
+mod sysctl;
 mod text;
 
 use std::path::PathBuf;
@@ -14,20 +16,21 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::cdi;
-use super::cgroup::{self, CgroupPlan, DeviceList, Rlimit};
+use super::cgroup::{self, CgroupPlan, DeviceList, Rlimit, Wanted};
 use super::host::HostFacts;
 use super::seccomp::Filter;
 use crate::error::{Fault, Kind};
 use crate::image::ImageConfig;
 use crate::spec::mount::{Source, mounts};
 use crate::spec::{
-    ContainerSpec, IdRange, Mount, Network, Process, SANDBOX, Secret, SecretTarget, Userns, process,
+    CgroupMode, ContainerSpec, IdRange, IpcMode, Mount, Network, PidMode, Process, SANDBOX, Secret,
+    SecretTarget, Userns, process,
 };
 use crate::sys::process::Namespaces;
 use crate::sys::users::{Mapping, Range};
 
 pub use device::Node;
-pub use filesystem::{BIND, CGROUP, KernelFilesystem};
+pub use filesystem::{BIND, CGROUP, JOINED, KernelFilesystem};
 pub use security::{Confinement, Filtering};
 
 /// A file that ucr writes and shows inside the container.
@@ -58,6 +61,9 @@ pub struct Plan {
     /// What is its own.
     #[serde(serialize_with = "names")]
     pub namespaces: Namespaces,
+    /// The containers whose namespaces it joins.
+    #[serde(skip_serializing_if = "Joins::is_empty")]
+    pub joins: Joins,
     /// Whose users its users are; `None`: the host's. For [`Userns::Auto`] the range is chosen
     /// when the container starts.
     pub users: Option<Users>,
@@ -130,6 +136,37 @@ impl Users {
     }
 }
 
+/// The IDs of containers whose namespaces another one joins.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Joins {
+    /// Processes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<String>,
+    /// Message queues, semaphores and `/dev/shm`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipc: Option<String>,
+}
+
+impl Joins {
+    fn of(spec: &ContainerSpec) -> Self {
+        Self {
+            pid: match &spec.sharing.pid {
+                Some(PidMode::Container(id)) => Some(id.clone()),
+                _ => None,
+            },
+            ipc: match &spec.sharing.ipc {
+                Some(IpcMode::Container(id)) => Some(id.clone()),
+                _ => None,
+            },
+        }
+    }
+
+    /// Whether there is nobody to join.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// Decides for the container `id`. Fails with [`Kind::Spec`] if the description and the image
 /// together make no container, and with [`Kind::Unsupported`] if this host cannot give what was
 /// asked for.
@@ -141,7 +178,7 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
     }
     let spec = &spec;
     let own_network = spec.network == Some(Network::None);
-    let hostname = hostname(spec, own_network, id)?;
+    let hostname = naming::hostname(spec, own_network, id)?;
     let name = hostname.as_deref().unwrap_or(&host.name);
     let users = users(spec, host)?;
     let groups_here = host
@@ -164,7 +201,7 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
     notes.extend(host.cdi.notes.iter().cloned());
     notes.extend(security::notes(&confinement, spec, host));
     let devices = device::nodes(spec, host, ids.is_some())?;
-    let rules = device::rules(&devices, confinement.may_make_nodes());
+    let rules = device::rules(spec, &devices, confinement.may_make_nodes())?;
     let list = DeviceList {
         rules: &rules,
         asked: device::asked(spec, &confinement.capabilities),
@@ -172,7 +209,13 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
     // Where users are mapped nobody can make a node, so that only those that are shown can be opened.
     let needs_list = !spec.security.privileged && host.mapping.is_none();
     let list = needs_list.then_some(list);
-    let cgroups = cgroup::plan(&spec.resources, &host.cgroups, id, list)?;
+    let wanted = Wanted {
+        resources: &spec.resources,
+        devices: list,
+        disks: &host.disks,
+        holds_all: spec.sharing.has_pid_of_others(),
+    };
+    let cgroups = cgroup::plan(&wanted, &host.cgroups, id)?;
     notes.extend(cgroups.notes.iter().cloned());
     let (masked_paths, read_only_paths) = filesystem::hidden(spec, host);
     Ok(Plan {
@@ -180,25 +223,26 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         groups: spec.groups.clone(),
         namespaces: Namespaces {
             mount: true,
-            pid: true,
-            ipc: true,
-            uts: true,
-            cgroup: true,
+            pid: !spec.sharing.has_pid_of_others(),
+            ipc: !spec.sharing.has_ipc_of_others(),
+            uts: !spec.sharing.has_uts_of_host(),
+            cgroup: spec.sharing.cgroup != Some(CgroupMode::Host),
             network: own_network,
             user: users.is_some(),
         },
+        joins: Joins::of(spec),
         hostname: hostname.clone(),
         read_only: spec.read_only,
         filesystems: filesystem::filesystems(spec, ids, &cgroups),
         cdi: host.cdi.origins.clone(),
         devices,
-        files: own_files(host, name, own_network),
+        files: naming::own_files(spec, host, name, own_network)?,
         mounts,
         hooks: hooks(host, users.is_some())?,
         secrets: spec.secrets.clone(),
         masked_paths,
         read_only_paths,
-        sysctls: sysctls(own_network && users.is_none(), host.mapping.as_ref()),
+        sysctls: sysctl::sysctls(spec, own_network, users.is_some(), host.mapping.as_ref())?,
         cgroups,
         filter: security::filter(&confinement, host, &mut notes)?,
         ulimits,
@@ -286,20 +330,6 @@ fn refuse_maps_of_owners(mounts: &[Mount]) -> Result<(), Fault> {
     }
 }
 
-/// A container on a network of its own has a name of its own, as docker's have.
-fn hostname(spec: &ContainerSpec, own_network: bool, id: &str) -> Result<Option<String>, Fault> {
-    let Some(name) = &spec.hostname else {
-        return Ok(own_network.then(|| id.to_owned()));
-    };
-    // HOST_NAME_MAX; what else may be in it, RFC 1123 says.
-    let is_usable = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-    if name.is_empty() || name.len() > 64 || !name.chars().all(is_usable) {
-        let message = format!("host name '{name}' is not 1 to 64 letters, digits, '-', '.', '_'");
-        return Err(Fault::new(Kind::Spec, message));
-    }
-    Ok(Some(name.clone()))
-}
-
 fn check_secrets(secrets: &[Secret]) -> Result<(), Fault> {
     for (place, secret) in secrets.iter().enumerate() {
         let bad = |why: &str| Err(Fault::new(Kind::Spec, format!("secrets[{place}]: {why}")));
@@ -316,35 +346,6 @@ fn check_secrets(secrets: &[Secret]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Every user may send ICMP echoes and serve low ports where the network is nobody else's, as in
-/// docker.
-fn sysctls(own_network: bool, mapping: Option<&Mapping>) -> Vec<(String, String)> {
-    if !own_network {
-        return Vec::new();
-    }
-    let pair = |path: &str, value: &str| (path.to_owned(), value.to_owned());
-    // The kernel takes no group that there is not.
-    let last_group = match mapping {
-        None => i32::MAX.unsigned_abs(),
-        Some(mapping) => last_from_zero(&mapping.gids),
-    };
-    vec![
-        pair("net/ipv4/ping_group_range", &format!("0 {last_group}")),
-        pair("net/ipv4/ip_unprivileged_port_start", "0"),
-    ]
-}
-
-/// Up to where there are all IDs.
-fn last_from_zero(ranges: &[Range]) -> u32 {
-    let next = ranges.iter().fold(
-        0,
-        |next, (inside, _, count)| {
-            if *inside == next { next + count } else { next }
-        },
-    );
-    next.saturating_sub(1)
-}
-
 fn id_ranges(ranges: &[Range]) -> Vec<IdRange> {
     let range = |&(inside, outside, count): &Range| IdRange {
         inside,
@@ -352,25 +353,6 @@ fn id_ranges(ranges: &[Range]) -> Vec<IdRange> {
         count,
     };
     ranges.iter().map(range).collect()
-}
-
-/// On the host's network a container sees the host's names, on one of its own its own.
-fn own_files(host: &HostFacts, name: &str, own_network: bool) -> Vec<OwnFile> {
-    let file = |target: &str, content: Vec<u8>| OwnFile {
-        target: target.into(),
-        content,
-    };
-    let hosts = if own_network {
-        let local = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
-        format!("{local}127.0.1.1\t{name}\n").into_bytes()
-    } else {
-        host.hosts.clone()
-    };
-    vec![
-        file("/etc/resolv.conf", host.resolv_conf.clone()),
-        file("/etc/hosts", hosts),
-        file("/etc/hostname", format!("{name}\n").into_bytes()),
-    ]
 }
 
 #[cfg(test)]
