@@ -38,7 +38,13 @@ complete -c ucr -n "__fish_ucr_needs_command" -f -a "run" -d 'Run a command in a
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "inspect" -d 'Show all that is known of an image, a container or a root filesystem'
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "images" -d 'List the images in the store'
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "ps" -d 'List running containers and provisioned root filesystems'
-complete -c ucr -n "__fish_ucr_needs_command" -f -a "rm" -d 'Remove root filesystems and image names'
+complete -c ucr -n "__fish_ucr_needs_command" -f -a "exec" -d 'Run another command in a running container'
+complete -c ucr -n "__fish_ucr_needs_command" -f -a "rm" -d 'Remove containers, root filesystems and image names'
+complete -c ucr -n "__fish_ucr_needs_command" -f -a "stop" -d 'Ask containers to end, and kill those that do not'
+complete -c ucr -n "__fish_ucr_needs_command" -f -a "kill" -d 'Send a signal to containers'
+complete -c ucr -n "__fish_ucr_needs_command" -f -a "wait" -d 'Wait until containers end, and print their exit codes'
+complete -c ucr -n "__fish_ucr_needs_command" -f -a "logs" -d 'Print what a container in the background printed'
+complete -c ucr -n "__fish_ucr_needs_command" -f -a "attach" -d 'Attach to a container in the background'
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "prune" -d 'Remove everything that no image, root filesystem or container refers to'
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "volume" -d 'List, make, show and remove named volumes'
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -65,7 +71,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand pull" -l tls-skip-verify -d 'Acc
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l no-sync -d 'Do not wait until layers are on the disk; after the next boot they are fetched again'
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ucr -n "__fish_ucr_using_subcommand provision" -l backend -d 'How the root filesystem is made' -r -f -a "overlay\t'An overlay mount over the store\'s layers: instant, no space'
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l backend -d 'How the root filesystem is made [default: overlay, or copy for users]' -r -f -a "overlay\t'An overlay mount over the store\'s layers: instant, no space'
 copy\t'A full copy: needs neither mount nor store afterwards'"
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l bundle -d 'Make an OCI bundle in DIR: rootfs and config.json, for runc, crun, youki or runsc' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l policy -d 'When to ask [default: newer for oci: and oci-archive:; else always for pull, missing elsewhere]' -r -f -a "always\t'Ask every time, fetch what is missing'
@@ -104,22 +110,52 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l mount -d 'The same in fi
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l tmpfs -d 'Show an empty directory in memory inside; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l sandbox -d 'Directory of the host to mount as the Mesos sandbox; sets MESOS_SANDBOX' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l network -d 'Network: host (default), or none' -r
-complete -c ucr -n "__fish_ucr_using_subcommand run" -l hostname -d 'Host name inside' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l name -d 'A name for the container, which no other one has' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l restart -d 'Start the container again when it ends: no (default), on-failure[:NUMBER], always or unless-stopped' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l stop-signal -d 'The signal that asks it to end [default: the image\'s, or TERM]' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l stop-timeout -d 'How long \'ucr stop\' waits before it kills [default: 10]' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l log-driver -d 'What becomes of the output of a container in the background: k8s-file (default) or none' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l log-opt -d 'How it is kept, as in max-size=10m; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -s l -l label -d 'A word about the container, for ucr inspect; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l label-file -d 'The words of a file, NAME=VALUE a line; those of -l win; repeatable' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l annotation -d 'A word for programs around the container, for ucr inspect; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l volumes-from -d 'Show what is mounted in a running container in the same places; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -s h -l hostname -d 'Host name inside' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l domainname -d 'NIS domain name inside, and the rest of the own name in /etc/hosts' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l add-host -d 'A line of /etc/hosts; host-gateway is the host\'s address; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l dns -d 'A name server, instead of the host\'s; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l dns-search -d 'A domain to look names up in, instead of the host\'s; \'.\' is none; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l dns-option -d 'An option of resolv.conf(5), instead of the host\'s; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l pid -d 'Whose processes it sees, and may signal: host, or container:ID [default: its own]' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l ipc -d 'Whose message queues and /dev/shm it has: private (default), shareable, none, host, or container:ID' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l uts -d 'Whose host name it has: private (default), or host' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l cgroupns -d 'Whose tree of cgroups it sees: private (default), or host' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l sysctl -d 'Set a value of sysctl(8) that the kernel keeps for each container; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cpus -d 'How many processors it may keep busy, as in 1.5' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s c -l cpu-shares -d 'Weight against others where processors are busy; 1024 is usual' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cpu-period -d 'Length of a scheduling period, in microseconds' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cpu-quota -d 'Processor time in each period, in microseconds' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l cpu-rt-period -d 'Length of a period of real-time processes, in microseconds; cgroups of version 1' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l cpu-rt-runtime -d 'Time of real-time processes in each such period, in microseconds; cgroups of version 1' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cpuset-cpus -d 'Processors that it may run on, as in 0-2,5' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cpuset-mems -d 'Memory nodes that it may use, as in 0-1' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s m -l memory -d 'Most memory, as in 512m or 2g' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l memory-reservation -d 'Memory that it keeps when others want it' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l memory-swap -d 'Most memory and swap together; -1 is unlimited; the default is twice the memory' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l memory-swappiness -d 'How readily its memory goes to swap, 0 to 100; -1 is the machine\'s; cgroups of version 1' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l pids-limit -d 'Most processes and threads; -1 is unlimited [default: 2048]' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l blkio-weight -d 'Weight of disk accesses against others, 10 to 1000' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l blkio-weight-device -d 'The same for one disk; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l device-read-bps -d 'Most bytes that are read from a disk in a second; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l device-write-bps -d 'Most bytes that are written to a disk in a second; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l device-read-iops -d 'Most reads from a disk in a second; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l device-write-iops -d 'Most writes to a disk in a second; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l device-cgroup-rule -d 'Device nodes that may be opened or made besides those that it has; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l ulimit -d 'A limit of setrlimit(2), as in nofile=1024:4096; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l oom-score-adj -d 'How soon it is killed where memory runs out, -1000 (last) to 1000' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l shm-size -d 'Size of /dev/shm [default: 64m]' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cgroups -d 'Whether limits that this machine cannot keep are an error: strict (default) or best-effort' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l cgroup-parent -d 'Make its cgroups in this one, from the top of each tree; made if it is missing' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cap-add -d 'Give the container a capability that it does not have by default, or ALL; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cap-drop -d 'Take a capability of the default ones away, or ALL; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l security-opt -d 'Change the isolation: seccomp=FILE|unconfined, no-new-privileges=false, apparmor=PROFILE, label=OPTION, systempaths=unconfined; repeatable' -r
@@ -127,6 +163,14 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l userns -d 'Whose users t
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l device -d 'Give the container a device, by path or by CDI name; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l gpus -d 'Give the container NVIDIA GPUs, by CDI: all, a number, or device=NAME' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cdi-spec-dir -d 'Look for the files of CDI devices here, not in /etc/cdi and /var/run/cdi; later ones win; repeatable, also from $UCR_CDI_DIRS' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l rm -d 'Remove the container when it ends [default: unless --detach]' -r -f -a "true\t''
+false\t''"
+complete -c ucr -n "__fish_ucr_using_subcommand run" -s a -l attach -d 'Attach to these streams only: stdin, stdout, stderr; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l detach-keys -d 'Keys that let go of a container with a terminal, which goes on' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l sig-proxy -d 'Pass signals on to the container [default: true]' -r -f -a "true\t''
+false\t''"
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l cidfile -d 'Write the container\'s ID to a new file' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l status-fd -d 'Write what happens to this open descriptor, a line of JSON each: created, started, exited' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l policy -d 'When to ask [default: newer for oci: and oci-archive:; else always for pull, missing elsewhere]' -r -f -a "always\t'Ask every time, fetch what is missing'
 missing\t'Only if the image is not in the store'
 newer\t'Fetch if the registry has another one; without an answer use the store\'s'
@@ -143,20 +187,21 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l root -d 'Directory of th
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l help -d 'Print help; -h is --hostname here, as in docker'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l verbose -d 'Say more on stderr; -v is --volume here, as in docker'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l dry-run -d 'Print what would be done, step by step, and do nothing; with --format json as a document'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l read-only -d 'Refuse writes to the root filesystem; /dev, /dev/shm and volumes stay writable'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l init -d 'Put a process before the command that reaps orphans and passes signals on'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s i -l interactive -d 'Keep stdin open for the command; without this it is /dev/null'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s t -l tty -d 'Give the container a terminal'
-complete -c ucr -n "__fish_ucr_using_subcommand run" -l rm -d 'Accepted for docker\'s sake: containers are always removed when they end'
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l oom-kill-disable -d 'Let its processes wait where memory is used up, and kill none; cgroups of version 1'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l privileged -d 'Lift all isolation but the namespaces; root inside can then do what the host\'s root can'
+complete -c ucr -n "__fish_ucr_using_subcommand run" -s d -l detach -d 'Start the container in the background and print its ID'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l password-stdin -d 'Read the password of --creds USER from stdin'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l plain-http -d 'Speak http to the registry; without this only loopback addresses may'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l tls-skip-verify -d 'Accept any certificate: of the registry, its mirrors, and whomever they send ucr to'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l no-sync -d 'Do not wait until layers are on the disk; after the next boot they are fetched again'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s q -l quiet -d 'Print no progress'
-complete -c ucr -n "__fish_ucr_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand inspect" -l raw -d 'Print a document of the image exactly as it was fetched' -r -f -a "manifest\t'The image manifest'
 config\t'The image configuration'
 index\t'The index that the manifest was chosen from'"
@@ -172,18 +217,78 @@ complete -c ucr -n "__fish_ucr_using_subcommand images" -l format -d 'How result
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand images" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand images" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand ps" -s f -l filter -d 'Only containers with name=TEXT in their name, or with status=STATUS, or id=START; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand ps" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand ps" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand ps" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand ps" -s a -l all -d 'Also containers that ended and were kept'
 complete -c ucr -n "__fish_ucr_using_subcommand ps" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand ps" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -l detach-keys -d 'Keys that let go of a command with a terminal, which goes on' -r
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -s e -l env -d 'Set an environment variable; NAME alone copies ucr\'s own, if it is set; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -l env-file -d 'Set the variables of a file, NAME=VALUE a line; those of -e win; repeatable' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -s u -l user -d 'User and perhaps group, by the container\'s names or by number' -r
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -s w -l workdir -d 'Working directory inside' -r
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -s d -l detach -d 'Do not wait for the command, and drop what it prints'
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -s i -l interactive -d 'Keep stdin open for the command; without this it is /dev/null'
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -s t -l tty -d 'Give the command a terminal'
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -l privileged -d 'Lift the isolation as for a privileged container'
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand rm" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand rm" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand rm" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand rm" -s f -l force -d 'Kill containers that run, and do not mind what is not there'
 complete -c ucr -n "__fish_ucr_using_subcommand rm" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand rm" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand stop" -s t -l time -l timeout -d 'How long to wait before killing [default: the container\'s --stop-timeout, or 10]' -r
+complete -c ucr -n "__fish_ucr_using_subcommand stop" -s s -l signal -d 'Another signal than the container\'s' -r
+complete -c ucr -n "__fish_ucr_using_subcommand stop" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand stop" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand stop" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand stop" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand stop" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand kill" -s s -l signal -d 'The signal, by name or number' -r
+complete -c ucr -n "__fish_ucr_using_subcommand kill" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand kill" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand kill" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand kill" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand kill" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand wait" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand wait" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand wait" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand wait" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand logs" -s n -l tail -d 'Only the last lines' -r
+complete -c ucr -n "__fish_ucr_using_subcommand logs" -l since -d 'Only what was printed since then: a time (RFC 3339, or seconds since 1970) or how long ago, as in 10m' -r
+complete -c ucr -n "__fish_ucr_using_subcommand logs" -l until -d 'Only what was printed until then' -r
+complete -c ucr -n "__fish_ucr_using_subcommand logs" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand logs" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand logs" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand logs" -s f -l follow -d 'Go on until the container ends'
+complete -c ucr -n "__fish_ucr_using_subcommand logs" -s t -l timestamps -d 'Show the time of each line'
+complete -c ucr -n "__fish_ucr_using_subcommand logs" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand logs" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand attach" -l detach-keys -d 'Keys that let go of a container with a terminal' -r
+complete -c ucr -n "__fish_ucr_using_subcommand attach" -l sig-proxy -d 'Pass signals on to the container [default: true]' -r -f -a "true\t''
+false\t''"
+complete -c ucr -n "__fish_ucr_using_subcommand attach" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand attach" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand attach" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand attach" -l no-stdin -d 'Type nothing for it'
+complete -c ucr -n "__fish_ucr_using_subcommand attach" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand attach" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand prune" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand prune" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand prune" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
@@ -230,16 +335,22 @@ complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcomma
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "inspect" -d 'Show all that is known of volumes'
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "rm" -d 'Remove volumes and everything in them. Prints what was removed'
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "pull" -d 'Pull an image into the store'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "provision" -d 'Make a root filesystem, or an OCI bundle, from an image'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "run" -d 'Run a command in a new container and return its exit code'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "inspect" -d 'Show all that is known of an image, a container or a root filesystem'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "images" -d 'List the images in the store'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "ps" -d 'List running containers and provisioned root filesystems'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "rm" -d 'Remove root filesystems and image names'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "prune" -d 'Remove everything that no image, root filesystem or container refers to'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "volume" -d 'List, make, show and remove named volumes'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume help" -f -a "pull" -d 'Pull an image into the store'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume help" -f -a "provision" -d 'Make a root filesystem, or an OCI bundle, from an image'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume help" -f -a "run" -d 'Run a command in a new container and return its exit code'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume help" -f -a "inspect" -d 'Show all that is known of an image, a container or a root filesystem'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume help" -f -a "images" -d 'List the images in the store'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume help" -f -a "ps" -d 'List running containers and provisioned root filesystems'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume help" -f -a "exec" -d 'Run another command in a running container'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume help" -f -a "rm" -d 'Remove containers, root filesystems and image names'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume help" -f -a "stop" -d 'Ask containers to end, and kill those that do not'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume help" -f -a "kill" -d 'Send a signal to containers'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume help" -f -a "wait" -d 'Wait until containers end, and print their exit codes'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume help" -f -a "logs" -d 'Print what a container in the background printed'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume help" -f -a "attach" -d 'Attach to a container in the background'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume help" -f -a "prune" -d 'Remove everything that no image, root filesystem or container refers to'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume help" -f -a "volume" -d 'List, make, show and remove named volumes'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from volume" -f -a "ls" -d 'List the volumes'
 complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from volume" -f -a "create" -d 'Make an empty volume; one that is there stays as it is. Prints its name'
 complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from volume" -f -a "inspect" -d 'Show all that is known of volumes'

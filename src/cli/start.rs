@@ -1,6 +1,6 @@
 //! How `ucr run` starts a container: in the foreground, in the background, attached or not.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -9,6 +9,7 @@ use clap::{ArgAction, Args};
 use serde_json::json;
 
 use super::background::{self, Background};
+use super::cidfile::CidFile;
 use super::context::Context;
 use super::{Format, output};
 use crate::error::{Fault, Kind};
@@ -42,6 +43,9 @@ pub(super) struct StartOptions {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", action = ArgAction::Set)]
     sig_proxy: Option<bool>,
+    /// Write the container's ID to a new file
+    #[arg(long, value_name = "FILE")]
+    cidfile: Option<PathBuf>,
     /// Write what happens to this open descriptor, a line of JSON each: created, started, health,
     /// exited
     #[arg(long, value_name = "FD")]
@@ -58,6 +62,7 @@ struct Start<'a> {
     is_kept: bool,
     size: Option<Size>,
     status: Option<OwnedFd>,
+    cidfile: Option<CidFile>,
 }
 
 impl StartOptions {
@@ -100,6 +105,7 @@ impl StartOptions {
             is_kept: !self.rm.unwrap_or(!self.detach),
             size: Size::of(std::io::stdin()).filter(|_| spec.tty),
             status: self.status_fd()?,
+            cidfile: self.cidfile(context)?,
         };
         let restarts = spec.restart.is_some_and(|restart| restart != Restart::No);
         let is_direct = !self.detach && !spec.tty && !restarts && self.attach.is_empty();
@@ -125,6 +131,12 @@ impl StartOptions {
                 Ok(Outcome::Done)
             }
         }
+    }
+
+    fn cidfile(&self, context: &Context) -> Result<Option<CidFile>> {
+        let path = self.cidfile.clone();
+        let path = path.map(|path| context.absolute(path)).transpose()?;
+        path.map(CidFile::create).transpose()
     }
 
     fn status_fd(&self) -> Result<Option<OwnedFd>> {
@@ -166,8 +178,10 @@ impl Start<'_> {
     fn run(&self, mut background: Option<Background>) -> Result<Ended> {
         let owner = background.as_mut().and_then(|it| it.owner.take());
         let background = background.map(RefCell::new);
+        let is_started = Cell::new(false);
         let happened = |happening: &Happening| {
             self.report(happening);
+            is_started.set(is_started.get() || is_start(happening));
             let background = background.as_ref().filter(|_| is_start(happening));
             if let Some(background) = background {
                 // If whoever started it is gone, it is ended as abandoned.
@@ -183,7 +197,11 @@ impl Start<'_> {
             size: self.size,
             happened: &happened,
         };
-        let ended = self.native.run(&asked, owner)?;
+        let ended = self.native.run(&asked, owner);
+        if let Some(file) = self.cidfile.as_ref().filter(|_| !is_started.get()) {
+            file.discard();
+        }
+        let ended = ended?;
         self.say(&json!({
             "event": "exited",
             "id": self.id,
@@ -196,7 +214,12 @@ impl Start<'_> {
     fn report(&self, happening: &Happening) {
         match happening {
             Happening::Note(text) => self.context.note(text),
-            Happening::Created { id } => self.say(&json!({ "event": "created", "id": id })),
+            Happening::Created { id } => {
+                if let Some(Err(error)) = self.cidfile.as_ref().map(|file| file.write(id)) {
+                    output::remark("warning", &crate::error::render(&error));
+                }
+                self.say(&json!({ "event": "created", "id": id }));
+            }
             Happening::Health { id, status } => {
                 self.say(&json!({ "event": "health", "id": id, "status": status }));
             }

@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 mod health;
 mod life;
+mod naming;
 mod resources;
 mod security;
+mod sharing;
+mod words;
 
 use clap::Args;
 
@@ -13,8 +16,11 @@ use crate::error::{Fault, Kind};
 use crate::spec::{ContainerSpec, Mount, Network, Secret, Version};
 use health::HealthFlags;
 use life::LifeFlags;
+use naming::NamingFlags;
 use resources::ResourceFlags;
 use security::SecurityFlags;
+use sharing::SharingFlags;
+use words::WordFlags;
 
 /// What a container is like.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
@@ -60,9 +66,6 @@ pub struct ContainerFlags {
     /// Network: host (default), or none
     #[arg(long, alias = "net", value_name = "NETWORK")]
     network: Option<Network>,
-    /// Host name inside
-    #[arg(long, value_name = "NAME")]
-    hostname: Option<String>,
     /// Put a process before the command that reaps orphans and passes signals on
     #[arg(long)]
     init: bool,
@@ -77,9 +80,24 @@ pub struct ContainerFlags {
     #[command(flatten)]
     health: HealthFlags,
     #[command(flatten)]
+    words: WordFlags,
+    #[command(flatten)]
+    naming: NamingFlags,
+    #[command(flatten)]
+    sharing: SharingFlags,
+    #[command(flatten)]
     resources: ResourceFlags,
     #[command(flatten)]
     security: SecurityFlags,
+}
+
+/// What the files say that a command line names.
+#[derive(Clone, Debug, Default)]
+pub struct Lines {
+    /// Those of [`ContainerFlags::env_files`].
+    pub env: Vec<String>,
+    /// Those of [`ContainerFlags::label_files`].
+    pub labels: Vec<String>,
 }
 
 impl ContainerFlags {
@@ -88,20 +106,31 @@ impl ContainerFlags {
         &self.env_file
     }
 
+    /// The files whose labels come before those of `-l`.
+    pub fn label_files(&self) -> &[PathBuf] {
+        &self.words.label_file
+    }
+
+    /// The containers whose mounts it has, too.
+    pub fn volumes_from(&self) -> &[String] {
+        &self.words.volumes_from
+    }
+
     /// Whether nothing is asked for that a complete description would contradict.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
 
-    /// The description that the flags make. `env` is what the files of [`Self::env_files`] say;
+    /// The description that the flags make. `files` is what the files say that they name;
     /// `lookup` reads ucr's own environment for `-e NAME`.
     pub fn spec(
         &self,
         image: String,
         args: Vec<String>,
-        mut env: Vec<String>,
+        files: Lines,
         lookup: &dyn Fn(&str) -> Option<String>,
     ) -> Result<ContainerSpec, Fault> {
+        let mut env = files.env;
         env.extend(variables(&self.env, lookup)?);
         let (stop_signal, stop_timeout) = self.life.stop();
         Ok(ContainerSpec {
@@ -123,8 +152,12 @@ impl ContainerFlags {
             secrets: self.secret.clone(),
             read_only: self.read_only,
             devices: self.security.devices()?,
+            device_rules: self.resources.device_cgroup_rule.clone(),
             network: self.network,
-            hostname: self.hostname.clone(),
+            hostname: self.naming.hostname.clone(),
+            naming: self.naming.naming(),
+            sharing: self.sharing.sharing(),
+            sysctls: self.sharing.sysctls(),
             resources: self.resources.resources(),
             security: self.security.security()?,
             mounts: self.mounts(),
@@ -132,6 +165,8 @@ impl ContainerFlags {
             tty: self.tty,
             stdin: self.interactive,
             init: self.init,
+            labels: self.words.labels(files.labels)?,
+            annotations: self.words.annotations()?,
             restart: self.life.restart(),
             stop_signal,
             stop_timeout,
@@ -172,6 +207,7 @@ mod tests {
     use super::*;
 
     #[derive(Parser)]
+    #[command(disable_help_flag = true)]
     struct Command {
         #[command(flatten)]
         flags: ContainerFlags,
@@ -180,7 +216,7 @@ mod tests {
     fn spec(words: &[&str]) -> Result<ContainerSpec, Fault> {
         let words = ["ucr"].iter().chain(words);
         let flags = Command::try_parse_from(words).unwrap().flags;
-        flags.spec("i".into(), vec![], vec![], &|name| {
+        flags.spec("i".into(), vec![], Lines::default(), &|name| {
             (name == "OURS").then(|| "1".to_owned())
         })
     }

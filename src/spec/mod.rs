@@ -4,20 +4,25 @@
 mod capability;
 pub mod defaults;
 mod device;
+mod disk;
 mod document;
 mod health;
 mod life;
 pub mod mount;
+mod naming;
 mod process;
 mod quantity;
 pub mod resources;
 mod secret;
 mod security;
+mod sharing;
 mod signal;
 mod span;
+pub mod sysctl;
 mod ulimit;
 mod user;
 
+use std::collections::BTreeMap;
 use std::ops::Not;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -27,16 +32,20 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Fault, Kind};
 pub use capability::{Capabilities, capabilities};
 pub use device::{Device, HostDevice, check_cdi_name, check_device_place, check_inside, gpus};
+pub use disk::{DiskRate, DiskWeight};
 pub use document::{MAX_DOCUMENT, Version};
 pub use health::{Health, HealthCheck, HealthTest, health_check};
 pub use life::{Log, Restart, STOP_TIMEOUT, check_name};
 pub use mount::{Mount, SANDBOX};
+pub use naming::{HostAddress, HostEntry, Naming, check_host_name};
 pub use process::{Process, process, with_home};
 pub use resources::{CgroupPolicy, Cpus, Resources, Ulimit, UlimitName};
 pub use secret::{Secret, SecretSource, SecretTarget};
 pub use security::{IdRange, Seccomp, Security, Userns};
+pub use sharing::{CgroupMode, IpcMode, PidMode, Sharing, UtsMode};
 pub use signal::SignalNumber;
 pub use span::Span;
+pub use sysctl::Sysctl;
 pub use user::{Account, resolve_groups, resolve_user};
 
 /// A container as it was asked for.
@@ -83,12 +92,24 @@ pub struct ContainerSpec {
     /// Devices of the host.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<Device>,
+    /// More device nodes that may be opened or made, as rules of the version 1 controller.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub device_rules: Vec<String>,
     /// Which network it is on; the host's if unset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
     /// Its name on that network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
+    /// How it finds others, and more names.
+    #[serde(default, skip_serializing_if = "Naming::is_default")]
+    pub naming: Naming,
+    /// Namespaces of others that it is in.
+    #[serde(default, skip_serializing_if = "Sharing::is_default")]
+    pub sharing: Sharing,
+    /// Values below `/proc/sys`, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sysctls: BTreeMap<String, String>,
     /// Limits.
     #[serde(default, skip_serializing_if = "Resources::is_default")]
     pub resources: Resources,
@@ -104,6 +125,12 @@ pub struct ContainerSpec {
     /// Put a reaping, signal-forwarding process before the command.
     #[serde(default, skip_serializing_if = "Not::not")]
     pub init: bool,
+    /// Words for people and programs that look for containers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// The same, for programs that are around containers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
     /// When it is started again; never if unset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restart: Option<Restart>,
@@ -130,6 +157,11 @@ impl ContainerSpec {
         self.health.as_ref().map_or(Ok(()), Health::check)?;
         capability::check(&self.security)?;
         self.devices.iter().try_for_each(Device::check)?;
+        self.naming.check()?;
+        sharing::check(self)?;
+        if let Some(name) = &self.hostname {
+            check_host_name("host name", name)?;
+        }
         match &self.security.userns {
             Some(userns) => userns.check(),
             None => Ok(()),

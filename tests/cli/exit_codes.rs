@@ -66,7 +66,7 @@ fn descriptions_that_cannot_be() {
         (&["--userns", "1:1:1"], "no ID 0"),
         (&["--network", "bridge"], "'bridge' is not supported"),
         (&["--ulimit", "core=2:1"], "--ulimit core=2:1"),
-        (&["-p", "80:80"], "--publish is not supported yet"),
+        (&["-p", "80:80"], "--publish is not supported"),
     ];
     for (flags, word) in rows {
         let words = [&["run"][..], flags, &[image.as_str()]].concat();

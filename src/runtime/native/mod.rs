@@ -12,6 +12,8 @@
 
 mod apart;
 mod apparmor;
+#[path = "network/carrier.rs"]
+pub mod carrier;
 pub mod cdi;
 pub mod cgroup;
 mod command;
@@ -25,6 +27,7 @@ mod health;
 mod hook;
 mod host;
 mod interpreter;
+mod join;
 mod monitor;
 mod observe;
 mod own_file;

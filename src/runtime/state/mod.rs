@@ -127,7 +127,8 @@ impl State {
     }
 
     /// Ends what a dead ucr left: a container's first process usually dies with it, but not if it
-    /// changed its user since. Then the record goes, to the store if it is to stay.
+    /// changed its user since. Then the record goes, to the store if it is to stay, and what it used
+    /// there.
     pub fn heal(&self, store: &Store) {
         self.free_ranges();
         for path in self.files().unwrap_or_default() {
@@ -146,6 +147,7 @@ impl State {
                 }
             }
         }
+        store.heal();
     }
 
     fn files(&self) -> Result<Vec<PathBuf>> {
@@ -157,8 +159,8 @@ impl State {
 }
 
 fn bury(container: &Container, store: &Store) -> Result<()> {
-    // If it cannot be killed it stays running, and known to nobody but ps(1).
-    let _ = kill(&container.life);
+    // A user's container can be killed from outside its user namespace only, by the next command.
+    kill(&container.life)?;
     let record = &container.record;
     destroy_left(&record.cgroups)?;
     if !record.is_kept || record.store != store.root() || container.life.started.is_none() {
