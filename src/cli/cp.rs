@@ -9,6 +9,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::context::Context;
+use super::rootless::Users;
 use super::{Format, output};
 use crate::error::{Fault, Kind};
 use crate::exit::{self, Outcome};
@@ -97,6 +98,16 @@ impl Side {
 }
 
 impl Cp {
+    /// Where an ordinary user's works.
+    pub(super) fn users(&self, context: &Context) -> Result<Users> {
+        match (Side::parse(&self.from)?, Side::parse(&self.to)?) {
+            (Side::Container(name, _), _) | (_, Side::Container(name, _)) => {
+                Users::of_container(context, &name)
+            }
+            _ => Ok(Users::Machine),
+        }
+    }
+
     pub(super) fn run(self, context: &Context) -> Result<Outcome> {
         let (from, to) = (Side::parse(&self.from)?, Side::parse(&self.to)?);
         let (name, path, other) = match (&from, &to) {

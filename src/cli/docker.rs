@@ -69,12 +69,6 @@ pub const REFUSED: &[Refused] = &[
         "leave it out; an image by digest, NAME@sha256:…, is always checked",
     ),
     later("--expose", ""),
-    later("--health-cmd", ""),
-    later("--health-interval", ""),
-    later("--health-retries", ""),
-    later("--health-start-interval", ""),
-    later("--health-start-period", ""),
-    later("--health-timeout", ""),
     refused(
         "--io-maxbandwidth",
         "",
@@ -120,7 +114,6 @@ pub const REFUSED: &[Refused] = &[
         "no name server knows the names of containers",
         "say --add-host NAME:ADDRESS for those that look for it",
     ),
-    later("--no-healthcheck", ""),
     later("--publish", "-p"),
     later("--publish-all", "-P"),
     refused(

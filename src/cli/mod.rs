@@ -142,7 +142,10 @@ impl Command {
     fn users(&self, context: &Context) -> Result<Users> {
         Ok(match self {
             Command::Exec(exec) => exec.users(context)?,
+            Command::Top(top) => top.users(context)?,
+            Command::Cp(cp) => cp.users(context)?,
             Command::Images(_)
+            | Command::Stats(_)
             | Command::Stop(_)
             | Command::Kill(_)
             | Command::Wait(_)

@@ -5,6 +5,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::context::Context;
+use super::rootless::Users;
 use super::{Format, output};
 use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
@@ -24,6 +25,11 @@ pub(super) struct Top {
 }
 
 impl Top {
+    /// Where an ordinary user's works.
+    pub(super) fn users(&self, context: &Context) -> Result<Users> {
+        Users::of_container(context, &self.name)
+    }
+
     pub(super) fn run(self, context: &Context) -> Result<Outcome> {
         if let Some(option) = self.options.first() {
             let message = format!("'{option}': ucr top takes no options of ps");

@@ -53,10 +53,20 @@ pub fn root(container: &Container) -> Result<Root> {
     }
 }
 
-/// The users of a running container, as the host sees them: all, or those of its namespace.
+/// The users of a running container, as this process sees them; none if they are the same here and
+/// there.
 pub fn users(container: &Container) -> Result<Vec<Range>> {
     let started = first(container)?;
-    let map = Proc::open()?.read(&format!("{}/uid_map", started.pid))?;
+    let proc = Proc::open()?;
+    let namespace = |pid: &str| {
+        let file = proc.open_file(&format!("{pid}/ns/user")).ok()?;
+        rustix::fs::fstat(file).ok().map(|found| found.st_ino)
+    };
+    // Who is in a namespace sees in its map what those outside are.
+    if namespace("self") == namespace(&started.pid.to_string()) {
+        return Ok(Vec::new());
+    }
+    let map = proc.read(&format!("{}/uid_map", started.pid))?;
     Ok(map.lines().filter_map(range).collect())
 }
 

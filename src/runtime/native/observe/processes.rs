@@ -165,6 +165,9 @@ fn look(proc: &Proc, pid: i32, users: &[Range], names: &BTreeMap<u32, String>) -
 }
 
 fn inside(users: &[Range], uid: u32) -> Option<u32> {
+    if users.is_empty() {
+        return Some(uid);
+    }
     users.iter().find_map(|(inside, outside, count)| {
         let distance = uid.checked_sub(*outside)?;
         (distance < *count).then_some(inside + distance)
