@@ -35,15 +35,12 @@ const DOCKER_OPTIONS: &[&str] = &[
     "--dns-option",
     "--dns-search",
     "--domainname",
-    "--expose",
     "--health-cmd",
     "--health-interval",
     "--health-retries",
     "--health-start-interval",
     "--health-start-period",
     "--health-timeout",
-    "--ip",
-    "--ip6",
     "--ipc",
     "--isolation",
     "--label",
@@ -52,15 +49,12 @@ const DOCKER_OPTIONS: &[&str] = &[
     "--link-local-ip",
     "--log-driver",
     "--log-opt",
-    "--mac-address",
     "--memory-swappiness",
     "--name",
     "--network-alias",
     "--no-healthcheck",
     "--oom-kill-disable",
     "--pid",
-    "--publish",
-    "--publish-all",
     "--restart",
     "--runtime",
     "--sig-proxy",
@@ -75,13 +69,7 @@ const DOCKER_OPTIONS: &[&str] = &[
 ];
 
 /// Docker's short names of those.
-const DOCKER_SHORT: &[(&str, &str)] = &[
-    ("-P", "--publish-all"),
-    ("-a", "--attach"),
-    ("-d", "--detach"),
-    ("-l", "--label"),
-    ("-p", "--publish"),
-];
+const DOCKER_SHORT: &[(&str, &str)] = &[("-a", "--attach"), ("-d", "--detach"), ("-l", "--label")];
 
 /// Whether errors are to be JSON; asked before anything is parsed.
 pub(super) fn asks_for_json(arguments: &[OsString]) -> bool {

@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
+mod network;
 mod resources;
 mod security;
 
 use clap::Args;
 
 use crate::error::{Fault, Kind};
-use crate::spec::{ContainerSpec, Mount, Network, Secret, Version};
+use crate::spec::{ContainerSpec, Mount, Secret, Version};
+use network::NetworkFlags;
 use resources::ResourceFlags;
 use security::SecurityFlags;
 
@@ -53,9 +55,6 @@ pub struct ContainerFlags {
     /// Refuse writes to the root filesystem; /dev, /dev/shm and volumes stay writable
     #[arg(long)]
     read_only: bool,
-    /// Network: host (default), or none
-    #[arg(long, alias = "net", value_name = "NETWORK")]
-    network: Option<Network>,
     /// Host name inside
     #[arg(long, value_name = "NAME")]
     hostname: Option<String>,
@@ -71,6 +70,8 @@ pub struct ContainerFlags {
     /// Accepted for docker's sake: containers are always removed when they end
     #[arg(long)]
     rm: bool,
+    #[command(flatten)]
+    network: NetworkFlags,
     #[command(flatten)]
     resources: ResourceFlags,
     #[command(flatten)]
@@ -129,7 +130,8 @@ impl ContainerFlags {
             secrets: self.secret.clone(),
             read_only: self.read_only,
             devices: self.security.devices()?,
-            network: self.network,
+            network: self.network.network(),
+            endpoint: self.network.endpoint(),
             hostname: self.hostname.clone(),
             resources: self.resources.resources(),
             security: self.security.security()?,

@@ -3,32 +3,39 @@
 
 mod capability;
 pub mod defaults;
+mod definition;
 mod device;
 mod document;
 pub mod mount;
+mod network;
+mod port;
 mod process;
 mod quantity;
 pub mod resources;
 mod secret;
 mod security;
+mod subnet;
 mod ulimit;
 mod user;
 
 use std::ops::Not;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Fault, Kind};
+use crate::error::Fault;
 pub use capability::{Capabilities, capabilities};
+pub use definition::{BRIDGE_PREFIX, Definition};
 pub use device::{Device, HostDevice, check_cdi_name, check_device_place, check_inside, gpus};
 pub use document::{MAX_DOCUMENT, Version};
 pub use mount::{Mount, SANDBOX};
+pub use network::{Endpoint, Mac, Network, is_usable, network_name};
+pub use port::{Exposed, Protocol, Publish, Span, Wanted};
 pub use process::{Process, process, with_home};
 pub use resources::{CgroupPolicy, Cpus, Resources, Ulimit, UlimitName};
 pub use secret::{Secret, SecretSource, SecretTarget};
 pub use security::{IdRange, Seccomp, Security, Userns};
+pub use subnet::Subnet;
 pub use user::{Account, resolve_groups, resolve_user};
 
 /// A container as it was asked for.
@@ -75,6 +82,9 @@ pub struct ContainerSpec {
     /// Which network it is on; the host's if unset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
+    /// Its end of that network.
+    #[serde(default, skip_serializing_if = "Endpoint::is_default")]
+    pub endpoint: Endpoint,
     /// Its name on that network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
@@ -102,9 +112,19 @@ impl ContainerSpec {
         self.resources.check()?;
         capability::check(&self.security)?;
         self.devices.iter().try_for_each(Device::check)?;
+        self.endpoint.check(&self.network())?;
         match &self.security.userns {
             Some(userns) => userns.check(),
             None => Ok(()),
+        }
+    }
+
+    /// Which network it is on: the host's if nothing is said, but ports are published on a bridge.
+    pub fn network(&self) -> Network {
+        match &self.network {
+            Some(network) => network.clone(),
+            None if self.endpoint.publishes() => Network::Bridge,
+            None => Network::Host,
         }
     }
 
@@ -124,30 +144,5 @@ impl ContainerSpec {
         let binds = self.mounts.iter_mut().filter_map(Mount::host_path);
         let rest = profile.into_iter().chain(secrets).chain(binds);
         self.sandbox.iter_mut().chain(rest)
-    }
-}
-
-/// A network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Network {
-    /// The host's.
-    Host,
-    /// Nothing but its own loopback.
-    None,
-}
-
-impl FromStr for Network {
-    type Err = Fault;
-
-    fn from_str(text: &str) -> Result<Self, Fault> {
-        match text {
-            "host" => Ok(Self::Host),
-            "none" => Ok(Self::None),
-            _ => Err(
-                Fault::new(Kind::Usage, format!("network '{text}' is not supported"))
-                    .hint("'host' and 'none' are; see LIMITS in ucr-run(1)"),
-            ),
-        }
     }
 }

@@ -20,6 +20,8 @@
 //! ROOT/containers/ID/             the writable layer of a container; a flock on it says
 //!                                 that its ucr lives; also what else it has for itself
 //! ROOT/volumes/NAME/              a named volume; see `volume`
+//! ROOT/networks/NAME.json         a named network; a flock on it says who uses it: shared by
+//!                                 running containers, exclusive while it is removed
 //! ```
 //!
 //! Everything is published by fsync and rename, names last, so `kill -9` at any moment leaves only
@@ -34,6 +36,7 @@ mod gc;
 mod ingest;
 mod layer;
 mod lock;
+mod network;
 mod places;
 mod refs;
 mod rootfs;
@@ -56,6 +59,7 @@ pub use gc::Reclaimed;
 pub use ingest::{Ingest, KEPT_ALIGNMENT};
 pub use layer::{LayerRecord, Staging};
 pub use lock::{Lock, Patience};
+pub use network::{NetworkUse, NetworksLock};
 pub use refs::{Image, ImageRecord};
 pub use rootfs::{Backend, PathRight, RootfsMaking, RootfsRecord};
 pub use volume::{VolumeRecord, VolumeUse};

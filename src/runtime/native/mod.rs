@@ -21,6 +21,7 @@ mod handles;
 mod hook;
 mod host;
 mod interpreter;
+mod network;
 mod monitor;
 mod own_file;
 mod plan;

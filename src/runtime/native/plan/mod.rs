@@ -21,7 +21,7 @@ use crate::error::{Fault, Kind};
 use crate::image::ImageConfig;
 use crate::spec::mount::mounts;
 use crate::spec::{
-    ContainerSpec, IdRange, Mount, Network, Process, SANDBOX, Secret, SecretTarget, Userns, process,
+    ContainerSpec, IdRange, Mount, Process, SANDBOX, Secret, SecretTarget, Userns, process,
 };
 use crate::sys::process::Namespaces;
 
@@ -136,7 +136,7 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         spec.env.push(format!("MESOS_SANDBOX={SANDBOX}"));
     }
     let spec = &spec;
-    let own_network = spec.network == Some(Network::None);
+    let own_network = spec.network().is_own();
     let hostname = hostname(spec, own_network, id)?;
     let name = hostname.as_deref().unwrap_or(&host.name);
     let users = users(spec, host.kernel)?;

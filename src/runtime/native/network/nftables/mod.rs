@@ -1,0 +1,346 @@
+//! The firewall rules of a bridged network, all in one nftables table with the name of its bridge,
+//! so that nothing of anybody else's is touched and all of it goes with the table:
+//!
+//! * what comes for a published port of this host is redirected to its container, by a map that has
+//!   one element for each port and each address it is published on;
+//! * what leaves the network comes from the host's own address;
+//! * nobody else opens connections into the network, but to published ports.
+//!
+//! Written for the messages themselves: no package of a fitting licence makes them.
+
+mod expression;
+mod message;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use rustix::io::Errno;
+use rustix::net::netlink::NETFILTER;
+
+use super::netlink::Socket;
+use crate::spec::{Definition, Protocol};
+use expression::{Base, Connection, FIRST, KNOWN, Meta, Program, REDIRECTED, Verdict, octets};
+use message::{APPEND, Attributes, CREATE, DUMP, Messages, Verb, find};
+
+/// Maps from a protocol, an address and a port of the host to those of a container.
+const MAPS: [(&str, bool); 2] = [("ports4", true), ("ports6", false)];
+/// How many elements go into a message, which has at most 64 KiB.
+const MAX_ELEMENTS: usize = 256;
+
+/// A chain and its place: hook, priority, and whether it changes addresses.
+const CHAINS: [(&str, u32, i32, &str); 3] = [
+    ("prerouting", 0, -100, "nat"),
+    ("forward", 2, 0, "filter"),
+    ("postrouting", 4, 100, "nat"),
+];
+
+/// A port of the host that leads to one of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Redirect {
+    pub(super) protocol: Protocol,
+    /// Of the host; an unspecified address stands for all.
+    pub(super) from: SocketAddr,
+    /// Of the container, of the same version.
+    pub(super) to: SocketAddr,
+}
+
+/// The table of a network.
+#[derive(Debug)]
+pub(super) struct Table<'a> {
+    socket: Socket,
+    name: &'a str,
+}
+
+impl<'a> Table<'a> {
+    pub(super) fn open(bridge: &'a str) -> io::Result<Self> {
+        let socket = Socket::open(Some(NETFILTER))?;
+        Ok(Self {
+            socket,
+            name: bridge,
+        })
+    }
+
+    /// Whether nobody took a rule out.
+    pub(super) fn is_complete(&self, network: &Definition) -> io::Result<bool> {
+        let query = Messages::query(Verb::GetRule, DUMP, |rule| rule.text(1, self.name));
+        let found = self.socket.ask(&query, &[Errno::NOENT])?;
+        Ok(found.len() == rules(network).len())
+    }
+
+    /// Makes what is not there. Elements of maps stay.
+    pub(super) fn make(&self, network: &Definition) -> io::Result<()> {
+        let mut batch = Messages::batch();
+        batch.push(Verb::NewTable, CREATE, |table| table.text(1, self.name));
+        for (name, hook, priority, kind) in CHAINS {
+            batch.push(Verb::NewChain, CREATE, |chain| {
+                chain.text(1, self.name);
+                chain.text(3, name);
+                chain.nest(4, |place| {
+                    place.number(1, hook);
+                    place.bytes(2, &priority.to_be_bytes());
+                });
+                chain.text(7, kind);
+            });
+            batch.push(Verb::DeleteRule, 0, |rule| {
+                rule.text(1, self.name);
+                rule.text(2, name);
+            });
+        }
+        for (name, v4) in MAPS {
+            batch.push(Verb::NewSet, CREATE, |set| self.map(set, name, v4));
+        }
+        for (chain, rule) in rules(network) {
+            batch.push(Verb::NewRule, CREATE | APPEND, |message| {
+                message.text(1, self.name);
+                message.text(2, chain);
+                message.nest(4, |list| rule.write(&mut Program(list), network));
+            });
+        }
+        self.socket.ask(&batch.finish(), &[]).map(drop)
+    }
+
+    fn map(&self, set: &mut Attributes, name: &str, v4: bool) {
+        const MAP: u32 = 0x8;
+        // What nft(8) shows: inet_proto . ip_addr . inet_service, six bits each.
+        let address = if v4 { 7 } else { 8 };
+        let (address_length, number) = if v4 { (4, 1) } else { (16, 2) };
+        set.text(1, self.name);
+        set.text(2, name);
+        set.number(3, MAP);
+        set.number(4, 12 << 12 | address << 6 | 13);
+        set.number(5, 4 + address_length + 4);
+        set.number(6, address << 6 | 13);
+        set.number(7, address_length + 4);
+        set.number(10, number);
+    }
+
+    /// Removes the table and all in it.
+    pub(super) fn remove(&self) -> io::Result<()> {
+        let mut batch = Messages::batch();
+        batch.push(Verb::DeleteTable, 0, |table| table.text(1, self.name));
+        self.socket.ask(&batch.finish(), &[Errno::NOENT]).map(drop)
+    }
+
+    /// Redirects ports. An element that is there already was left by somebody dead: whoever adds
+    /// one holds the port itself.
+    pub(super) fn redirect(&self, all: &[Redirect]) -> io::Result<()> {
+        for (name, some) in by_map(all) {
+            let mut batch = Messages::batch();
+            batch.push(Verb::NewElement, CREATE, |list| self.elements(list, name, &some, true));
+            if let Err(error) = self.socket.ask(&batch.finish(), &[]) {
+                // The one if it leads to the same place, the other if elsewhere.
+                let code = error.raw_os_error();
+                if ![libc::EEXIST, libc::EBUSY].map(Some).contains(&code) {
+                    return Err(error);
+                }
+                self.replace(name, &some)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn replace(&self, map: &str, all: &[Redirect]) -> io::Result<()> {
+        for redirect in all {
+            let one = std::slice::from_ref(redirect);
+            self.delete(map, redirect)?;
+            let mut batch = Messages::batch();
+            batch.push(Verb::NewElement, CREATE, |list| self.elements(list, map, one, true));
+            self.socket.ask(&batch.finish(), &[])?;
+        }
+        Ok(())
+    }
+
+    /// Ends redirections; what leads elsewhere meanwhile stays.
+    pub(super) fn forget(&self, all: &[Redirect]) -> io::Result<()> {
+        for (name, some) in by_map(all) {
+            for redirect in some {
+                let leads_to = self.destination(name, &redirect)?;
+                if leads_to.as_deref() == Some(&value(redirect.to)) {
+                    self.delete(name, &redirect)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn delete(&self, map: &str, redirect: &Redirect) -> io::Result<()> {
+        let one = std::slice::from_ref(redirect);
+        let mut batch = Messages::batch();
+        batch.push(Verb::DeleteElement, 0, |list| self.elements(list, map, one, false));
+        self.socket.ask(&batch.finish(), &[Errno::NOENT]).map(drop)
+    }
+
+    /// Where a port leads to, as it is in the map.
+    fn destination(&self, map: &str, redirect: &Redirect) -> io::Result<Option<Vec<u8>>> {
+        let one = std::slice::from_ref(redirect);
+        let query = Messages::query(Verb::GetElement, 0, |list| {
+            self.elements(list, map, one, false);
+        });
+        let answers = self.socket.ask(&query, &[Errno::NOENT])?;
+        let data = answers.first().and_then(|answer| {
+            let list = find(answer.body.get(4..)?, 3)?;
+            find(find(find(list, 1)?, 2)?, 1)
+        });
+        Ok(data.map(<[u8]>::to_vec))
+    }
+
+    fn elements(&self, list: &mut Attributes, map: &str, all: &[Redirect], with_data: bool) {
+        list.text(1, self.name);
+        list.text(2, map);
+        list.nest(3, |elements| {
+            for redirect in all {
+                elements.nest(1, |element| {
+                    element.nest(1, |key| key.bytes(1, &key_of(redirect)));
+                    if with_data {
+                        element.nest(2, |data| data.bytes(1, &value(redirect.to)));
+                    }
+                });
+            }
+        });
+    }
+}
+
+fn by_map(all: &[Redirect]) -> impl Iterator<Item = (&'static str, Vec<Redirect>)> {
+    MAPS.into_iter().flat_map(move |(name, v4)| {
+        let fits = |redirect: &&Redirect| redirect.to.is_ipv4() == v4;
+        let some: Vec<Redirect> = all.iter().filter(fits).copied().collect();
+        let parts: Vec<_> = some.chunks(MAX_ELEMENTS).map(<[_]>::to_vec).collect();
+        parts.into_iter().map(move |part| (name, part))
+    })
+}
+
+fn key_of(redirect: &Redirect) -> Vec<u8> {
+    let mut key = vec![number(redirect.protocol), 0, 0, 0];
+    key.extend(value(redirect.from));
+    key
+}
+
+fn value(address: SocketAddr) -> Vec<u8> {
+    let mut value = octets(address.ip());
+    value.extend(address.port().to_be_bytes());
+    value.extend([0; 2]);
+    value
+}
+
+/// As in the header of a packet.
+fn number(protocol: Protocol) -> u8 {
+    match protocol {
+        Protocol::Tcp => 6,
+        Protocol::Udp => 17,
+    }
+}
+
+/// A rule, and the chain it is in.
+#[derive(Clone, Copy, Debug)]
+enum Rule {
+    /// To a port of one of the host's addresses, or of all.
+    Redirect { map: &'static str, v4: bool, any: bool },
+    /// Between the containers of the network.
+    Inside,
+    /// Answers.
+    Known,
+    /// To published ports.
+    Published,
+    /// All else into the network.
+    Closed,
+    /// Out of a network that has no way out.
+    NoWayOut,
+    /// Out of the network.
+    Outgoing { v4: bool },
+    /// From a container to a published port of its own network, whose answers would not come back
+    /// through the host.
+    Hairpin { v4: bool },
+}
+
+fn rules(network: &Definition) -> Vec<(&'static str, Rule)> {
+    let mut rules = Vec::new();
+    for (map, v4) in MAPS {
+        for any in [false, true] {
+            rules.push(("prerouting", Rule::Redirect { map, v4, any }));
+        }
+    }
+    rules.push(("forward", Rule::Inside));
+    if network.internal {
+        rules.push(("forward", Rule::NoWayOut));
+    } else {
+        rules.push(("forward", Rule::Known));
+        rules.push(("forward", Rule::Published));
+    }
+    rules.push(("forward", Rule::Closed));
+    for v4 in [true, false] {
+        if v4 || network.subnet6.is_some() {
+            rules.push(("postrouting", Rule::Hairpin { v4 }));
+            rules.push(("postrouting", Rule::Outgoing { v4 }));
+        }
+    }
+    rules
+}
+
+impl Rule {
+    fn write(self, program: &mut Program, network: &Definition) {
+        let bridge = network.bridge.as_str();
+        let subnet = |v4: bool| match v4 {
+            true => Some(network.subnet),
+            false => network.subnet6,
+        };
+        match self {
+            Self::Redirect { map, v4, any } => redirect(program, map, v4, any),
+            Self::Inside => {
+                program.device(Meta::OutName, true, bridge);
+                program.device(Meta::InName, true, bridge);
+                program.verdict(Verdict::Accept);
+            }
+            Self::Known | Self::Published => {
+                program.device(Meta::OutName, true, bridge);
+                match self {
+                    Self::Known => program.connection(Connection::State, KNOWN),
+                    _ => program.connection(Connection::Status, REDIRECTED),
+                }
+                program.verdict(Verdict::Accept);
+            }
+            Self::Closed => {
+                program.device(Meta::OutName, true, bridge);
+                program.verdict(Verdict::Drop);
+            }
+            Self::NoWayOut => {
+                program.device(Meta::InName, true, bridge);
+                program.verdict(Verdict::Drop);
+            }
+            Self::Outgoing { v4 } | Self::Hairpin { v4 } => {
+                let Some(subnet) = subnet(v4) else {
+                    return;
+                };
+                let is_hairpin = matches!(self, Self::Hairpin { .. });
+                program.is_from(&subnet);
+                program.device(Meta::OutName, is_hairpin, bridge);
+                if is_hairpin {
+                    program.connection(Connection::Status, REDIRECTED);
+                }
+                program.masquerade();
+            }
+        }
+    }
+}
+
+fn redirect(program: &mut Program, map: &str, v4: bool, any: bool) {
+    let (offset, length) = if v4 { (16, 4) } else { (24, 16) };
+    let words = length / 4;
+    let (address, port) = (FIRST + 1, FIRST + 1 + words);
+    let to = FIRST + 8;
+    program.is_family(v4);
+    program.is_for_us();
+    program.load_meta(Meta::Protocol, FIRST);
+    match (any, v4) {
+        (false, _) => program.load(Base::Network, offset, length, address),
+        (true, true) => program.set(address, &Ipv4Addr::UNSPECIFIED.octets()),
+        (true, false) => program.set(address, &Ipv6Addr::UNSPECIFIED.octets()),
+    }
+    program.load(Base::Transport, 2, 2, port);
+    program.look_up(map, to);
+    program.redirect(v4, to, to + words);
+}
+
+/// Whether packets for an address come from outside at all.
+pub(super) fn is_reachable(address: IpAddr) -> bool {
+    !address.is_loopback()
+}
