@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::native::cgroup::destroy_left;
+use super::native::network::{self, ConnectionRecord};
 use crate::image::Digest;
 use crate::spec::ContainerSpec;
 use crate::store::{Lock, Patience, Store};
@@ -38,6 +39,9 @@ pub struct ContainerRecord {
     pub store: PathBuf,
     /// Its cgroups.
     pub cgroups: Vec<PathBuf>,
+    /// How it is connected, on a bridged network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<ConnectionRecord>,
     /// What was asked for.
     pub spec: ContainerSpec,
 }
@@ -80,6 +84,11 @@ impl State {
         }))
     }
 
+    /// Where it is written down who has which address of a network.
+    pub(super) fn network_room(&self) -> PathBuf {
+        self.directory.with_file_name("network")
+    }
+
     fn path(&self, id: &str) -> PathBuf {
         self.directory.join(format!("{id}.json"))
     }
@@ -113,6 +122,12 @@ impl State {
     /// changed its user since. Then the record goes.
     pub fn heal(&self) {
         self.free_ranges();
+        self.end_dead();
+        // When their containers are gone.
+        network::heal(self);
+    }
+
+    fn end_dead(&self) {
         for path in self.files().unwrap_or_default() {
             if let Ok(Some(_dead)) = Lock::exclusive(&path, Patience::Try) {
                 if let Ok(Some(record)) = read(&path) {

@@ -71,19 +71,29 @@ impl Definition {
             return Err(bad(format!("'{}' is no bridge of ucr's", self.bridge)));
         }
         if !self.subnet.is_v4() || !(8..=29).contains(&self.subnet.prefix()) {
-            return Err(bad(format!("subnet {} is not one of IPv4, /8 to /29", self.subnet)));
+            return Err(bad(format!(
+                "subnet {} is not one of IPv4, /8 to /29",
+                self.subnet
+            )));
         }
         is_inside(&self.subnet, self.gateway.into())?;
         if let Some(range) = &self.ip_range
-            && (!range.is_v4() || !self.subnet.overlaps(range) || range.prefix() < self.subnet.prefix())
+            && (!range.is_v4()
+                || !self.subnet.overlaps(range)
+                || range.prefix() < self.subnet.prefix())
         {
-            return Err(bad(format!("range {range} is not of subnet {}", self.subnet)));
+            return Err(bad(format!(
+                "range {range} is not of subnet {}",
+                self.subnet
+            )));
         }
         match (&self.subnet6, self.gateway6) {
             (None, None) => (),
             (Some(subnet), Some(gateway)) => {
                 if subnet.is_v4() || !(8..=96).contains(&subnet.prefix()) {
-                    return Err(bad(format!("subnet {subnet} is not one of IPv6, /8 to /96")));
+                    return Err(bad(format!(
+                        "subnet {subnet} is not one of IPv6, /8 to /96"
+                    )));
                 }
                 is_inside(subnet, gateway.into())?;
             }
@@ -203,9 +213,15 @@ mod tests {
             (|it| it.subnet = "10.0.0.0/30".parse().unwrap(), "/30"),
             (|it| it.subnet = "fd00::/64".parse().unwrap(), "fd00"),
             (|it| it.gateway = "10.88.0.1".parse().unwrap(), "10.88.0.1"),
-            (|it| it.gateway = "10.87.0.255".parse().unwrap(), "10.87.0.255"),
+            (
+                |it| it.gateway = "10.87.0.255".parse().unwrap(),
+                "10.87.0.255",
+            ),
             (|it| it.ip_range = "10.0.0.0/8".parse().ok(), "10.0.0.0/8"),
-            (|it| it.ip_range = "10.88.0.0/28".parse().ok(), "10.88.0.0/28"),
+            (
+                |it| it.ip_range = "10.88.0.0/28".parse().ok(),
+                "10.88.0.0/28",
+            ),
             (|it| it.gateway6 = None, "IPv6"),
             (|it| it.subnet6 = "fd00::/120".parse().ok(), "/96"),
             (|it| it.mtu = Some(100), "mtu 100"),

@@ -113,7 +113,10 @@ impl FromStr for Subnet {
         let parse = || {
             let (address, prefix) = text.split_once('/')?;
             let is_number = !prefix.starts_with('+');
-            Self::new(address.parse().ok()?, prefix.parse().ok().filter(|_| is_number)?)
+            Self::new(
+                address.parse().ok()?,
+                prefix.parse().ok().filter(|_| is_number)?,
+            )
         };
         parse().ok_or_else(|| {
             let message = format!("'{text}' is no subnet");
@@ -183,7 +186,15 @@ mod tests {
 
     #[test]
     fn what_is_none() {
-        for text in ["", "10.0.0.0", "10.0.0.1/24", "10.0.0.0/33", "10.0.0.0/+8", "::/129", "x/8"] {
+        for text in [
+            "",
+            "10.0.0.0",
+            "10.0.0.1/24",
+            "10.0.0.0/33",
+            "10.0.0.0/+8",
+            "::/129",
+            "x/8",
+        ] {
             assert!(text.parse::<Subnet>().is_err(), "{text}");
         }
     }

@@ -171,7 +171,11 @@ mod tests {
         for wrong in [
             serde_json::json!({"name": "web"}),
             serde_json::to_value(definition("other")).unwrap(),
-            serde_json::to_value(Definition { bridge: "eth0".into(), ..definition("web") }).unwrap(),
+            serde_json::to_value(Definition {
+                bridge: "eth0".into(),
+                ..definition("web")
+            })
+            .unwrap(),
         ] {
             fs::write(store.network_path("web"), wrong.to_string()).unwrap();
             assert!(store.use_network("web").is_err(), "{wrong}");

@@ -27,6 +27,8 @@ pub struct HostFacts {
     pub name: String,
     /// Its `/etc/resolv.conf`.
     pub resolv_conf: Vec<u8>,
+    /// What systemd-resolved asks itself, where that is needed.
+    pub uplink_resolv_conf: Vec<u8>,
     /// Its `/etc/hosts`.
     pub hosts: Vec<u8>,
     /// Its kernel's version: major and minor.
@@ -91,6 +93,10 @@ impl HostFacts {
         Ok(Self {
             name: host_name(),
             resolv_conf: file("/etc/resolv.conf"),
+            uplink_resolv_conf: match spec.network().is_own() {
+                true => file("/run/systemd/resolve/resolv.conf"),
+                false => Vec::new(),
+            },
             hosts: file("/etc/hosts"),
             kernel: kernel_version(&system.release().to_string_lossy()),
             capabilities: sys::credential::available().context("read capabilities")?,

@@ -21,8 +21,8 @@ mod handles;
 mod hook;
 mod host;
 mod interpreter;
-mod network;
 mod monitor;
+pub mod network;
 mod own_file;
 mod plan;
 pub mod reaper;
@@ -53,6 +53,7 @@ pub use apparmor::AppArmor;
 use handles::{Basis, Handles};
 pub use host::{HostFacts, host_name};
 use monitor::Monitor;
+use network::Connection;
 pub use plan::{Plan, plan};
 use stage::Stage;
 use status::Listener;
@@ -86,7 +87,7 @@ impl Native<'_> {
         let id = sys::random_name()?;
         let host = HostFacts::read(spec, self.cdi_directories)?;
         host.can_make_containers()?;
-        let plan = plan(spec, &image.config, &host, &id)?;
+        let mut plan = plan(spec, &image.config, &host, &id)?;
         plan.notes.iter().for_each(|text| note(text));
         let mut kept = Kept::find(self.store, &plan.mounts)?;
         let leased: Vec<_> = image.layers.iter().chain(kept.layers()).cloned().collect();
@@ -94,7 +95,13 @@ impl Native<'_> {
         kept.use_volumes(self.store, &plan.mounts)?;
         let monitor = Monitor::prepare(&plan)?;
         let users = Leased::take(&plan, self.state)?;
+        let mut connection = Connection::prepare(plan.bridged.as_ref(), self.store, self.state)?;
+        if let Some(connection) = &connection {
+            let addresses = connection.addresses();
+            plan.name_addresses(addresses.ip, addresses.ip6);
+        }
         let mut record = self.record(id, image, spec, &plan);
+        record.connection = connection.as_ref().map(Connection::record);
         // Before there are cgroups, so that whoever finds the record can remove them.
         let published = self.state.publish(&record)?;
         let cgroups = plan.cgroups.create()?;
@@ -125,6 +132,7 @@ impl Native<'_> {
             kept: &kept,
         };
         let (child, listener) = start(stage, users)?;
+        let connected = connection.as_ref().map_or(Ok(()), |it| it.connect(&child));
         record.pid = child.pid().as_raw_nonzero().get();
         let proc = Proc::open()?;
         record.start_time = proc.start_time(record.pid);
@@ -138,8 +146,15 @@ impl Native<'_> {
         // What others left that died, while the stage is busy and we are not.
         self.state.heal();
         self.store.heal();
-        listener.go()?;
-        let exit = monitor.attend(&child, listener, copies);
+        let forwarder = connection.as_mut().and_then(Connection::forwarder);
+        let exit = match connected {
+            // Of a container that failed by itself, it says why.
+            Err(error) if !listener.is_closed() => Err(error),
+            connected => listener
+                .go()
+                .and_then(|()| monitor.attend(&child, listener, copies, forwarder))
+                .and_then(|exit| connected.map(|()| exit)),
+        };
         if exit.is_err() {
             // A fault of the watching, not of the container: what nobody watches must not go on.
             // One that has ended already cannot be waited for again.
@@ -176,6 +191,7 @@ impl Native<'_> {
                 .iter()
                 .map(cgroup::Group::path)
                 .collect(),
+            connection: None,
             spec: spec.clone(),
         }
     }

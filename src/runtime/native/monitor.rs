@@ -9,6 +9,7 @@ use anyhow::{Context, Error, Result};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::copies::Copy;
+use super::network::Forwarder;
 use super::plan::Plan;
 use super::status::{Listener, Message};
 use crate::error::{Fault, Kind};
@@ -92,7 +93,13 @@ impl Monitor {
     }
 
     /// Watches until the end.
-    pub fn attend(&self, child: &Child, listener: Listener, mut copies: Vec<Copy>) -> Result<Exit> {
+    pub fn attend(
+        &self,
+        child: &Child,
+        listener: Listener,
+        mut copies: Vec<Copy>,
+        mut forwarder: Option<&mut Forwarder>,
+    ) -> Result<Exit> {
         let stdin = io::stdin();
         let mut listener = Some(listener);
         let mut terminal: Option<Terminal> = None;
@@ -102,6 +109,7 @@ impl Monitor {
                 terminal: terminal.as_ref(),
                 stdin: stdin.as_fd(),
                 copies: &copies,
+                forwarder: forwarder.as_deref(),
             };
             let ready = self.wait(child, listener.as_ref(), &streams)?;
             if ready.report
@@ -122,6 +130,9 @@ impl Monitor {
             let found = copies.iter_mut().zip(&ready.copies);
             for (copy, _) in found.filter(|(_, ready)| **ready) {
                 copy.step();
+            }
+            if let Some(forwarder) = forwarder.as_mut().filter(|_| ready.forwards) {
+                forwarder.step();
             }
             // Its last report comes before its end: read that first.
             if ready.ended && listener.is_none() {
@@ -153,6 +164,8 @@ impl Monitor {
             let wanted = copy.waits_for();
             copies.push(wanted.map(|(stream, events)| push(&mut fds, stream, events)));
         }
+        let forwarder = streams.forwarder;
+        let forwarder = forwarder.map(|it| push(&mut fds, it.as_fd(), PollFlags::IN));
         while let Err(error) = poll(&mut fds, None) {
             if error != rustix::io::Errno::INTR {
                 return Err(error.into());
@@ -165,6 +178,7 @@ impl Monitor {
             report: any(report),
             output: any(master),
             typed: any(typed),
+            forwards: any(forwarder),
             copies: copies.into_iter().map(any).collect(),
         })
     }
@@ -231,6 +245,7 @@ struct Streams<'a> {
     terminal: Option<&'a Terminal<'a>>,
     stdin: BorrowedFd<'a>,
     copies: &'a [Copy],
+    forwarder: Option<&'a Forwarder>,
 }
 
 /// What poll found.
@@ -240,6 +255,7 @@ struct Ready {
     report: bool,
     output: bool,
     typed: bool,
+    forwards: bool,
 }
 
 impl Terminal<'_> {

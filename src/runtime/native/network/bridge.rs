@@ -79,7 +79,10 @@ fn make(links: &Links, network: &Definition) -> Result<Device> {
 /// Addresses that this host sends elsewhere would be lost to it.
 fn check_routes(links: &Links, network: &Definition) -> Result<()> {
     let own = links.find(&network.bridge)?.map(|device| device.index);
-    for subnet in [Some(network.subnet), network.subnet6].into_iter().flatten() {
+    for subnet in [Some(network.subnet), network.subnet6]
+        .into_iter()
+        .flatten()
+    {
         if let Some(other) = taken(links, &subnet, own)? {
             let message = format!("subnet {subnet} overlaps the host's route to {other}");
             return Err(Fault::new(Kind::Unsupported, message)
@@ -93,9 +96,9 @@ fn check_routes(links: &Links, network: &Definition) -> Result<()> {
 /// A route of the host's to some of these addresses, but through this device.
 pub(super) fn taken(links: &Links, subnet: &Subnet, own: Option<u32>) -> Result<Option<Subnet>> {
     let routes = links.routes(subnet.is_v4()).context("read routes")?;
-    let other = routes.into_iter().find(|(to, device)| {
-        to.overlaps(subnet) && (own.is_none() || *device != own)
-    });
+    let other = routes
+        .into_iter()
+        .find(|(to, device)| to.overlaps(subnet) && (own.is_none() || *device != own));
     Ok(other.map(|(to, _)| to))
 }
 
@@ -117,7 +120,9 @@ fn forward(v6: bool) -> Result<()> {
 /// A host that forwards no longer listens to routers, and would lose its own way out, unless it is
 /// told to go on (ip-sysctl, accept_ra).
 fn keep_advertised_routes(proc: &Proc) {
-    let devices = std::fs::read_dir("/sys/class/net").into_iter().flatten();
+    let devices = std::fs::read_dir("/proc/sys/net/ipv6/conf")
+        .into_iter()
+        .flatten();
     for device in devices.flatten() {
         let name = device.file_name().to_string_lossy().into_owned();
         let path = format!("sys/net/ipv6/conf/{name}/accept_ra");

@@ -50,14 +50,14 @@ pub fn create(store: &Store, asked: &Asked) -> Result<Definition> {
         None => None,
     };
     let first = |subnet: &Subnet| subnet.nth(1);
-    let gateway = gateway(asked, true).or_else(|| first(&subnet));
+    let gateway4 = gateway(asked, true).or_else(|| first(&subnet));
     let gateway6 = gateway(asked, false).or_else(|| subnet6.as_ref().and_then(first));
     let hex = sys::random_name()?;
     let definition = Definition {
         name: asked.name.clone(),
         bridge: format!("{BRIDGE_PREFIX}{}", hex.get(..8).unwrap_or_default()),
         subnet,
-        gateway: match gateway {
+        gateway: match gateway4 {
             Some(IpAddr::V4(gateway)) => gateway,
             _ => Ipv4Addr::UNSPECIFIED,
         },
@@ -140,7 +140,9 @@ impl Free<'_> {
         });
         free.unwrap_or_else(|| {
             let message = "no subnet is free in 10.87.0.0/16 and 192.168.0.0/16";
-            Err(Fault::new(Kind::Limit, message).hint("say one: --subnet").into())
+            Err(Fault::new(Kind::Limit, message)
+                .hint("say one: --subnet")
+                .into())
         })
     }
 }
@@ -148,9 +150,8 @@ impl Free<'_> {
 /// Subnets of networks that do not ask for one.
 fn pool() -> impl Iterator<Item = Subnet> {
     let class = |first: u8, second: u8| {
-        (0..=u8::MAX).map(move |third| {
-            Subnet::whole(Ipv4Addr::new(first, second, third, 0).into(), 24)
-        })
+        (0..=u8::MAX)
+            .map(move |third| Subnet::whole(Ipv4Addr::new(first, second, third, 0).into(), 24))
     };
     class(10, 87).skip(1).chain(class(192, 168).skip(128))
 }

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use super::link::Links;
 use super::nftables::{Redirect, Table};
 use crate::error::{Fault, Kind};
 use crate::spec::{Definition, Endpoint, Protocol};
@@ -105,13 +106,18 @@ impl Drop for Mark {
 
 impl Lease {
     /// Takes the addresses that are asked for, or the first ones that are free.
-    pub(super) fn take(room: &Path, network: &Definition, endpoint: &Endpoint) -> Result<Self> {
+    pub(super) fn take(
+        links: &Links,
+        room: &Path,
+        network: &Definition,
+        endpoint: &Endpoint,
+    ) -> Result<Self> {
         let asked = asked_place(network, endpoint)?;
         let mut places: Box<dyn Iterator<Item = u32>> = match asked {
             Some(place) => Box::new(std::iter::once(place)),
             None => Box::new(network.places()),
         };
-        let found = places.find_map(|place| try_place(room, network, place).transpose());
+        let found = places.find_map(|place| try_place(links, room, network, place).transpose());
         let Some((place, path, lock)) = found.transpose()? else {
             return Err(none_free(network, endpoint).into());
         };
@@ -127,19 +133,27 @@ impl Lease {
             undo: None,
         };
         if let Some(ip6) = endpoint.ip6 {
-            lease.take_v6(room, network, ip6)?;
+            lease.take_v6(links, room, network, ip6)?;
         }
         Ok(lease)
     }
 
-    fn take_v6(&mut self, room: &Path, network: &Definition, asked: Ipv6Addr) -> Result<()> {
+    fn take_v6(
+        &mut self,
+        links: &Links,
+        room: &Path,
+        network: &Definition,
+        asked: Ipv6Addr,
+    ) -> Result<()> {
         let subnet = network.subnet6.as_ref();
         let place = subnet.and_then(|subnet| subnet.place(asked.into()));
         let is_usable = place.is_some_and(|place| place != 0 && Some(asked) != network.gateway6);
         let Some(place) = place.filter(|_| is_usable) else {
             let name = &network.name;
             let message = format!("--ip6 {asked} is no address for a container of network {name}");
-            return Err(Fault::new(Kind::Usage, message).hint(subnets(network)).into());
+            return Err(Fault::new(Kind::Usage, message)
+                .hint(subnets(network))
+                .into());
         };
         self.addresses.ip6 = Some(asked);
         if place <= network.subnet.last() {
@@ -148,7 +162,7 @@ impl Lease {
                 return Ok(());
             }
             let place = u32::try_from(place)?;
-            let free = try_place(room, network, place)?;
+            let free = try_place(links, room, network, place)?;
             let (_, path, lock) = free.ok_or_else(|| taken(asked.into(), network))?;
             self._second = Some(Mark { path, _lock: lock });
             return Ok(());
@@ -222,6 +236,7 @@ fn taken(address: IpAddr, network: &Definition) -> Fault {
 
 /// The lock of a place, if nobody has it; what its last holder left is undone first.
 fn try_place(
+    links: &Links,
     room: &Path,
     network: &Definition,
     place: u32,
@@ -233,7 +248,7 @@ fn try_place(
     let Some(lock) = lock(&path)? else {
         return Ok(None);
     };
-    if Path::new("/sys/class/net").join(device_name(ip)).exists() {
+    if links.find(&device_name(ip))?.is_some() {
         // Another state directory's, or one that the kernel has not got round to removing.
         let _ = fs::remove_file(&path);
         return Ok(None);

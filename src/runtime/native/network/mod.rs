@@ -33,6 +33,7 @@ use crate::error::{Fault, Kind};
 use crate::runtime::State;
 use crate::spec::{Definition, Mac, Network};
 use crate::store::{NetworkUse, Store};
+use crate::sys;
 use crate::sys::proc::Proc;
 use crate::sys::process::Child;
 
@@ -58,6 +59,7 @@ pub struct ConnectionRecord {
 #[derive(Debug)]
 pub(super) struct Connection {
     definition: Definition,
+    links: link::Links,
     lease: lease::Lease,
     forwarder: Option<Forwarder>,
     ports: Vec<PublishedPort>,
@@ -91,11 +93,15 @@ impl Connection {
         if definition.internal && !endpoint.publish.is_empty() {
             let name = &definition.name;
             let message = format!("--publish does not go with the internal network {name}");
-            return Err(Fault::new(Kind::Usage, message).hint("say another --network").into());
+            return Err(Fault::new(Kind::Usage, message)
+                .hint("say another --network")
+                .into());
         }
-        let room = state.network_room()?;
+        let room = state.network_room();
+        sys::make_private(&room)?;
+        let links = link::Links::open().context("reach rtnetlink")?;
         let bound = ports::bind_all(&endpoint.publish, has_v6())?;
-        let mut lease = lease::Lease::take(&room, &definition, endpoint)?;
+        let mut lease = lease::Lease::take(&links, &room, &definition, endpoint)?;
         let ports: Vec<_> = bound.iter().map(|bound| bound.port).collect();
         let forwarder = match ports.is_empty() {
             true => None,
@@ -107,6 +113,7 @@ impl Connection {
         let mac = endpoint.mac_address.unwrap_or(Mac::of(lease.addresses.ip));
         Ok(Some(Self {
             definition,
+            links,
             lease,
             forwarder,
             ports,
@@ -139,8 +146,8 @@ impl Connection {
     /// Connects the container, whose first process is another's business meanwhile.
     pub(super) fn connect(&self, child: &Child) -> Result<()> {
         let network = &self.definition;
-        let links = link::Links::open().context("reach rtnetlink")?;
-        let bridge = bridge::ensure(&links, network, &self.room)?;
+        let links = &self.links;
+        let bridge = bridge::ensure(links, network, &self.room)?;
         let namespace = namespace_of(child).context("reach the container's network")?;
         let name = lease::device_name(self.lease.addresses.ip);
         let mut requests = link::Requests::default();
@@ -151,11 +158,18 @@ impl Connection {
             mtu: network.mtu,
             namespace: namespace.as_fd(),
         });
-        links.make(&requests).context("make a pair of network devices")?;
+        links
+            .make(&requests)
+            .context("make a pair of network devices")?;
         let inside = links_inside(&namespace).context("enter the container's network")?;
-        self.set_up(&inside).context("set up the container's network")?;
+        self.set_up(&inside)
+            .context("set up the container's network")?;
         let addresses = &self.lease.addresses;
-        let redirects: Vec<_> = self.ports.iter().filter_map(|port| port.redirect(addresses)).collect();
+        let redirects: Vec<_> = self
+            .ports
+            .iter()
+            .filter_map(|port| port.redirect(addresses))
+            .collect();
         if !redirects.is_empty() {
             let table = nftables::Table::open(&network.bridge)?;
             table.redirect(&redirects).context("redirect ports")?;
@@ -184,9 +198,7 @@ impl Connection {
 
 /// Undoes what dead holders of addresses left.
 pub(crate) fn heal(state: &State) {
-    if let Ok(room) = state.network_room() {
-        lease::heal(&room);
-    }
+    lease::heal(&state.network_room());
 }
 
 /// Whether this kernel has IPv6.

@@ -86,7 +86,9 @@ fn header(bytes: &[u8]) -> Option<(usize, u16)> {
     let length = u32::from_ne_bytes(bytes.get(..4)?.try_into().ok()?);
     let kind = u16::from_ne_bytes(bytes.get(4..6)?.try_into().ok()?);
     let length = usize::try_from(length).ok()?;
-    (HEADER..=bytes.len()).contains(&length).then_some((length, kind))
+    (HEADER..=bytes.len())
+        .contains(&length)
+        .then_some((length, kind))
 }
 
 #[cfg(test)]

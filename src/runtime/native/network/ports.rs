@@ -86,7 +86,10 @@ fn refuse(at: SocketAddr, wanted: &Wanted, error: Errno) -> anyhow::Error {
             Fault::new(Kind::Usage, message).hint(hint)
         }
         (Errno::ADDRNOTAVAIL, _) => {
-            let message = format!("publish {port}/{protocol}: {} is no address of this host", at.ip());
+            let message = format!(
+                "publish {port}/{protocol}: {} is no address of this host",
+                at.ip()
+            );
             Fault::new(Kind::Usage, message).hint("leave the address out for all of them")
         }
         _ => {
@@ -160,7 +163,10 @@ mod tests {
     fn a_free_port_is_the_same_for_both_versions() {
         let bound = bind_all(&publish("80"), true).unwrap();
         let ports: Vec<_> = bound.iter().map(|it| it.port.host.port()).collect();
-        assert!(ports.len() == 2 && ports[0] != 0 && ports[0] == ports[1], "{ports:?}");
+        assert!(
+            ports.len() == 2 && ports[0] != 0 && ports[0] == ports[1],
+            "{ports:?}"
+        );
     }
 
     #[test]
@@ -170,7 +176,10 @@ mod tests {
             let port = first[0].port.host.port();
             let again = publish(&format!("127.0.0.1:{port}:80/{protocol}"));
             let error = bind_all(&again, true).unwrap_err().to_string();
-            assert_eq!(error, format!("port {port}/{protocol} of 127.0.0.1 is taken"));
+            assert_eq!(
+                error,
+                format!("port {port}/{protocol} of 127.0.0.1 is taken")
+            );
             let beside = publish(&format!("127.0.0.2:{port}:80/{protocol}"));
             bind_all(&beside, true).unwrap();
         }

@@ -5,6 +5,7 @@
 
 mod device;
 mod filesystem;
+mod network;
 mod security;
 mod text;
 
@@ -21,12 +22,13 @@ use crate::error::{Fault, Kind};
 use crate::image::ImageConfig;
 use crate::spec::mount::mounts;
 use crate::spec::{
-    ContainerSpec, IdRange, Mount, Process, SANDBOX, Secret, SecretTarget, Userns, process,
+    ContainerSpec, IdRange, Mount, Network, Process, SANDBOX, Secret, SecretTarget, Userns, process,
 };
 use crate::sys::process::Namespaces;
 
 pub use device::Node;
 pub use filesystem::{BIND, CGROUP, KernelFilesystem};
+pub use network::Bridged;
 pub use security::{Confinement, Filtering};
 
 /// A file that ucr writes and shows inside the container.
@@ -62,6 +64,9 @@ pub struct Plan {
     pub users: Option<Users>,
     /// Its host name, if it is not the host's.
     pub hostname: Option<String>,
+    /// The bridged network that it is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bridged: Option<Bridged>,
     /// Refuse writes to the root filesystem.
     pub read_only: bool,
     /// Fresh filesystems of the kernel, in the order of mounting.
@@ -160,6 +165,8 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
     let list = (!spec.security.privileged).then_some(list);
     let cgroups = cgroup::plan(&spec.resources, &host.cgroups, id, list)?;
     notes.extend(cgroups.notes.iter().cloned());
+    let is_routed = own_network && spec.network() != Network::None;
+    let resolv_conf = network::resolv_conf(host, is_routed, &mut notes);
     let (masked_paths, read_only_paths) = filesystem::hidden(spec, host);
     Ok(Plan {
         process: process(spec, image, name)?,
@@ -174,11 +181,12 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
             user: users.is_some(),
         },
         hostname: hostname.clone(),
+        bridged: network::bridged(spec, image)?,
         read_only: spec.read_only,
         filesystems: filesystem::filesystems(spec, ids, &cgroups),
         cdi: host.cdi.origins.clone(),
         devices,
-        files: own_files(host, name, own_network),
+        files: own_files(host, name, own_network, resolv_conf),
         mounts: mounts(spec, image)?,
         hooks: hooks(host, users.is_some())?,
         secrets: spec.secrets.clone(),
@@ -294,19 +302,24 @@ fn sysctls(own_network: bool) -> Vec<(String, String)> {
 }
 
 /// On the host's network a container sees the host's names, on one of its own its own.
-fn own_files(host: &HostFacts, name: &str, own_network: bool) -> Vec<OwnFile> {
+fn own_files(
+    host: &HostFacts,
+    name: &str,
+    own_network: bool,
+    resolv_conf: Vec<u8>,
+) -> Vec<OwnFile> {
     let file = |target: &str, content: Vec<u8>| OwnFile {
         target: target.into(),
         content,
     };
     let hosts = if own_network {
         let local = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
-        format!("{local}127.0.1.1\t{name}\n").into_bytes()
+        (local.to_owned() + &network::own_line(name)).into_bytes()
     } else {
         host.hosts.clone()
     };
     vec![
-        file("/etc/resolv.conf", host.resolv_conf.clone()),
+        file("/etc/resolv.conf", resolv_conf),
         file("/etc/hosts", hosts),
         file("/etc/hostname", format!("{name}\n").into_bytes()),
     ]

@@ -87,10 +87,17 @@ impl Forwarder {
             if port.protocol == Protocol::Udp {
                 udp::prepare(&socket, port.host).context("prepare a udp port")?;
             }
-            epoll::add(&poll, &socket, Subject::Door(place).number(), EventFlags::IN)
-                .context("epoll")?;
+            epoll::add(
+                &poll,
+                &socket,
+                Subject::Door(place).number(),
+                EventFlags::IN,
+            )
+            .context("epoll")?;
             let v4 = SocketAddr::new(addresses.ip.into(), port.container);
-            let v6 = addresses.ip6.map(|ip| SocketAddr::new(ip.into(), port.container));
+            let v6 = addresses
+                .ip6
+                .map(|ip| SocketAddr::new(ip.into(), port.container));
             let mut to: Vec<_> = std::iter::once(v4).chain(v6).collect();
             if port.host.is_ipv6() {
                 to.reverse();
@@ -164,7 +171,9 @@ impl Forwarder {
             return;
         };
         let is_over = match slot {
-            Some(connection) => connection.step(&self.poll, place, is_server, flags).is_over(),
+            Some(connection) => connection
+                .step(&self.poll, place, is_server, flags)
+                .is_over(),
             None => false,
         };
         if is_over {
@@ -180,10 +189,19 @@ impl Forwarder {
         }
         self.is_full = !wanted;
         let tcp = |door: &&Door| door.port.protocol == Protocol::Tcp;
-        let events = if wanted { EventFlags::IN } else { EventFlags::empty() };
+        let events = if wanted {
+            EventFlags::IN
+        } else {
+            EventFlags::empty()
+        };
         for (place, door) in self.doors.iter().enumerate().filter(|(_, door)| tcp(door)) {
             // A listening socket has nothing else to say, so it says nothing meanwhile.
-            let _ = epoll::modify(&self.poll, &door.socket, Subject::Door(place).number(), events);
+            let _ = epoll::modify(
+                &self.poll,
+                &door.socket,
+                Subject::Door(place).number(),
+                events,
+            );
         }
     }
 }

@@ -173,9 +173,10 @@ fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Option<(usize, SocketAddr, Op
     let mut own = None;
     for message in received.cmsgs().ok()? {
         own = match message {
-            ControlMessageOwned::Ipv4PacketInfo(info) => {
-                Some(Own(std::net::Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes()).into()))
-            }
+            ControlMessageOwned::Ipv4PacketInfo(info) => Some(Own(std::net::Ipv4Addr::from(
+                info.ipi_addr.s_addr.to_ne_bytes(),
+            )
+            .into())),
             ControlMessageOwned::Ipv6PacketInfo(info) => {
                 Some(Own(std::net::Ipv6Addr::from(info.ipi6_addr.s6_addr).into()))
             }
@@ -184,7 +185,9 @@ fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Option<(usize, SocketAddr, Op
     }
     let from = received.address?;
     let v4 = from.as_sockaddr_in().map(|it| SocketAddr::V4((*it).into()));
-    let v6 = from.as_sockaddr_in6().map(|it| SocketAddr::V6((*it).into()));
+    let v6 = from
+        .as_sockaddr_in6()
+        .map(|it| SocketAddr::V6((*it).into()));
     Some((received.bytes, v4.or(v6)?, own))
 }
 

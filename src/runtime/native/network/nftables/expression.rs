@@ -156,14 +156,6 @@ impl Program<'_, '_> {
         });
     }
 
-    /// Puts a value into a register.
-    pub(super) fn set(&mut self, register: u32, value: &[u8]) {
-        self.expression("immediate", |data| {
-            data.number(1, register);
-            data.nest(2, |inner| inner.bytes(1, value));
-        });
-    }
-
     /// Sends the connection to the address and the port in these registers.
     pub(super) fn redirect(&mut self, v4: bool, address: u32, port: u32) {
         const DESTINATION: u32 = 1;

@@ -12,7 +12,7 @@ mod expression;
 mod message;
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use rustix::io::Errno;
 use rustix::net::netlink::NETFILTER;
@@ -22,8 +22,47 @@ use crate::spec::{Definition, Protocol};
 use expression::{Base, Connection, FIRST, KNOWN, Meta, Program, REDIRECTED, Verdict, octets};
 use message::{APPEND, Attributes, CREATE, DUMP, Messages, Verb, find};
 
-/// Maps from a protocol, an address and a port of the host to those of a container.
-const MAPS: [(&str, bool); 2] = [("ports4", true), ("ports6", false)];
+/// A map to an address and a port of a container: from a protocol, an address and a port of the
+/// host, or from a protocol and a port of any of its addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Map {
+    name: &'static str,
+    number: u32,
+    v4: bool,
+    any: bool,
+}
+
+const MAPS: [Map; 4] = [
+    Map::new("ports4", 1, true, false),
+    Map::new("ports6", 2, false, false),
+    Map::new("any4", 3, true, true),
+    Map::new("any6", 4, false, true),
+];
+
+impl Map {
+    const fn new(name: &'static str, number: u32, v4: bool, any: bool) -> Self {
+        Self {
+            name,
+            number,
+            v4,
+            any,
+        }
+    }
+
+    fn has(self, redirect: &Redirect) -> bool {
+        self.v4 == redirect.to.is_ipv4() && self.any == redirect.from.ip().is_unspecified()
+    }
+
+    fn key(self, redirect: &Redirect) -> Vec<u8> {
+        let mut key = vec![number(redirect.protocol), 0, 0, 0];
+        match self.any {
+            true => key.extend([&redirect.from.port().to_be_bytes()[..], &[0; 2]].concat()),
+            false => key.extend(value(redirect.from)),
+        }
+        key
+    }
+}
+
 /// How many elements go into a message, which has at most 64 KiB.
 const MAX_ELEMENTS: usize = 256;
 
@@ -86,8 +125,8 @@ impl<'a> Table<'a> {
                 rule.text(2, name);
             });
         }
-        for (name, v4) in MAPS {
-            batch.push(Verb::NewSet, CREATE, |set| self.map(set, name, v4));
+        for map in MAPS {
+            batch.push(Verb::NewSet, CREATE, |set| self.map(set, map));
         }
         for (chain, rule) in rules(network) {
             batch.push(Verb::NewRule, CREATE | APPEND, |message| {
@@ -99,19 +138,23 @@ impl<'a> Table<'a> {
         self.socket.ask(&batch.finish(), &[]).map(drop)
     }
 
-    fn map(&self, set: &mut Attributes, name: &str, v4: bool) {
+    fn map(&self, set: &mut Attributes, map: Map) {
         const MAP: u32 = 0x8;
         // What nft(8) shows: inet_proto . ip_addr . inet_service, six bits each.
-        let address = if v4 { 7 } else { 8 };
-        let (address_length, number) = if v4 { (4, 1) } else { (16, 2) };
+        let address = if map.v4 { 7 } else { 8 };
+        let length = if map.v4 { 4 } else { 16 };
+        let (key, key_length) = match map.any {
+            true => (12 << 6 | 13, 4 + 4),
+            false => (12 << 12 | address << 6 | 13, 4 + length + 4),
+        };
         set.text(1, self.name);
-        set.text(2, name);
+        set.text(2, map.name);
         set.number(3, MAP);
-        set.number(4, 12 << 12 | address << 6 | 13);
-        set.number(5, 4 + address_length + 4);
+        set.number(4, key);
+        set.number(5, key_length);
         set.number(6, address << 6 | 13);
-        set.number(7, address_length + 4);
-        set.number(10, number);
+        set.number(7, length + 4);
+        set.number(10, map.number);
     }
 
     /// Removes the table and all in it.
@@ -124,27 +167,31 @@ impl<'a> Table<'a> {
     /// Redirects ports. An element that is there already was left by somebody dead: whoever adds
     /// one holds the port itself.
     pub(super) fn redirect(&self, all: &[Redirect]) -> io::Result<()> {
-        for (name, some) in by_map(all) {
+        for (map, some) in by_map(all) {
             let mut batch = Messages::batch();
-            batch.push(Verb::NewElement, CREATE, |list| self.elements(list, name, &some, true));
+            batch.push(Verb::NewElement, CREATE, |list| {
+                self.elements(list, map, &some, true)
+            });
             if let Err(error) = self.socket.ask(&batch.finish(), &[]) {
                 // The one if it leads to the same place, the other if elsewhere.
                 let code = error.raw_os_error();
                 if ![libc::EEXIST, libc::EBUSY].map(Some).contains(&code) {
                     return Err(error);
                 }
-                self.replace(name, &some)?;
+                self.replace(map, &some)?;
             }
         }
         Ok(())
     }
 
-    fn replace(&self, map: &str, all: &[Redirect]) -> io::Result<()> {
+    fn replace(&self, map: Map, all: &[Redirect]) -> io::Result<()> {
         for redirect in all {
             let one = std::slice::from_ref(redirect);
             self.delete(map, redirect)?;
             let mut batch = Messages::batch();
-            batch.push(Verb::NewElement, CREATE, |list| self.elements(list, map, one, true));
+            batch.push(Verb::NewElement, CREATE, |list| {
+                self.elements(list, map, one, true)
+            });
             self.socket.ask(&batch.finish(), &[])?;
         }
         Ok(())
@@ -152,26 +199,28 @@ impl<'a> Table<'a> {
 
     /// Ends redirections; what leads elsewhere meanwhile stays.
     pub(super) fn forget(&self, all: &[Redirect]) -> io::Result<()> {
-        for (name, some) in by_map(all) {
+        for (map, some) in by_map(all) {
             for redirect in some {
-                let leads_to = self.destination(name, &redirect)?;
+                let leads_to = self.destination(map, &redirect)?;
                 if leads_to.as_deref() == Some(&value(redirect.to)) {
-                    self.delete(name, &redirect)?;
+                    self.delete(map, &redirect)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn delete(&self, map: &str, redirect: &Redirect) -> io::Result<()> {
+    fn delete(&self, map: Map, redirect: &Redirect) -> io::Result<()> {
         let one = std::slice::from_ref(redirect);
         let mut batch = Messages::batch();
-        batch.push(Verb::DeleteElement, 0, |list| self.elements(list, map, one, false));
+        batch.push(Verb::DeleteElement, 0, |list| {
+            self.elements(list, map, one, false)
+        });
         self.socket.ask(&batch.finish(), &[Errno::NOENT]).map(drop)
     }
 
     /// Where a port leads to, as it is in the map.
-    fn destination(&self, map: &str, redirect: &Redirect) -> io::Result<Option<Vec<u8>>> {
+    fn destination(&self, map: Map, redirect: &Redirect) -> io::Result<Option<Vec<u8>>> {
         let one = std::slice::from_ref(redirect);
         let query = Messages::query(Verb::GetElement, 0, |list| {
             self.elements(list, map, one, false);
@@ -184,13 +233,13 @@ impl<'a> Table<'a> {
         Ok(data.map(<[u8]>::to_vec))
     }
 
-    fn elements(&self, list: &mut Attributes, map: &str, all: &[Redirect], with_data: bool) {
+    fn elements(&self, list: &mut Attributes, map: Map, all: &[Redirect], with_data: bool) {
         list.text(1, self.name);
-        list.text(2, map);
+        list.text(2, map.name);
         list.nest(3, |elements| {
             for redirect in all {
                 elements.nest(1, |element| {
-                    element.nest(1, |key| key.bytes(1, &key_of(redirect)));
+                    element.nest(1, |key| key.bytes(1, &map.key(redirect)));
                     if with_data {
                         element.nest(2, |data| data.bytes(1, &value(redirect.to)));
                     }
@@ -200,19 +249,12 @@ impl<'a> Table<'a> {
     }
 }
 
-fn by_map(all: &[Redirect]) -> impl Iterator<Item = (&'static str, Vec<Redirect>)> {
-    MAPS.into_iter().flat_map(move |(name, v4)| {
-        let fits = |redirect: &&Redirect| redirect.to.is_ipv4() == v4;
-        let some: Vec<Redirect> = all.iter().filter(fits).copied().collect();
+fn by_map(all: &[Redirect]) -> impl Iterator<Item = (Map, Vec<Redirect>)> {
+    MAPS.into_iter().flat_map(move |map| {
+        let some: Vec<Redirect> = all.iter().filter(|it| map.has(it)).copied().collect();
         let parts: Vec<_> = some.chunks(MAX_ELEMENTS).map(<[_]>::to_vec).collect();
-        parts.into_iter().map(move |part| (name, part))
+        parts.into_iter().map(move |part| (map, part))
     })
-}
-
-fn key_of(redirect: &Redirect) -> Vec<u8> {
-    let mut key = vec![number(redirect.protocol), 0, 0, 0];
-    key.extend(value(redirect.from));
-    key
 }
 
 fn value(address: SocketAddr) -> Vec<u8> {
@@ -234,7 +276,7 @@ fn number(protocol: Protocol) -> u8 {
 #[derive(Clone, Copy, Debug)]
 enum Rule {
     /// To a port of one of the host's addresses, or of all.
-    Redirect { map: &'static str, v4: bool, any: bool },
+    Redirect(Map),
     /// Between the containers of the network.
     Inside,
     /// Answers.
@@ -254,11 +296,7 @@ enum Rule {
 
 fn rules(network: &Definition) -> Vec<(&'static str, Rule)> {
     let mut rules = Vec::new();
-    for (map, v4) in MAPS {
-        for any in [false, true] {
-            rules.push(("prerouting", Rule::Redirect { map, v4, any }));
-        }
-    }
+    rules.extend(MAPS.map(|map| ("prerouting", Rule::Redirect(map))));
     rules.push(("forward", Rule::Inside));
     if network.internal {
         rules.push(("forward", Rule::NoWayOut));
@@ -284,7 +322,7 @@ impl Rule {
             false => network.subnet6,
         };
         match self {
-            Self::Redirect { map, v4, any } => redirect(program, map, v4, any),
+            Self::Redirect(map) => redirect(program, map),
             Self::Inside => {
                 program.device(Meta::OutName, true, bridge);
                 program.device(Meta::InName, true, bridge);
@@ -322,22 +360,23 @@ impl Rule {
     }
 }
 
-fn redirect(program: &mut Program, map: &str, v4: bool, any: bool) {
-    let (offset, length) = if v4 { (16, 4) } else { (24, 16) };
+fn redirect(program: &mut Program, map: Map) {
+    let (offset, length) = if map.v4 { (16, 4) } else { (24, 16) };
     let words = length / 4;
-    let (address, port) = (FIRST + 1, FIRST + 1 + words);
-    let to = FIRST + 8;
-    program.is_family(v4);
+    let (second, to) = (FIRST + 1, FIRST + 8);
+    program.is_family(map.v4);
     program.is_for_us();
     program.load_meta(Meta::Protocol, FIRST);
-    match (any, v4) {
-        (false, _) => program.load(Base::Network, offset, length, address),
-        (true, true) => program.set(address, &Ipv4Addr::UNSPECIFIED.octets()),
-        (true, false) => program.set(address, &Ipv6Addr::UNSPECIFIED.octets()),
-    }
+    let port = match map.any {
+        true => second,
+        false => {
+            program.load(Base::Network, offset, length, second);
+            second + words
+        }
+    };
     program.load(Base::Transport, 2, 2, port);
-    program.look_up(map, to);
-    program.redirect(v4, to, to + words);
+    program.look_up(map.name, to);
+    program.redirect(map.v4, to, to + words);
 }
 
 /// Whether packets for an address come from outside at all.
