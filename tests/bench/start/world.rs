@@ -46,7 +46,8 @@ impl World {
         unpack();
         let views = Views::make();
         let has = |wanted: &[Tool]| tools.iter().any(|tool| wanted.contains(tool));
-        if has(&[Tool::Ucr, Tool::Beside, Tool::UcrVolume, Tool::UcrInit]) {
+        let ours = [Tool::Ucr, Tool::Beside, Tool::UcrVolume, Tool::UcrInit];
+        if has(&ours) || has(&[Tool::UcrBridge, Tool::UcrPort]) {
             must(ucr(UCR).args(["pull", "--quiet", IMAGE]));
             fs::create_dir("/mnt/volume").expect("mkdir");
         }
@@ -195,6 +196,8 @@ fn command(tool: Tool) -> Command {
         Tool::Beside => ucr_run(BESIDE, &[]),
         Tool::UcrVolume => ucr_run(UCR, &["-v", "/mnt/volume:/data"]),
         Tool::UcrInit => ucr_run(UCR, &["--init"]),
+        Tool::UcrBridge => ucr_run(UCR, &["--network", "bridge"]),
+        Tool::UcrPort => ucr_run(UCR, &["--network", "bridge", "-p", "80"]),
         Tool::Bwrap => bwrap(false),
         Tool::BwrapFull => bwrap(true),
         Tool::Podman => {

@@ -289,9 +289,6 @@ enum Rule {
     NoWayOut,
     /// Out of the network.
     Outgoing { v4: bool },
-    /// From a container to a published port of its own network, whose answers would not come back
-    /// through the host.
-    Hairpin { v4: bool },
 }
 
 fn rules(network: &Definition) -> Vec<(&'static str, Rule)> {
@@ -307,7 +304,6 @@ fn rules(network: &Definition) -> Vec<(&'static str, Rule)> {
     rules.push(("forward", Rule::Closed));
     for v4 in [true, false] {
         if v4 || network.subnet6.is_some() {
-            rules.push(("postrouting", Rule::Hairpin { v4 }));
             rules.push(("postrouting", Rule::Outgoing { v4 }));
         }
     }
@@ -322,7 +318,7 @@ impl Rule {
             false => network.subnet6,
         };
         match self {
-            Self::Redirect(map) => redirect(program, map),
+            Self::Redirect(map) => redirect(program, map, bridge),
             Self::Inside => {
                 program.device(Meta::OutName, true, bridge);
                 program.device(Meta::InName, true, bridge);
@@ -344,26 +340,25 @@ impl Rule {
                 program.device(Meta::InName, true, bridge);
                 program.verdict(Verdict::Drop);
             }
-            Self::Outgoing { v4 } | Self::Hairpin { v4 } => {
+            Self::Outgoing { v4 } => {
                 let Some(subnet) = subnet(v4) else {
                     return;
                 };
-                let is_hairpin = matches!(self, Self::Hairpin { .. });
                 program.is_from(&subnet);
-                program.device(Meta::OutName, is_hairpin, bridge);
-                if is_hairpin {
-                    program.connection(Connection::Status, REDIRECTED);
-                }
+                program.device(Meta::OutName, false, bridge);
                 program.masquerade();
             }
         }
     }
 }
 
-fn redirect(program: &mut Program, map: Map) {
+/// But for what the network's own containers send: a bridge does not send a packet back where it
+/// came from (br_netfilter redirects it that early), so those are passed on as the host's are.
+fn redirect(program: &mut Program, map: Map, bridge: &str) {
     let (offset, length) = if map.v4 { (16, 4) } else { (24, 16) };
     let words = length / 4;
     let (second, to) = (FIRST + 1, FIRST + 8);
+    program.device(Meta::InName, false, bridge);
     program.is_family(map.v4);
     program.is_for_us();
     program.load_meta(Meta::Protocol, FIRST);
