@@ -10,7 +10,7 @@ use crate::image::{Document, ImageConfig, chain_ids};
 use crate::provision;
 use crate::runtime::ContainerRecord;
 use crate::runtime::native::host_name;
-use crate::spec::{ContainerSpec, process};
+use crate::spec::{ContainerSpec, Definition, process};
 use crate::store::{ImageRecord, RootfsRecord, Store, VolumeRecord};
 
 /// RFC 3339, in UTC.
@@ -89,6 +89,7 @@ pub(super) fn container(record: &ContainerRecord) -> Value {
         "pid": record.pid,
         "argv": record.argv,
         "created_at": time(record.started_at),
+        "connection": record.connection,
         "spec": record.spec,
     })
 }
@@ -101,6 +102,27 @@ pub(super) fn volume(record: &VolumeRecord, used_by: &[&str]) -> Value {
         "path": record.path,
         "created_at": time(record.created_at),
         "used_by": used_by,
+    })
+}
+
+/// A network, and the containers that are on it.
+pub(super) fn network(definition: &Definition, containers: Vec<Value>) -> Value {
+    json!({
+        "kind": "network",
+        "name": definition.name,
+        "bridge": definition.bridge,
+        "subnet": definition.subnet,
+        "gateway": definition.gateway,
+        "ip_range": definition.ip_range,
+        "subnet6": definition.subnet6,
+        "gateway6": definition.gateway6,
+        "internal": definition.internal,
+        "mtu": definition.mtu,
+        "created_at": match definition.created_at {
+            0 => None,
+            made => time(made),
+        },
+        "containers": containers,
     })
 }
 

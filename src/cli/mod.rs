@@ -7,6 +7,7 @@ mod document;
 mod environment;
 mod images;
 mod inspect;
+mod network;
 mod output;
 mod progress;
 mod provision;
@@ -103,6 +104,7 @@ enum Command {
     Rm(rm::Rm),
     Prune(prune::Prune),
     Volume(volume::Volume),
+    Network(network::Network),
 }
 
 impl Command {
@@ -178,5 +180,6 @@ fn dispatch(cli: Cli) -> Result<Outcome> {
         Command::Rm(rm) => rm.run(&context),
         Command::Prune(prune) => prune.run(&context),
         Command::Volume(volume) => volume.run(&context),
+        Command::Network(network) => network.run(&context),
     }
 }

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Fault;
+use crate::error::{Fault, Kind};
 pub use capability::{Capabilities, capabilities};
 pub use definition::{BRIDGE_PREFIX, Definition};
 pub use device::{Device, HostDevice, check_cdi_name, check_device_place, check_inside, gpus};
@@ -113,10 +113,26 @@ impl ContainerSpec {
         capability::check(&self.security)?;
         self.devices.iter().try_for_each(Device::check)?;
         self.endpoint.check(&self.network())?;
+        self.check_shared_network()?;
         match &self.security.userns {
             Some(userns) => userns.check(),
             None => Ok(()),
         }
+    }
+
+    /// What belongs to a network is that of the container whose network it is.
+    fn check_shared_network(&self) -> Result<(), Fault> {
+        let Network::Container(_) = self.network() else {
+            return Ok(());
+        };
+        let own_users = !matches!(self.security.userns, None | Some(Userns::Host));
+        let option = match (&self.hostname, own_users) {
+            (Some(_), _) => "--hostname",
+            (None, true) => "--userns",
+            (None, false) => return Ok(()),
+        };
+        let message = format!("{option} does not go with --network {}", self.network());
+        Err(Fault::new(Kind::Usage, message).hint("say it for the container whose network it is"))
     }
 
     /// Which network it is on: the host's if nothing is said, but ports are published on a bridge.

@@ -108,8 +108,8 @@ pub fn network_name(name: &str) -> Result<String, Fault> {
     if !starts_well || !name.chars().all(inner) || name.len() > MAX_NAME {
         let message = format!("network '{name}' is not supported");
         return Err(Fault::new(Kind::Usage, message).hint(
-            "there are host, none, bridge, container:ID, cni:NAME, and those of 'ucr network ls', \
-             whose names are letters and digits, then also '_', '.', '-'",
+            "there are host, none, bridge, container:ID, and those of 'ucr network ls', whose names \
+             are letters and digits, then also '_', '.', '-'",
         ));
     }
     if RESERVED.contains(&name) {

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::apparmor::AppArmor;
 use super::cdi;
 use super::cgroup::{self, Rlimit};
+use super::network::Names;
 use crate::error::{Fault, Kind};
 use crate::spec::{ContainerSpec, Device, Seccomp};
 use crate::sys;
@@ -27,6 +28,8 @@ pub struct HostFacts {
     pub name: String,
     /// Its `/etc/resolv.conf`.
     pub resolv_conf: Vec<u8>,
+    /// What another container knows of names, whose network is shared.
+    pub joined: Option<Names>,
     /// What systemd-resolved asks itself, where that is needed.
     pub uplink_resolv_conf: Vec<u8>,
     /// Its `/etc/hosts`.
@@ -93,6 +96,7 @@ impl HostFacts {
         Ok(Self {
             name: host_name(),
             resolv_conf: file("/etc/resolv.conf"),
+            joined: None,
             uplink_resolv_conf: match spec.network().is_own() {
                 true => file("/run/systemd/resolve/resolv.conf"),
                 false => Vec::new(),

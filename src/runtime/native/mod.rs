@@ -42,7 +42,7 @@ use anyhow::{Context, Result};
 use crate::error::{Fault, Kind};
 use crate::image::ChainId;
 use crate::runtime::{ContainerRecord, State};
-use crate::spec::ContainerSpec;
+use crate::spec::{ContainerSpec, Network};
 use crate::store::{ContainerDir, Image, Store};
 use crate::sys;
 use crate::sys::proc::Proc;
@@ -53,7 +53,7 @@ pub use apparmor::AppArmor;
 use handles::{Basis, Handles};
 pub use host::{HostFacts, host_name};
 use monitor::Monitor;
-use network::Connection;
+use network::{Connection, Joined};
 pub use plan::{Plan, plan};
 use stage::Stage;
 use status::Listener;
@@ -85,7 +85,12 @@ impl Native<'_> {
             );
         }
         let id = sys::random_name()?;
-        let host = HostFacts::read(spec, self.cdi_directories)?;
+        let mut host = HostFacts::read(spec, self.cdi_directories)?;
+        let joined = match spec.network() {
+            Network::Container(id) => Some(Joined::find(self.store, self.state, &id)?),
+            _ => None,
+        };
+        host.joined = joined.as_ref().map(|joined| joined.names.clone());
         host.can_make_containers()?;
         let mut plan = plan(spec, &image.config, &host, &id)?;
         plan.notes.iter().for_each(|text| note(text));
@@ -130,6 +135,7 @@ impl Native<'_> {
             handles,
             cgroups: &cgroups,
             kept: &kept,
+            network: joined.as_ref().map(|joined| &joined.namespace),
         };
         let (child, listener) = start(stage, users)?;
         let connected = connection.as_ref().map_or(Ok(()), |it| it.connect(&child));

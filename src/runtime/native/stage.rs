@@ -3,7 +3,7 @@
 //! still visible, moves into it, gives up what the command must not have, and becomes the command.
 
 use std::mem::ManuallyDrop;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use anyhow::{Context, Error, Result};
@@ -13,6 +13,7 @@ use super::cgroup::Cgroups;
 use super::copies;
 use super::handles::Handles;
 use super::hook;
+use super::network::join;
 use super::plan::Plan;
 use super::rootfs::{self, Rootfs};
 use super::status::Reporter;
@@ -47,6 +48,8 @@ pub(super) struct Stage<'a> {
     pub(super) cgroups: &'a Cgroups,
     /// What the store contributes to the mounts of the plan.
     pub(super) kept: &'a Kept,
+    /// The network of another container.
+    pub(super) network: Option<&'a OwnedFd>,
 }
 
 impl Stage<'_> {
@@ -71,6 +74,10 @@ impl Stage<'_> {
         mount::make_all_private().context("cut the mount namespace off")?;
         if self.plan.users.is_some() {
             reporter.wait_for_users()?;
+        }
+        // Before the filesystem of devices is made, which shows those of the network.
+        if let Some(other) = self.network {
+            join(other).context("join the network of a container")?;
         }
         let rootfs = rootfs::build(self)?;
         // While no label is set, no filter loaded and no privilege given up.

@@ -37,6 +37,15 @@ pub const BESIDE: &str = "/run/ucr-beside";
 pub struct World {
     views: Views,
     _docker: Option<Daemon>,
+    has_bridge: bool,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if self.has_bridge {
+            must(ucr(UCR).args(["network", "rm", "bridge"]));
+        }
+    }
 }
 
 impl World {
@@ -65,6 +74,7 @@ impl World {
         Self {
             views,
             _docker: docker,
+            has_bridge: has(&[Tool::UcrBridge, Tool::UcrPort]),
         }
     }
 
@@ -143,9 +153,13 @@ pub fn traced() -> Command {
 }
 
 fn ucr_run(program: &str, options: &[&str]) -> Command {
+    ucr_run_on("none", program, options)
+}
+
+fn ucr_run_on(network: &str, program: &str, options: &[&str]) -> Command {
     let mut ucr = ucr(program);
     // As for an image of a registry: a layout on this machine would be looked at each time.
-    ucr.args(["run", "--policy", "missing", "--network", "none"])
+    ucr.args(["run", "--policy", "missing", "--network", network])
         .args(options)
         .arg(IMAGE)
         .args(COMMAND);
@@ -196,8 +210,8 @@ fn command(tool: Tool) -> Command {
         Tool::Beside => ucr_run(BESIDE, &[]),
         Tool::UcrVolume => ucr_run(UCR, &["-v", "/mnt/volume:/data"]),
         Tool::UcrInit => ucr_run(UCR, &["--init"]),
-        Tool::UcrBridge => ucr_run(UCR, &["--network", "bridge"]),
-        Tool::UcrPort => ucr_run(UCR, &["--network", "bridge", "-p", "80"]),
+        Tool::UcrBridge => ucr_run_on("bridge", UCR, &[]),
+        Tool::UcrPort => ucr_run_on("bridge", UCR, &["-p", "80"]),
         Tool::Bwrap => bwrap(false),
         Tool::BwrapFull => bwrap(true),
         Tool::Podman => {

@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Context, Result};
 
-use super::bridge;
 use super::link::Links;
+use super::{bridge, lease};
 use crate::error::{Fault, Kind};
+use crate::runtime::State;
 use crate::spec::{BRIDGE_PREFIX, Definition, Subnet, network_name};
 use crate::store::Store;
 use crate::sys;
@@ -78,6 +79,19 @@ pub fn create(store: &Store, asked: &Asked) -> Result<Definition> {
 /// Removes the devices and rules of a network.
 pub fn clear(definition: &Definition) -> Result<()> {
     bridge::remove(definition)
+}
+
+/// Removes those of the network that is always there. Fails with [`Kind::Usage`] while a container
+/// is on it or about to be.
+pub fn clear_built_in(state: &State) -> Result<()> {
+    let definition = Definition::built_in();
+    if lease::is_used(&state.network_room(), &definition.bridge) {
+        let message = format!("network {} is in use", definition.name);
+        return Err(Fault::new(Kind::Usage, message)
+            .hint("'ucr ps' lists the running containers; stop those that are on it")
+            .into());
+    }
+    bridge::remove(&definition)
 }
 
 fn gateway(asked: &Asked, v4: bool) -> Option<IpAddr> {

@@ -297,6 +297,17 @@ pub(super) fn heal(room: &Path) {
     }
 }
 
+/// Whether somebody has an address of the network of a bridge.
+pub(super) fn is_used(room: &Path, bridge: &str) -> bool {
+    let prefix = format!("{bridge}_");
+    let here = files(room).filter(|path| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.starts_with(&prefix))
+    });
+    here.into_iter()
+        .any(|path| matches!(Lock::exclusive(&path, Patience::Try), Ok(None)))
+}
+
 /// The published ports of all who are on a bridge.
 pub(super) fn redirects(room: &Path, bridge: &str) -> Vec<Redirect> {
     let written = files(room).filter_map(|path| read(&path).ok().flatten());

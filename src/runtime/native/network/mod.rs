@@ -14,6 +14,7 @@
 mod bridge;
 mod create;
 mod forward;
+mod joined;
 mod lease;
 mod link;
 mod netlink;
@@ -25,7 +26,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde::{Deserialize, Serialize};
 
 use super::plan::Bridged;
@@ -37,8 +37,10 @@ use crate::sys;
 use crate::sys::proc::Proc;
 use crate::sys::process::Child;
 
-pub use create::{Asked, clear, create};
+pub use create::{Asked, clear, clear_built_in, create};
 pub use forward::Forwarder;
+pub use joined::Names;
+pub(super) use joined::{Joined, join};
 pub use lease::{Addresses, PublishedPort};
 
 /// How a container is connected, for its record.
@@ -214,11 +216,8 @@ fn namespace_of(child: &Child) -> Result<OwnedFd> {
 /// A socket belongs to the namespace in which it was opened, wherever its owner is afterwards.
 fn links_inside(namespace: &OwnedFd) -> Result<link::Links> {
     let own = Proc::open()?.open_file("self/ns/net")?;
-    let enter = |namespace: &OwnedFd| {
-        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
-    };
-    enter(namespace)?;
+    join(namespace)?;
     let links = link::Links::open();
-    enter(&own).context("return to the host's network")?;
+    join(&own).context("return to the host's network")?;
     Ok(links?)
 }

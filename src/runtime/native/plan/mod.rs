@@ -142,7 +142,11 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
     }
     let spec = &spec;
     let own_network = spec.network().is_own();
-    let hostname = hostname(spec, own_network, id)?;
+    let joined = host.joined.as_ref();
+    let hostname = match joined {
+        Some(other) => Some(usable_hostname(&other.hostname)?),
+        None => hostname(spec, own_network, id)?,
+    };
     let name = hostname.as_deref().unwrap_or(&host.name);
     let users = users(spec, host.kernel)?;
     let ids = match &users {
@@ -260,16 +264,20 @@ fn users(spec: &ContainerSpec, kernel: (u32, u32)) -> Result<Option<Users>, Faul
 
 /// A container on a network of its own has a name of its own, as docker's have.
 fn hostname(spec: &ContainerSpec, own_network: bool, id: &str) -> Result<Option<String>, Fault> {
-    let Some(name) = &spec.hostname else {
-        return Ok(own_network.then(|| id.to_owned()));
-    };
+    match &spec.hostname {
+        Some(name) => usable_hostname(name).map(Some),
+        None => Ok(own_network.then(|| id.to_owned())),
+    }
+}
+
+fn usable_hostname(name: &str) -> Result<String, Fault> {
     // HOST_NAME_MAX; what else may be in it, RFC 1123 says.
     let is_usable = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
     if name.is_empty() || name.len() > 64 || !name.chars().all(is_usable) {
         let message = format!("host name '{name}' is not 1 to 64 letters, digits, '-', '.', '_'");
         return Err(Fault::new(Kind::Spec, message));
     }
-    Ok(Some(name.clone()))
+    Ok(name.to_owned())
 }
 
 fn check_secrets(secrets: &[Secret]) -> Result<(), Fault> {
@@ -312,7 +320,9 @@ fn own_files(
         target: target.into(),
         content,
     };
-    let hosts = if own_network {
+    let hosts = if let Some(other) = &host.joined {
+        other.hosts.clone()
+    } else if own_network {
         let local = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
         (local.to_owned() + &network::own_line(name)).into_bytes()
     } else {

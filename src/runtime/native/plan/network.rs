@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::Plan;
-use crate::error::Fault;
+use crate::error::{Fault, Kind};
 use crate::image::ImageConfig;
 use crate::runtime::native::host::HostFacts;
 use crate::spec::{ContainerSpec, Endpoint, Exposed, Network, Publish};
@@ -27,6 +27,11 @@ const NOT_KNOWN: &str = "127.0.1.1";
 /// The bridged network of a container, if it is on one.
 pub(super) fn bridged(spec: &ContainerSpec, image: &ImageConfig) -> Result<Option<Bridged>, Fault> {
     let network = spec.network();
+    if let Network::Cni(_) = network {
+        let message = format!("--network {network}: CNI networks are not supported yet");
+        return Err(Fault::new(Kind::Unsupported, message)
+            .hint("'ucr network create' makes a network; say --network with its name"));
+    }
     if !network.is_bridged() {
         return Ok(None);
     }
@@ -86,6 +91,9 @@ impl Plan {
 /// The host's `/etc/resolv.conf` without servers that only the host reaches; if no other is left,
 /// those that systemd-resolved asks itself.
 pub(super) fn resolv_conf(host: &HostFacts, own_network: bool, notes: &mut Vec<String>) -> Vec<u8> {
+    if let Some(other) = &host.joined {
+        return other.resolv_conf.clone();
+    }
     if !own_network || !has_server(&host.resolv_conf, is_loopback) {
         return host.resolv_conf.clone();
     }
