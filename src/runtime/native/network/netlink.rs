@@ -53,12 +53,12 @@ impl Socket {
                 Err(error) => return Err(error.into()),
             };
             for answer in messages(buffer.get(..received).unwrap_or_default()) {
-                match (answer.kind, error_of(&answer)) {
-                    (ERROR | DONE, Some(error)) if !fine.contains(&error) => {
+                match outcome(&answer) {
+                    None => answers.push(answer),
+                    Some(Err(error)) if !fine.contains(&error) => {
                         failure.get_or_insert(error);
                     }
-                    (ERROR | DONE, _) => (),
-                    _ => answers.push(answer),
+                    Some(_) => (),
                 }
             }
         }
@@ -66,9 +66,19 @@ impl Socket {
     }
 }
 
-fn error_of(answer: &Answer) -> Option<Errno> {
-    let code = i32::from_ne_bytes(answer.body.get(..4)?.try_into().ok()?);
-    (code < 0).then(|| Errno::from_raw_os_error(-code))
+/// How a request ended, if that is what an answer says.
+fn outcome(answer: &Answer) -> Option<Result<(), Errno>> {
+    if !matches!(answer.kind, ERROR | DONE) {
+        return None;
+    }
+    let code = answer.body.get(..4).and_then(|code| code.try_into().ok());
+    let code = i32::from_ne_bytes(code.unwrap_or_default());
+    Some(match code.checked_neg() {
+        // What the kernel has for errors; the length of what was dumped is not negative.
+        Some(error @ 1..=4095) => Err(Errno::from_raw_os_error(error)),
+        Some(..=0) => Ok(()),
+        _ => Err(Errno::IO),
+    })
 }
 
 fn messages(mut bytes: &[u8]) -> Vec<Answer> {
@@ -95,13 +105,32 @@ fn header(bytes: &[u8]) -> Option<(usize, u16)> {
 mod tests {
     use super::*;
 
+    /// The number of a change of the rules is where an error would be.
+    #[test]
+    fn only_what_says_so_is_an_error() {
+        let answer = |kind, body: [u8; 4]| Answer {
+            kind,
+            body: body.to_vec(),
+        };
+        for (kind, body, expected) in [
+            (0xa06, [1, 0, 0x12, 0xff], None),
+            (ERROR, [0; 4], Some(Ok(()))),
+            (DONE, 7_i32.to_ne_bytes(), Some(Ok(()))),
+            (ERROR, (-2_i32).to_ne_bytes(), Some(Err(Errno::NOENT))),
+            (ERROR, (-5000_i32).to_ne_bytes(), Some(Err(Errno::IO))),
+            (ERROR, i32::MIN.to_ne_bytes(), Some(Err(Errno::IO))),
+        ] {
+            assert_eq!(outcome(&answer(kind, body)), expected);
+        }
+    }
+
     #[test]
     fn what_is_cut_short_is_nothing() {
         let mut bytes = vec![20, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         assert!(messages(&bytes).is_empty());
         bytes.extend((-17_i32).to_ne_bytes());
         let found = messages(&bytes);
-        assert_eq!(error_of(&found[0]), Some(Errno::EXIST));
+        assert_eq!(outcome(&found[0]), Some(Err(Errno::EXIST)));
         bytes[0] = 0;
         assert!(messages(&bytes).is_empty());
     }
