@@ -35,8 +35,9 @@ impl Context {
 
     /// Mends what processes left that died: first their containers, then what those used.
     pub(super) fn heal(&self) -> Result<()> {
-        self.state()?.heal();
-        self.store()?.heal();
+        let store = self.store()?;
+        self.state()?.heal(&store);
+        store.heal();
         Ok(())
     }
 

@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use crate::error::{Fault, Kind};
 use crate::image::{Document, ImageConfig, chain_ids};
 use crate::provision;
-use crate::runtime::ContainerRecord;
 use crate::runtime::native::host_name;
+use crate::runtime::{Container, Ended, Started};
 use crate::spec::{ContainerSpec, Definition, process};
 use crate::store::{ImageRecord, RootfsRecord, Store, VolumeRecord};
+use crate::sys::process::Exit;
 
 /// RFC 3339, in UTC.
 fn time(seconds_since_1970: u64) -> Option<String> {
@@ -79,18 +80,40 @@ fn run(record: &ImageRecord, config: &ImageConfig) -> Result<Value> {
 }
 
 /// A container.
-pub(super) fn container(record: &ContainerRecord) -> Value {
-    json!({
+pub(super) fn container(container: &Container) -> Value {
+    let (record, life) = (&container.record, &container.life);
+    let mut document = json!({
         "kind": "container",
         "id": record.id,
+        "name": record.spec.name,
         "image": record.image,
         "manifest_digest": record.manifest,
-        "status": "running",
-        "pid": record.pid,
-        "argv": record.argv,
-        "created_at": time(record.started_at),
+        "status": container.status(),
+        "pid": container.process().map(|process| process.pid),
+        "argv": record.process.argv,
+        "created_at": time(record.created_at),
+        "started_at": life.started.and_then(|started: Started| time(started.at)),
+        "restarts": life.restarts,
         "connection": record.connection,
         "spec": record.spec,
+    });
+    if let Some(ended) = &life.ended {
+        document["ended"] = self::ended(ended);
+    }
+    document
+}
+
+/// How a container ended.
+pub(super) fn ended(ended: &Ended) -> Value {
+    json!({
+        "exit_code": ended.exit.code(),
+        "signal": match ended.exit {
+            Exit::Signal(number) => Some(number),
+            Exit::Code(_) => None,
+        },
+        "oom_killed": ended.oom_kills > 0,
+        "ended_at": time(ended.at),
+        "error": ended.error,
     })
 }
 

@@ -8,12 +8,12 @@ use super::context::Context;
 use super::{Format, document, output};
 use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
-use crate::runtime::ContainerRecord;
+use crate::runtime::{Container, Status};
 use crate::store::{ImageRecord, RootfsRecord, Store};
 
 /// Show all that is known of an image, a container or a root filesystem
 ///
-/// NAME is an image in the store, the ID of a running container, or the ID or path of a root
+/// NAME is an image in the store, the name or ID of a container, or the ID or path of a root
 /// filesystem. Prints JSON unless --format text; ucr-inspect(1) describes the keys.
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
@@ -37,7 +37,7 @@ enum RawDocument {
 
 /// Something that has a name.
 pub(super) enum Named {
-    Container(Box<ContainerRecord>),
+    Container(Box<Container>),
     Rootfs(RootfsRecord),
     Image(ImageRecord),
 }
@@ -49,9 +49,14 @@ impl Named {
         let is_id = |id: &str| name.len() >= 4 && id.starts_with(name);
         let path = context.absolute(name.into())?;
         let mut found: Vec<Self> = Vec::new();
-        for record in context.state()?.running(&store)? {
-            if is_id(&record.id) {
-                found.push(Self::Container(Box::new(record)));
+        let state = context.state()?;
+        state.heal(&store);
+        for container in state.all(&store)? {
+            if container.record.spec.name.as_deref() == Some(name) {
+                return Ok(Self::Container(Box::new(container)));
+            }
+            if is_id(&container.record.id) {
+                found.push(Self::Container(Box::new(container)));
             }
         }
         for record in store.rootfs_records()? {
@@ -176,16 +181,33 @@ fn image_text(image: &Value) -> Result<()> {
     output::table(["LAYER", "SIZE", "UNPACKED"], &rows)
 }
 
-fn container_text(record: &ContainerRecord) -> Result<()> {
+fn container_text(container: &Container) -> Result<()> {
+    let (record, life) = (&container.record, &container.life);
+    let ended = life.ended.as_ref();
     output::facts(&[
         ("Container", Some(record.id.clone())),
+        ("Name", record.spec.name.clone()),
         ("Image", Some(record.image.clone())),
         ("Manifest", Some(record.manifest.to_string())),
-        ("Status", Some("running".into())),
-        ("Process", Some(record.pid.to_string())),
-        ("Command", Some(record.argv.join(" "))),
-        ("Started", Some(output::ago(record.started_at))),
+        ("Status", Some(status(container))),
+        ("Process", container.process().map(|it| it.pid.to_string())),
+        ("Command", Some(record.process.argv.join(" "))),
+        ("Created", Some(output::ago(record.created_at))),
+        ("Started", life.started.map(|it| output::ago(it.at))),
+        ("Ended", ended.map(|it| output::ago(it.at))),
+        ("Error", ended.and_then(|it| it.error.clone())),
     ])
+}
+
+/// What a container is doing, in words.
+pub(super) fn status(container: &Container) -> String {
+    match (&container.life.ended, container.status()) {
+        (Some(ended), Status::Exited) if ended.oom_kills > 0 => {
+            format!("exited ({}, out of memory)", ended.exit.code())
+        }
+        (Some(ended), Status::Exited) => format!("exited ({})", ended.exit.code()),
+        (_, status) => status.name().to_owned(),
+    }
 }
 
 fn rootfs_text(record: &RootfsRecord) -> Result<()> {

@@ -2,11 +2,14 @@
 //!
 //! stdout is data, stderr is for people. Only [`main`] prints errors.
 
+mod background;
 mod context;
 mod document;
 mod environment;
+mod exec;
 mod images;
 mod inspect;
+mod logs;
 mod network;
 mod output;
 mod progress;
@@ -16,6 +19,8 @@ mod ps;
 mod pull;
 mod rm;
 mod run;
+mod start;
+mod stop;
 mod usage;
 mod volume;
 
@@ -101,7 +106,13 @@ enum Command {
     Inspect(inspect::Inspect),
     Images(images::Images),
     Ps(ps::Ps),
+    Exec(exec::Exec),
     Rm(rm::Rm),
+    Stop(stop::Stop),
+    Kill(stop::Kill),
+    Wait(stop::Wait),
+    Logs(logs::Logs),
+    Attach(logs::Attach),
     Prune(prune::Prune),
     Volume(volume::Volume),
     Network(network::Network),
@@ -177,7 +188,13 @@ fn dispatch(cli: Cli) -> Result<Outcome> {
         Command::Inspect(inspect) => inspect.run(&context),
         Command::Images(images) => images.run(&context),
         Command::Ps(ps) => ps.run(&context),
+        Command::Exec(exec) => exec.run(&context),
         Command::Rm(rm) => rm.run(&context),
+        Command::Stop(stop) => stop.run(&context),
+        Command::Kill(kill) => kill.run(&context),
+        Command::Wait(wait) => wait.run(&context),
+        Command::Logs(logs) => logs.run(&context),
+        Command::Attach(attach) => attach.run(&context),
         Command::Prune(prune) => prune.run(&context),
         Command::Volume(volume) => volume.run(&context),
         Command::Network(network) => network.run(&context),

@@ -126,11 +126,12 @@ struct Known {
 impl Known {
     fn read(context: &Context) -> Result<Self> {
         let store = context.store()?;
+        let running = context.state()?.running(&store)?;
         let mut networks = vec![Definition::built_in()];
         networks.extend(store.networks()?);
         Ok(Self {
             networks,
-            containers: context.state()?.running(&store)?,
+            containers: running.into_iter().map(|it| it.record).collect(),
         })
     }
 
@@ -220,8 +221,8 @@ fn remove(context: &Context, asked: &[String]) -> Result<Outcome> {
 }
 
 fn in_use(name: &str, container: &ContainerRecord) -> anyhow::Error {
-    let message = format!("network {name} is in use by container {}", container.id);
-    let hint = format!("stop it first: kill -KILL {}", container.pid);
+    let message = format!("network {name} is in use by container {}", container.name());
+    let hint = format!("stop it first: ucr stop {}", container.name());
     Fault::new(Kind::Usage, message).hint(hint).into()
 }
 

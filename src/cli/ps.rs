@@ -4,21 +4,77 @@ use anyhow::Result;
 use clap::Args;
 
 use super::context::Context;
+use super::inspect::status;
 use super::{Format, document, output};
+use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
-use crate::runtime::ContainerRecord;
+use crate::runtime::Container;
 use crate::store::RootfsRecord;
 
 /// List running containers and provisioned root filesystems
+///
+/// With --quiet only the IDs of containers.
 #[derive(Debug, Args)]
-pub(super) struct Ps {}
+pub(super) struct Ps {
+    /// Also containers that ended and were kept
+    #[arg(long, short)]
+    all: bool,
+    /// Only containers with name=TEXT in their name, or with status=STATUS, or id=START; repeatable
+    #[arg(long, short, value_name = "KEY=VALUE")]
+    filter: Vec<Filter>,
+}
+
+/// What a container has to be like.
+#[derive(Clone, Debug)]
+enum Filter {
+    Name(String),
+    Status(String),
+    Id(String),
+}
+
+impl std::str::FromStr for Filter {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Fault> {
+        match text.split_once('=') {
+            Some(("name", text)) => Ok(Self::Name(text.to_owned())),
+            Some(("status", text)) => Ok(Self::Status(text.to_owned())),
+            Some(("id", text)) => Ok(Self::Id(text.to_owned())),
+            _ => {
+                let message = format!("'{text}' is no filter");
+                Err(Fault::new(Kind::Usage, message).hint("say name=, status= or id="))
+            }
+        }
+    }
+}
+
+impl Filter {
+    fn takes(&self, container: &Container) -> bool {
+        match self {
+            Self::Name(text) => {
+                let name = container.record.spec.name.as_deref();
+                name.is_some_and(|name| name.contains(text.as_str()))
+            }
+            Self::Status(text) => container.status().name() == text,
+            Self::Id(text) => container.record.id.starts_with(text.as_str()),
+        }
+    }
+}
 
 impl Ps {
     pub(super) fn run(self, context: &Context) -> Result<Outcome> {
         context.heal()?;
         let store = context.store()?;
-        let containers = context.state()?.running(&store)?;
-        let provisioned = store.rootfs_records()?;
+        let containers = self.containers(context)?;
+        if context.is_quiet() {
+            let mut ids = containers.iter().map(|it| &it.record.id);
+            ids.try_for_each(|id| output::line(id))?;
+            return Ok(Outcome::Done);
+        }
+        let provisioned = match self.filter.is_empty() {
+            true => store.rootfs_records()?,
+            false => Vec::new(),
+        };
         if context.wants_json(Format::Text) {
             let containers = containers.iter().map(document::container);
             let rootfs = provisioned
@@ -32,26 +88,40 @@ impl Ps {
         for record in &provisioned {
             rows.push(rootfs_row(record)?);
         }
-        output::table(["ID", "KIND", "IMAGE", "STATUS", "CREATED", "WHAT"], &rows)?;
+        let head = ["ID", "KIND", "NAME", "IMAGE", "STATUS", "CREATED", "WHAT"];
+        output::table(head, &rows)?;
         Ok(Outcome::Done)
+    }
+
+    fn containers(&self, context: &Context) -> Result<Vec<Container>> {
+        let mut found = context.state()?.all(&context.store()?)?;
+        let by_status = self.filter.iter().any(|it| matches!(it, Filter::Status(_)));
+        found.retain(|container| {
+            let is_shown = self.all || by_status || container.is_watched;
+            is_shown && self.filter.iter().all(|filter| filter.takes(container))
+        });
+        Ok(found)
     }
 }
 
-fn container_row(record: &ContainerRecord) -> [String; 6] {
+fn container_row(container: &Container) -> [String; 7] {
+    let record = &container.record;
     [
         record.id.clone(),
         "container".into(),
+        record.spec.name.clone().unwrap_or_default(),
         record.image.clone(),
-        "running".into(),
-        output::ago(record.started_at),
-        record.argv.join(" "),
+        status(container),
+        output::ago(record.created_at),
+        record.process.argv.join(" "),
     ]
 }
 
-fn rootfs_row(record: &RootfsRecord) -> Result<[String; 6]> {
+fn rootfs_row(record: &RootfsRecord) -> Result<[String; 7]> {
     Ok([
         record.id.clone(),
         "rootfs".into(),
+        String::new(),
         record.image.clone(),
         document::rootfs_status(record)?.into(),
         output::ago(record.created_at),

@@ -6,17 +6,23 @@ use serde_json::json;
 
 use super::context::Context;
 use super::inspect::Named;
+use super::stop::stop;
 use super::{Format, output};
 use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
 use crate::provision;
+use crate::runtime::Container;
+use crate::spec::SignalNumber;
 
-/// Remove root filesystems and image names
+/// Remove containers, root filesystems and image names
 ///
-/// NAME is the ID or path of a root filesystem, or an image. What an image alone needed is freed by
-/// 'ucr prune'. Prints what was removed.
+/// NAME is the name or ID of a container, the ID or path of a root filesystem, or an image. What an
+/// image alone needed is freed by 'ucr prune'. Prints what was removed.
 #[derive(Debug, Args)]
 pub(super) struct Rm {
+    /// Kill containers that run
+    #[arg(long, short)]
+    force: bool,
     /// What to remove
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
@@ -28,7 +34,7 @@ impl Rm {
         let mut removed = Vec::new();
         let mut failed = None;
         for name in &self.names {
-            match remove(context, name) {
+            match self.remove(context, name) {
                 Ok((kind, what)) if as_json => removed.push(json!({ "kind": kind, "name": what })),
                 Ok((_, what)) => output::line(&what)?,
                 Err(error) => {
@@ -42,24 +48,42 @@ impl Rm {
         }
         failed.map_or(Ok(Outcome::Done), Err)
     }
-}
 
-fn remove(context: &Context, name: &str) -> Result<(&'static str, String)> {
-    context.heal()?;
-    let store = context.store()?;
-    match Named::find(context, name)? {
-        Named::Container(record) => {
-            let message = format!("container {} is running", record.id);
-            let hint = format!("stop it, and it removes itself: kill -KILL {}", record.pid);
-            Err(Fault::new(Kind::Usage, message).hint(hint).into())
+    fn remove(&self, context: &Context, name: &str) -> Result<(&'static str, String)> {
+        context.heal()?;
+        let store = context.store()?;
+        match Named::find(context, name)? {
+            Named::Container(container) => {
+                self.remove_container(context, &container)?;
+                Ok(("container", container.record.name().to_owned()))
+            }
+            Named::Rootfs(record) => {
+                provision::remove(&store, &record)?;
+                Ok(("rootfs", record.id))
+            }
+            Named::Image(record) => {
+                store.remove_image(&record.name)?;
+                Ok(("image", record.name))
+            }
         }
-        Named::Rootfs(record) => {
-            provision::remove(&store, &record)?;
-            Ok(("rootfs", record.id))
+    }
+
+    fn remove_container(&self, context: &Context, container: &Container) -> Result<()> {
+        let name = container.record.name();
+        if container.is_watched {
+            if !self.force {
+                let message = format!("container {name} is running");
+                let hint = format!("stop it first: ucr stop {name}; or: ucr rm -f {name}");
+                return Err(Fault::new(Kind::Usage, message).hint(hint).into());
+            }
+            stop(&context.state()?, container, Some(SignalNumber::KILL), None)?;
         }
-        Named::Image(record) => {
-            store.remove_image(&record.name)?;
-            Ok(("image", record.name))
+        match context.store()?.remove_container(&container.record.id)? {
+            true => Ok(()),
+            false => {
+                let message = format!("container {name} is running");
+                Err(Fault::new(Kind::Usage, message).hint("try again").into())
+            }
         }
     }
 }

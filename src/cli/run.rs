@@ -10,13 +10,14 @@ use clap::Args;
 use super::context::Context;
 use super::output;
 use super::pull::PullOptions;
+use super::start::StartOptions;
 use crate::error::{Fault, Kind};
 use crate::exit::{self, Outcome};
 use crate::frontend::env_file;
 use crate::frontend::flags::ContainerFlags;
 use crate::pull::Policy;
+use crate::runtime::native;
 use crate::runtime::native::cdi::DIRECTORIES;
-use crate::runtime::native::{self, Native};
 use crate::spec::mount::Source;
 use crate::spec::{ContainerSpec, MAX_DOCUMENT};
 use crate::store::Image;
@@ -59,6 +60,8 @@ pub(super) struct Run {
     #[arg(long, value_name = "DIR", help_heading = "Security options")]
     cdi_spec_dir: Vec<PathBuf>,
     #[command(flatten)]
+    start: StartOptions,
+    #[command(flatten)]
     options: PullOptions,
 }
 
@@ -66,6 +69,7 @@ impl Run {
     pub(super) fn run(self, context: &Context) -> Result<Outcome> {
         let spec = self.description(context)?;
         spec.check()?;
+        self.start.check(&spec)?;
         if self.dry_run {
             return self.show_plan(context, &spec);
         }
@@ -73,21 +77,8 @@ impl Run {
             Ok(image) => image,
             Err(exit) => return Ok(Outcome::Exited(exit)),
         };
-        let (store, state) = (context.store()?, context.state()?);
-        let native = Native {
-            store: &store,
-            state: &state,
-            cdi_directories: &self.cdi_directories(context)?,
-        };
-        let ended = native.run(&image, &spec, &|note| context.note(note))?;
-        if ended.oom_kills > 0 {
-            let processes = output::count(ended.oom_kills, "process");
-            output::remark(
-                "warning",
-                &format!("out of memory: the kernel killed {processes}"),
-            );
-        }
-        Ok(Outcome::Exited(ended.exit))
+        let directories = self.cdi_directories(context)?;
+        self.start.start(context, &image, &spec, &directories)
     }
 
     fn description(&self, context: &Context) -> Result<ContainerSpec> {
@@ -129,15 +120,7 @@ impl Run {
         let (name, args) = self.words.split_first().context("clap requires an image")?;
         let normal_name = super::pull::name(context, name)?.to_string();
         let lookup = |variable: &str| super::environment::variable(variable);
-        let mut env = Vec::new();
-        for path in self.container.env_files() {
-            let name = path.display().to_string();
-            let bytes = File::open(path)
-                .map_err(Into::into)
-                .and_then(|mut file| read_limited(&mut file, MAX_ENV_FILE))
-                .with_context(|| format!("--env-file {name}"))?;
-            env.extend(env_file::variables(&name, &bytes, &lookup)?);
-        }
+        let env = read_env_files(self.container.env_files(), &lookup)?;
         let mut spec = self
             .container
             .spec(normal_name, args.to_vec(), env, &lookup)?;
@@ -202,6 +185,23 @@ impl Run {
         die_with_parent()?;
         self.options.pull(context, name, Policy::Missing).map(drop)
     }
+}
+
+/// The variables of files.
+pub(super) fn read_env_files(
+    paths: &[PathBuf],
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<String>> {
+    let mut env = Vec::new();
+    for path in paths {
+        let name = path.display().to_string();
+        let bytes = File::open(path)
+            .map_err(Into::into)
+            .and_then(|mut file| read_limited(&mut file, MAX_ENV_FILE))
+            .with_context(|| format!("--env-file {name}"))?;
+        env.extend(env_file::variables(&name, &bytes, lookup)?);
+    }
+    Ok(env)
 }
 
 fn read_limited(from: &mut impl Read, max_bytes: u64) -> Result<Vec<u8>> {

@@ -8,7 +8,7 @@ use super::context::Context;
 use super::{Format, document, output};
 use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
-use crate::runtime::ContainerRecord;
+use crate::runtime::Container;
 use crate::spec::mount::{Source, volume_name};
 use crate::store::VolumeRecord;
 
@@ -62,24 +62,25 @@ impl Volume {
     }
 }
 
-/// Volumes, and the containers that run with them.
+/// Volumes, and the containers that have them.
 struct Known {
     volumes: Vec<VolumeRecord>,
-    containers: Vec<ContainerRecord>,
+    containers: Vec<Container>,
 }
 
 impl Known {
     fn read(context: &Context) -> Result<Self> {
+        context.heal()?;
         let store = context.store()?;
         Ok(Self {
             volumes: store.volumes()?,
-            containers: context.state()?.running(&store)?,
+            containers: context.state()?.all(&store)?,
         })
     }
 
-    fn used_by(&self, name: &str) -> Vec<&ContainerRecord> {
-        let has = |container: &&ContainerRecord| {
-            container.spec.mounts.iter().any(
+    fn used_by(&self, name: &str) -> Vec<&Container> {
+        let has = |container: &&Container| {
+            container.record.spec.mounts.iter().any(
                 |mount| matches!(&mount.source, Source::Volume(it) if it.name.as_deref() == Some(name)),
             )
         };
@@ -87,7 +88,8 @@ impl Known {
     }
 
     fn ids(&self, name: &str) -> Vec<&str> {
-        self.used_by(name).iter().map(|it| it.id.as_str()).collect()
+        let ids = self.used_by(name).into_iter();
+        ids.map(|it| it.record.id.as_str()).collect()
     }
 
     fn document(&self, volume: &VolumeRecord) -> Value {
@@ -149,9 +151,10 @@ fn remove(context: &Context, names: &[String]) -> Result<Outcome> {
     failed.map_or(Ok(Outcome::Done), Err)
 }
 
-fn in_use(name: &str, container: &ContainerRecord) -> anyhow::Error {
-    let message = format!("volume {name} is in use by container {}", container.id);
-    let hint = format!("stop it first: kill -KILL {}", container.pid);
+fn in_use(name: &str, container: &Container) -> anyhow::Error {
+    let owner = container.record.name();
+    let message = format!("volume {name} is in use by container {owner}");
+    let hint = format!("remove that first: ucr rm -f {owner}");
     Fault::new(Kind::Usage, message).hint(hint).into()
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+mod life;
 mod network;
 mod resources;
 mod security;
@@ -10,6 +11,7 @@ use clap::Args;
 
 use crate::error::{Fault, Kind};
 use crate::spec::{ContainerSpec, Mount, Secret, Version};
+use life::LifeFlags;
 use network::NetworkFlags;
 use resources::ResourceFlags;
 use security::SecurityFlags;
@@ -67,9 +69,8 @@ pub struct ContainerFlags {
     /// Give the container a terminal
     #[arg(long, short)]
     tty: bool,
-    /// Accepted for docker's sake: containers are always removed when they end
-    #[arg(long)]
-    rm: bool,
+    #[command(flatten)]
+    life: LifeFlags,
     #[command(flatten)]
     network: NetworkFlags,
     #[command(flatten)]
@@ -86,11 +87,7 @@ impl ContainerFlags {
 
     /// Whether nothing is asked for that a complete description would contradict.
     pub fn is_default(&self) -> bool {
-        let unsaid = Self {
-            rm: self.rm,
-            ..Self::default()
-        };
-        *self == unsaid
+        *self == Self::default()
     }
 
     /// The description that the flags make. `env` is what the files of [`Self::env_files`] say;
@@ -102,19 +99,12 @@ impl ContainerFlags {
         mut env: Vec<String>,
         lookup: &dyn Fn(&str) -> Option<String>,
     ) -> Result<ContainerSpec, Fault> {
-        for variable in &self.env {
-            match variable.split_once('=') {
-                Some(("", _)) | None if variable.is_empty() || variable.starts_with('=') => {
-                    let message = format!("-e '{variable}': the variable has no name");
-                    return Err(Fault::new(Kind::Usage, message).hint("say -e NAME=VALUE"));
-                }
-                Some(_) => env.push(variable.clone()),
-                None => env.extend(lookup(variable).map(|value| format!("{variable}={value}"))),
-            }
-        }
+        env.extend(variables(&self.env, lookup)?);
+        let (stop_signal, stop_timeout) = self.life.stop();
         Ok(ContainerSpec {
             version: Version,
             image,
+            name: self.life.name()?,
             entrypoint: self
                 .entrypoint
                 .as_ref()
@@ -140,6 +130,10 @@ impl ContainerFlags {
             tty: self.tty,
             stdin: self.interactive,
             init: self.init,
+            restart: self.life.restart(),
+            stop_signal,
+            stop_timeout,
+            log: self.life.log()?,
         })
     }
 
@@ -147,6 +141,25 @@ impl ContainerFlags {
     fn mounts(&self) -> Vec<Mount> {
         [&self.volume[..], &self.mount, &self.tmpfs].concat()
     }
+}
+
+/// What the words of `-e` set; a name alone copies ours, if there is one.
+pub fn variables(
+    words: &[String],
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<String>, Fault> {
+    let mut env = Vec::new();
+    for variable in words {
+        match variable.split_once('=') {
+            Some(("", _)) | None if variable.is_empty() || variable.starts_with('=') => {
+                let message = format!("-e '{variable}': the variable has no name");
+                return Err(Fault::new(Kind::Usage, message).hint("say -e NAME=VALUE"));
+            }
+            Some(_) => env.push(variable.clone()),
+            None => env.extend(lookup(variable).map(|value| format!("{variable}={value}"))),
+        }
+    }
+    Ok(env)
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! VERB 3: container description → process → exit.
 
 pub mod native;
-mod record;
+mod state;
 
-pub use record::{ContainerRecord, State};
+pub use state::{
+    Container, ContainerRecord, Ended, Event, Life, Published, Started, State, Status, Watched,
+};

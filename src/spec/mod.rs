@@ -6,6 +6,7 @@ pub mod defaults;
 mod definition;
 mod device;
 mod document;
+mod life;
 pub mod mount;
 mod network;
 mod port;
@@ -14,6 +15,7 @@ mod quantity;
 pub mod resources;
 mod secret;
 mod security;
+mod signal;
 mod subnet;
 mod ulimit;
 mod user;
@@ -28,6 +30,7 @@ pub use capability::{Capabilities, capabilities};
 pub use definition::{BRIDGE_PREFIX, Definition};
 pub use device::{Device, HostDevice, check_cdi_name, check_device_place, check_inside, gpus};
 pub use document::{MAX_DOCUMENT, Version};
+pub use life::{Log, Restart, STOP_TIMEOUT, check_name};
 pub use mount::{Mount, SANDBOX};
 pub use network::{Endpoint, Mac, Network, is_usable, network_name};
 pub use port::{Exposed, Protocol, Publish, Span, Wanted};
@@ -35,6 +38,7 @@ pub use process::{Process, process, with_home};
 pub use resources::{CgroupPolicy, Cpus, Resources, Ulimit, UlimitName};
 pub use secret::{Secret, SecretSource, SecretTarget};
 pub use security::{IdRange, Seccomp, Security, Userns};
+pub use signal::SignalNumber;
 pub use subnet::Subnet;
 pub use user::{Account, resolve_groups, resolve_user};
 
@@ -46,6 +50,9 @@ pub struct ContainerSpec {
     pub version: Version,
     /// The image's normalised name.
     pub image: String,
+    /// How people call it; no other container has this name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Replaces the image's entrypoint and with it its command; empty removes both.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entrypoint: Option<Vec<String>>,
@@ -103,12 +110,25 @@ pub struct ContainerSpec {
     /// Put a reaping, signal-forwarding process before the command.
     #[serde(default, skip_serializing_if = "Not::not")]
     pub init: bool,
+    /// When it is started again; never if unset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart: Option<Restart>,
+    /// Asks it to end; the image's, or else TERM, if unset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<SignalNumber>,
+    /// Seconds between that and its being killed; [`STOP_TIMEOUT`] if unset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_timeout: Option<u32>,
+    /// What is kept of what it prints.
+    #[serde(default, skip_serializing_if = "Log::is_default")]
+    pub log: Log,
 }
 
 impl ContainerSpec {
     /// Refuses what makes no sense whatever the image and the machine, so that nobody waits for a
     /// pull to hear of it.
     pub fn check(&self) -> Result<(), Fault> {
+        self.name.as_deref().map_or(Ok(()), check_name)?;
         self.resources.check()?;
         capability::check(&self.security)?;
         self.devices.iter().try_for_each(Device::check)?;

@@ -67,7 +67,9 @@ impl Store {
             self.mark_manifest(&record.manifest, &mut marked);
             marked.layers.extend(record.layers);
         }
-        marked.layers.extend(self.container_leases()?);
+        for lease in self.container_leases()? {
+            marked.layers.extend(lease.layers);
+        }
         Ok(marked)
     }
 

@@ -143,7 +143,7 @@ impl Lock {
     }
 
     /// The locked file.
-    pub(super) fn file(&self) -> &File {
+    pub fn file(&self) -> &File {
         &self.file
     }
 }

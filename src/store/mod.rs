@@ -18,7 +18,8 @@
 //!                                 and work, and rootfs if no other place was named for it;
 //!                                 temporary.json names what a copy that died leaves elsewhere
 //! ROOT/containers/ID/             the writable layer of a container; a flock on it says
-//!                                 that its ucr lives; also what else it has for itself
+//!                                 that its ucr lives; also what else it has for itself, and
+//!                                 container.json if it stays after its end; see `container`
 //! ROOT/volumes/NAME/              a named volume; see `volume`
 //! ROOT/networks/NAME.json         a named network; a flock on it says who uses it: shared by
 //!                                 running containers, exclusive while it is removed
@@ -53,7 +54,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Fault, Kind};
 use crate::sys;
 
-pub use container::ContainerDir;
+pub use container::{ContainerDir, KeptContainer, Lease};
 pub use file::StagedFile;
 pub use gc::Reclaimed;
 pub use ingest::{Ingest, KEPT_ALIGNMENT};

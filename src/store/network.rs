@@ -2,6 +2,7 @@
 //! when a container first needs them.
 
 use std::fs;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -21,7 +22,14 @@ const LOCK: &str = "lock";
 pub struct NetworkUse {
     /// What it is.
     pub definition: Definition,
-    _lock: Lock,
+    lock: Lock,
+}
+
+impl NetworkUse {
+    /// What holds it for this process.
+    pub fn lock(&self) -> BorrowedFd<'_> {
+        self.lock.file().as_fd()
+    }
 }
 
 /// Nobody else makes a network while this lives.
@@ -89,10 +97,7 @@ impl Store {
         let (Some(lock), Some(definition)) = (lock, found) else {
             return Err(no_network(name));
         };
-        Ok(NetworkUse {
-            definition,
-            _lock: lock,
-        })
+        Ok(NetworkUse { definition, lock })
     }
 
     /// Removes a network, after `clear` removed its devices. Fails with [`Kind::NotFound`], or with

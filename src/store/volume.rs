@@ -11,6 +11,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -84,6 +85,11 @@ impl VolumeUse {
             }
             renamed => Ok(renamed.and_then(|()| sys::sync_directory(&self.directory))?),
         }
+    }
+
+    /// What holds it for this process.
+    pub fn lock(&self) -> BorrowedFd<'_> {
+        self.lock.file().as_fd()
     }
 
     /// Lets others use it, too. Also for whoever has this lock by fork.

@@ -7,6 +7,7 @@ pub mod bpf;
 pub mod cgroup;
 pub mod credential;
 pub mod mount;
+pub mod namespace;
 pub mod network;
 pub mod proc;
 pub mod process;

@@ -17,6 +17,14 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::proc::Proc;
 
+/// `DEVPTS_SUPER_MAGIC` (include/uapi/linux/magic.h).
+const DEVPTS: rustix::fs::FsWord = 0x1cd1;
+
+/// Whether a directory is of a filesystem of terminals.
+pub fn is_devpts(directory: BorrowedFd) -> io::Result<bool> {
+    Ok(rustix::fs::fstatfs(directory)?.f_type == DEVPTS)
+}
+
 /// What a mount may not do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Restrict {

@@ -4,15 +4,20 @@ use std::convert::Infallible;
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
-    DumpableBehavior, Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, WaitIdStatus,
-    getrlimit, set_dumpable_behavior, set_parent_process_death_signal, setrlimit, waitid,
+    DumpableBehavior, Pid, PidfdFlags, Resource, Rlimit, Signal, WaitId, WaitIdOptions,
+    WaitIdStatus, getrlimit, pidfd_open, set_dumpable_behavior, set_parent_process_death_signal,
+    setrlimit, waitid,
 };
 use rustix::thread::set_no_new_privs;
+use serde::{Deserialize, Serialize};
 
 /// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Exit {
     /// It returned this code.
     Code(u8),
@@ -110,21 +115,7 @@ impl Child {
 
     /// Sends a signal by number, real-time ones included; a process that is gone is fine.
     pub fn signal(&self, number: i32) -> io::Result<()> {
-        // SAFETY: the call takes integers and a null pointer for "no further information".
-        let result = unsafe {
-            libc::syscall(
-                libc::SYS_pidfd_send_signal,
-                self.handle.as_raw_fd(),
-                number,
-                std::ptr::null::<libc::siginfo_t>(),
-                0,
-            )
-        };
-        match io::Error::last_os_error() {
-            _ if result == 0 => Ok(()),
-            error if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
-            error => Err(error),
-        }
+        signal_by_handle(self.handle.as_fd(), number)
     }
 
     /// Waits for the end and reaps the process.
@@ -136,6 +127,24 @@ impl Child {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+fn signal_by_handle(process: BorrowedFd, number: i32) -> io::Result<()> {
+    // SAFETY: the call takes integers and a null pointer for "no further information".
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            process.as_raw_fd(),
+            number,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    match io::Error::last_os_error() {
+        _ if result == 0 => Ok(()),
+        error if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+        error => Err(error),
     }
 }
 
@@ -283,6 +292,14 @@ pub fn close_all_but<'a>(needed: impl Iterator<Item = BorrowedFd<'a>>) -> io::Re
     close_range(first, libc::c_uint::MAX)
 }
 
+/// Closes what this process has as a copy only: a lock that its parent holds would outlive the
+/// parent here. Whoever owns the descriptor in this copied process never uses it again.
+pub fn close_copy(fd: BorrowedFd) {
+    // SAFETY: it is open, since it is borrowed, and its owner is never dropped: this process
+    // executes another program or ends.
+    unsafe { libc::close(fd.as_raw_fd()) };
+}
+
 fn close_range(first: u32, last: u32) -> io::Result<()> {
     // SAFETY: the call reads no memory. Owners of these descriptors in this copied process never
     // use them again: it executes another program or ends.
@@ -373,31 +390,65 @@ pub fn keep_across_exec(fd: BorrowedFd) -> io::Result<()> {
     Ok(rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::empty())?)
 }
 
+/// A process that is not our child, held by a handle so that no other that gets its number is
+/// meant.
+#[derive(Debug)]
+pub struct Stranger {
+    handle: OwnedFd,
+}
+
+impl Stranger {
+    /// Holds the process that had this number and started then; `None` if it is gone.
+    pub fn hold(pid: i32, start_time: Option<u64>) -> io::Result<Option<Self>> {
+        let is_meant = || {
+            let proc = super::proc::Proc::open();
+            proc.is_ok_and(|proc| start_time.is_some() && proc.start_time(pid) == start_time)
+        };
+        Self::hold_if(pid, is_meant)
+    }
+
+    /// `is_still_meant` is asked once the process is held.
+    fn hold_if(pid: i32, is_still_meant: impl FnOnce() -> bool) -> io::Result<Option<Self>> {
+        let Some(pid) = Pid::from_raw(pid) else {
+            return Ok(None);
+        };
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(handle) => Ok(is_still_meant().then_some(Self { handle })),
+            Err(rustix::io::Errno::SRCH) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Sends a signal by number, real-time ones included; a process that is gone is fine.
+    pub fn signal(&self, number: i32) -> io::Result<()> {
+        signal_by_handle(self.handle.as_fd(), number)
+    }
+
+    /// Waits until it is gone, at most so long; whether it is.
+    pub fn wait(&self, limit: Duration) -> io::Result<bool> {
+        let end = Instant::now() + limit;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let left = Timespec::try_from(left).unwrap_or(Timespec {
+                tv_sec: i64::MAX,
+                tv_nsec: 0,
+            });
+            match poll(&mut [PollFd::new(&self.handle, PollFlags::IN)], Some(&left)) {
+                Ok(ready) => return Ok(ready > 0),
+                Err(rustix::io::Errno::INTR) => (),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
 /// Kills a process that is not our child and waits until it is gone, at most for some seconds.
 /// `is_still_meant` is asked once the process is held by a handle, so that no other process that
 /// got its number meanwhile is hit.
 pub fn kill_stranger(pid: i32, is_still_meant: impl FnOnce() -> bool) -> io::Result<()> {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
-    let Some(pid) = Pid::from_raw(pid) else {
-        return Ok(());
-    };
-    let handle = match pidfd_open(pid, PidfdFlags::empty()) {
-        Ok(handle) => handle,
-        Err(rustix::io::Errno::SRCH) => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
-    if !is_still_meant() {
-        return Ok(());
+    if let Some(process) = Stranger::hold_if(pid, is_still_meant)? {
+        process.signal(libc::SIGKILL)?;
+        process.wait(Duration::from_secs(5))?;
     }
-    match pidfd_send_signal(&handle, rustix::process::Signal::KILL) {
-        Ok(()) | Err(rustix::io::Errno::SRCH) => (),
-        Err(error) => return Err(error.into()),
-    }
-    let patience = Timespec {
-        tv_sec: 5,
-        tv_nsec: 0,
-    };
-    poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&patience))?;
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, openat};
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use rustix::termios::{
     LocalModes, OptionalActions, Termios, Winsize, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
 };
@@ -45,7 +46,7 @@ pub fn peer(master: BorrowedFd) -> io::Result<OwnedFd> {
 }
 
 /// Makes a terminal the controlling one of this session, which has none yet.
-pub fn take_control(terminal: BorrowedFd) -> io::Result<()> {
+fn take_control(terminal: BorrowedFd) -> io::Result<()> {
     // SAFETY: TIOCSCTTY takes its argument by value.
     match unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) } {
         -1 => Err(io::Error::last_os_error()),
@@ -53,18 +54,63 @@ pub fn take_control(terminal: BorrowedFd) -> io::Result<()> {
     }
 }
 
-/// Gives a terminal the size of another one; terminals without a size are left alone.
-pub fn copy_size(from: BorrowedFd, to: BorrowedFd) {
-    if let Ok(
-        size @ Winsize {
-            ws_row: 1..,
-            ws_col: 1..,
-            ..
-        },
-    ) = tcgetwinsize(from)
-    {
+/// Makes a terminal the controlling one and the standard streams of this process, and gives it to a
+/// user.
+pub fn become_own(terminal: BorrowedFd, uid: u32) -> io::Result<()> {
+    rustix::fs::fchown(terminal, Some(rustix::fs::Uid::from_raw(uid)), None)?;
+    take_control(terminal)?;
+    dup2_stdin(terminal)?;
+    dup2_stdout(terminal)?;
+    Ok(dup2_stderr(terminal)?)
+}
+
+/// The size of a terminal, in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Lines.
+    pub rows: u16,
+    /// Characters in each.
+    pub columns: u16,
+}
+
+impl Size {
+    /// Where nobody knows.
+    pub const USUAL: Self = Self {
+        rows: 24,
+        columns: 80,
+    };
+
+    /// Of a terminal; `None` if it is none, or has no size.
+    pub fn of(terminal: impl AsFd) -> Option<Self> {
+        let size = tcgetwinsize(terminal).ok()?;
+        let (rows, columns) = (size.ws_row, size.ws_col);
+        (rows > 0 && columns > 0).then_some(Self { rows, columns })
+    }
+
+    /// Gives a terminal this size.
+    pub fn apply(self, terminal: impl AsFd) {
+        let size = Winsize {
+            ws_row: self.rows,
+            ws_col: self.columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
         // Only cosmetic: a program that asks gets the old size.
-        let _ = tcsetwinsize(to, size);
+        let _ = tcsetwinsize(terminal, size);
+    }
+
+    /// As four bytes, most significant first.
+    pub fn to_bytes(self) -> [u8; 4] {
+        let ([a, b], [c, d]) = (self.rows.to_be_bytes(), self.columns.to_be_bytes());
+        [a, b, c, d]
+    }
+
+    /// The reverse.
+    pub fn from_bytes([a, b, c, d]: [u8; 4]) -> Self {
+        Self {
+            rows: u16::from_be_bytes([a, b]),
+            columns: u16::from_be_bytes([c, d]),
+        }
     }
 }
 

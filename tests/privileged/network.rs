@@ -370,7 +370,7 @@ fn the_network_of_another() {
         other.end();
         world
             .run(&flags, &["true"])
-            .refused(&["no running container"]);
+            .refused(&["there is no container"]);
     });
 }
 
@@ -410,6 +410,44 @@ fn fifty_at_once() {
         }
         assert_no_traces(&world);
         world.assert_clean();
+    });
+}
+
+/// Each start has a network namespace of its own, with the same address.
+#[test]
+fn a_container_that_is_started_again() {
+    alone(|| {
+        let world = World::small();
+        let flags = ["--restart=on-failure:2", "-p", "8080:80"];
+        let script = "ip -o -4 addr show eth0 | grep -o 10.87.0.*/; exit 3";
+        let done = world.run(&flags, &["sh", "-c", script]).expect_code(3);
+        assert_eq!(done.text(), ["10.87.0.2/"; 3].join("\n"));
+        assert_no_traces(&world);
+    });
+}
+
+/// The one that watches it passes on what the host sends.
+#[test]
+fn a_container_in_the_background() {
+    alone(|| {
+        let world = World::small();
+        let script = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
+        let started = world
+            .run(&["-d", "--rm", "-p", "8080:80"], &["sh", "-c", script])
+            .ok();
+        let document = world.ucr.run(["inspect", started.text()]).ok().json();
+        let path = format!("/proc/{}/ns/net", document["pid"]);
+        let namespace = std::fs::File::open(path).unwrap();
+        let listening = inside(&namespace, || TcpListener::bind("0.0.0.0:80").unwrap());
+        let mut client = TcpStream::connect("127.0.0.1:8080").unwrap();
+        listening.accept().unwrap().0.write_all(b"answer").unwrap();
+        let mut answer = String::new();
+        client.set_read_timeout(Some(LIMIT)).unwrap();
+        client.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "answer");
+        drop((listening, namespace));
+        world.ucr.run(["stop", started.text()]).ok();
+        assert_no_traces(&world);
     });
 }
 

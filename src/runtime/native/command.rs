@@ -61,7 +61,6 @@ impl OwnProgram {
     pub(super) fn find(plan: &Plan) -> Result<Self> {
         let program = Proc::open().and_then(|proc| proc.own_program());
         let program = program.context("find ucr's own program")?;
-        let found = rustix::fs::fstat(&program)?;
         let is_reached_by_others = plan.mounts.iter().any(Mount::is_reached_by_others);
         let role = match (plan.init, is_reached_by_others) {
             (true, _) => Some(Role::Init),
@@ -69,6 +68,20 @@ impl OwnProgram {
             (false, false) if has_foreign_formats() => Some(Role::Relay),
             (false, false) => None,
         };
+        Self::copied(&program, role)
+    }
+
+    /// The same, where others reach the root filesystem in any case.
+    pub(super) fn relay() -> Result<Self> {
+        let program = Proc::open().and_then(|proc| proc.own_program());
+        Self::copied(
+            &program.context("find ucr's own program")?,
+            Some(Role::Relay),
+        )
+    }
+
+    fn copied(program: &OwnedFd, role: Option<Role>) -> Result<Self> {
+        let found = rustix::fs::fstat(program)?;
         let copy = |role| Ok::<_, io::Error>((role, mount::read_only_program(program.as_fd())?));
         let inside = role
             .map(copy)

@@ -42,7 +42,7 @@ pub(super) fn run(stage: &Stage) -> Result<()> {
     if hooks.is_empty() {
         return Ok(());
     }
-    let directory = stage.directory.path();
+    let directory = stage.basis.directory.path();
     describe(directory, stage.plan.read_only)?;
     let state = json!({
         "ociVersion": OCI_VERSION,

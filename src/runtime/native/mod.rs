@@ -15,8 +15,11 @@ mod apparmor;
 pub mod cdi;
 pub mod cgroup;
 mod command;
+mod console;
+mod container;
 mod copies;
 mod device;
+mod exec;
 mod handles;
 mod hook;
 mod host;
@@ -25,6 +28,7 @@ mod monitor;
 pub mod network;
 mod own_file;
 mod plan;
+mod privileges;
 pub mod reaper;
 mod rootfs;
 pub mod seccomp;
@@ -35,30 +39,26 @@ mod streams;
 mod users;
 mod volume;
 
+use std::fmt;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::error::{Fault, Kind};
-use crate::image::ChainId;
-use crate::runtime::{ContainerRecord, State};
-use crate::spec::{ContainerSpec, Network};
-use crate::store::{ContainerDir, Image, Store};
+use crate::runtime::{Ended, State};
+use crate::spec::ContainerSpec;
+use crate::store::{ContainerDir, Image, Lease, Store};
 use crate::sys;
-use crate::sys::proc::Proc;
-use crate::sys::process::{Child, Exit, spawn_into};
-use crate::sys::users::{Range, set_map};
+use crate::sys::tty::Size;
 
 pub use apparmor::AppArmor;
-use handles::{Basis, Handles};
+pub use console::{
+    Attached, Attachment, Channel, Console, DetachKeys, Line, LogReader, Stream, attach, connect,
+};
+use container::Container;
+pub use exec::{Command, Streams, exec};
 pub use host::{HostFacts, host_name};
-use monitor::Monitor;
-use network::{Connection, Joined};
 pub use plan::{Plan, plan};
-use stage::Stage;
-use status::Listener;
-use users::Leased;
-use volume::Kept;
 
 /// Where containers run.
 #[derive(Debug)]
@@ -71,12 +71,57 @@ pub struct Native<'a> {
     pub cdi_directories: &'a [PathBuf],
 }
 
+/// A container that is to run.
+pub struct Asked<'a> {
+    /// Twelve hex digits that no other container has.
+    pub id: &'a str,
+    /// What it is made of.
+    pub image: &'a Image,
+    /// What it is to be like.
+    pub spec: &'a ContainerSpec,
+    /// It stays after its end.
+    pub is_kept: bool,
+    /// Its streams are not this process's, but a console's.
+    pub has_console: bool,
+    /// The size of its terminal.
+    pub size: Option<Size>,
+    /// Is told what happens to it.
+    pub happened: &'a dyn Fn(&Happening),
+}
+
+/// What happens to a container, for whoever started it.
+#[derive(Clone, Copy, Debug)]
+pub enum Happening<'a> {
+    /// Something for the curious.
+    Note(&'a str),
+    /// It has an ID, and is about to be started.
+    Created {
+        /// Its ID.
+        id: &'a str,
+    },
+    /// Its command is executed.
+    Started {
+        /// Its ID.
+        id: &'a str,
+        /// Its first process as the host sees it.
+        pid: i32,
+    },
+}
+
+impl fmt::Debug for Asked<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        out.debug_struct("Asked")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Native<'_> {
-    /// Runs a container to its end and removes it. Fails before anything is started if the
-    /// description makes no sense; with [`Kind::NoCommand`] or [`Kind::NotExecutable`] if the
-    /// command cannot be executed.
-    /// Notes for the curious go to `note`.
-    pub fn run(&self, image: &Image, spec: &ContainerSpec, note: &dyn Fn(&str)) -> Result<Ended> {
+    /// Runs a container to its end and removes it, unless it is kept. Fails before anything is
+    /// started if the description makes no sense; with [`Kind::NoCommand`] or
+    /// [`Kind::NotExecutable`] if the command cannot be executed. `owner` is attached to it from
+    /// the start, if it has a console.
+    pub fn run(&self, asked: &Asked, owner: Option<Channel>) -> Result<Ended> {
         if !sys::is_root() {
             return Err(
                 Fault::new(Kind::Unsupported, "running containers needs root")
@@ -84,158 +129,38 @@ impl Native<'_> {
                     .into(),
             );
         }
-        let id = sys::random_name()?;
-        let mut host = HostFacts::read(spec, self.cdi_directories)?;
-        let joined = match spec.network() {
-            Network::Container(id) => Some(Joined::find(self.store, self.state, &id)?),
-            _ => None,
+        let container = Container::make(self, asked)?;
+        let mut console = match asked.has_console {
+            true => Some(self.console(asked, owner)?),
+            false => None,
         };
-        host.joined = joined.as_ref().map(|joined| joined.names.clone());
-        host.can_make_containers()?;
-        let mut plan = plan(spec, &image.config, &host, &id)?;
-        plan.notes.iter().for_each(|text| note(text));
-        let mut kept = Kept::find(self.store, &plan.mounts)?;
-        let leased: Vec<_> = image.layers.iter().chain(kept.layers()).cloned().collect();
-        let directory = self.prepare(&id, &leased)?;
-        kept.use_volumes(self.store, &plan.mounts)?;
-        let monitor = Monitor::prepare(&plan)?;
-        let users = Leased::take(&plan, self.state)?;
-        let mut connection = Connection::prepare(plan.bridged.as_ref(), self.store, self.state)?;
-        if let Some(connection) = &connection {
-            let addresses = connection.addresses();
-            plan.name_addresses(addresses.ip, addresses.ip6);
+        (asked.happened)(&Happening::Created { id: asked.id });
+        let ended = container.run(&mut console)?;
+        // Who waits for the end need not wait for those who read slowly.
+        drop(container);
+        if let Some(console) = console {
+            console.close(ended.exit, ended.oom_kills);
         }
-        let mut record = self.record(id, image, spec, &plan);
-        record.connection = connection.as_ref().map(Connection::record);
-        // Before there are cgroups, so that whoever finds the record can remove them.
-        let published = self.state.publish(&record)?;
-        let cgroups = plan.cgroups.create()?;
-        let new = |text: &&String| !plan.notes.contains(text);
-        cgroups
-            .notes()
-            .iter()
-            .filter(new)
-            .for_each(|text| note(text));
-        let users = users.as_ref().map(Leased::ranges);
-        let basis = Basis {
-            store: self.store,
-            layers: &image.layers,
-            directory: &directory,
-            cgroups: &cgroups,
-            kept: &kept,
-            ids: users,
-        };
-        let (streams, copies) = copies::prepare(&plan).context("connect standard streams")?;
-        let handles = Handles::open(&plan, &basis, streams)?;
-        let stage = Stage {
-            store: self.store,
-            layers: &image.layers,
-            plan: &plan,
-            directory: &directory,
-            handles,
-            cgroups: &cgroups,
-            kept: &kept,
-            network: joined.as_ref().map(|joined| &joined.namespace),
-        };
-        let (child, listener) = start(stage, users)?;
-        let connected = connection.as_ref().map_or(Ok(()), |it| it.connect(&child));
-        record.pid = child.pid().as_raw_nonzero().get();
-        let proc = Proc::open()?;
-        record.start_time = proc.start_time(record.pid);
-        // By us: in a user namespace of its own it might not.
-        if let Some(score) = plan.oom_score_adj {
-            proc.write(&format!("{}/oom_score_adj", record.pid), &score.to_string())
-                .context("out-of-memory score")?;
-        }
-        // Before it executes anything: from then on it could outlive us.
-        published.update(&record)?;
-        // What others left that died, while the stage is busy and we are not.
-        self.state.heal();
-        self.store.heal();
-        let forwarder = connection.as_mut().and_then(Connection::forwarder);
-        let exit = match connected {
-            // Of a container that failed by itself, it says why.
-            Err(error) if !listener.is_closed() => Err(error),
-            connected => listener
-                .go()
-                .and_then(|()| monitor.attend(&child, listener, copies, forwarder))
-                .and_then(|exit| connected.map(|()| exit)),
-        };
-        if exit.is_err() {
-            // A fault of the watching, not of the container: what nobody watches must not go on.
-            // One that has ended already cannot be waited for again.
-            child.signal(libc::SIGKILL)?;
-            let _ = child.wait();
-        }
-        let oom_kills = cgroups.oom_kills().unwrap_or(0);
-        let removed = cgroups.destroy();
-        Ok(Ended {
-            exit: exit?,
-            oom_kills: removed.map(|()| oom_kills)?,
-        })
+        Ok(ended)
     }
 
-    fn record(
-        &self,
-        id: String,
-        image: &Image,
-        spec: &ContainerSpec,
-        plan: &Plan,
-    ) -> ContainerRecord {
-        ContainerRecord {
-            id,
-            image: image.record.name.clone(),
-            manifest: image.record.manifest_digest.clone(),
-            pid: 0,
-            start_time: None,
-            argv: plan.process.argv.clone(),
-            started_at: sys::now(),
-            store: self.store.root().to_owned(),
-            cgroups: plan
-                .cgroups
-                .groups
-                .iter()
-                .map(cgroup::Group::path)
-                .collect(),
-            connection: None,
-            spec: spec.clone(),
+    fn console(&self, asked: &Asked, owner: Option<Channel>) -> Result<Console> {
+        let mut console = Console::new(asked.spec.tty)?;
+        if !asked.spec.log.none {
+            let path = self.store.container_log(asked.id);
+            console.keep_log(&path, asked.spec.log.max_size)?;
         }
+        console.set_size(asked.size);
+        console.listen(&self.state.consoles(), asked.id)?;
+        owner.map_or(Ok(()), |owner| console.adopt_owner(owner))?;
+        Ok(console)
     }
 
-    fn prepare(&self, id: &str, layers: &[ChainId]) -> Result<ContainerDir> {
+    fn prepare(&self, id: &str, lease: &Lease) -> Result<ContainerDir> {
         // Between this lock and the lease a prune cannot take the layers away.
-        let _shared = self.store.lock_layers(layers)?;
-        self.store.create_container(id, layers)
+        let _shared = self.store.lock_layers(&lease.layers)?;
+        self.store.create_container(id, lease)
     }
-}
-
-/// How a container ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ended {
-    /// How its first process did.
-    pub exit: Exit,
-    /// How many of its processes the kernel killed because its memory was used up.
-    pub oom_kills: u64,
-}
-
-/// Starts the first process, which builds its root filesystem and then waits to be let go.
-fn start(stage: Stage, users: Option<&[Range]>) -> Result<(Child, Listener)> {
-    if !sys::process::is_single_threaded()? {
-        return Err(Fault::new(Kind::Kernel, "internal: more than one thread at clone").into());
-    }
-    let (listener, reporter) = status::channel()?;
-    let (namespaces, cgroup) = (stage.plan.namespaces, stage.cgroups.clone_into());
-    let plan = stage.plan;
-    let child = spawn_into(namespaces, cgroup, move || stage.run(&reporter));
-    let child = child.context("make namespaces")?;
-    if let Some(users) = users {
-        for limit in &plan.ulimits {
-            limit.permit(child.pid())?;
-        }
-        set_map(&child, users, users).context("map the container's users")?;
-        listener.users_are_mapped()?;
-    }
-    Ok((child, listener))
 }
 
 /// What would be done.

@@ -106,7 +106,7 @@ fn attach_root(target: &Target, tree: BorrowedFd) -> Result<Root> {
 }
 
 /// Takes the ID 0 that the container's map has: what is made from here on belongs to it.
-fn become_root_inside() -> Result<()> {
+pub(super) fn become_root_inside() -> Result<()> {
     let root = Identity {
         uid: 0,
         gid: 0,
@@ -128,7 +128,7 @@ pub(super) struct Target {
 
 impl Target {
     fn make(stage: &Stage) -> Result<Self> {
-        let private = stage.directory.path();
+        let private = stage.basis.directory.path();
         // Hooks reach the root by its path, which must have its name and not be covered. Without
         // them any directory will do, which need not be made and removed then.
         let (path, place) = if stage.plan.hooks.is_empty() {
@@ -159,13 +159,22 @@ impl Target {
 }
 
 fn overlay(stage: &Stage, target: &Target) -> Result<Root> {
-    let private = stage.directory.path();
-    inherit_root(stage.store, stage.layers, &private.join("upper"))?;
+    let private = stage.basis.directory.path();
+    inherit_root(
+        stage.basis.store,
+        stage.basis.layers,
+        &private.join("upper"),
+    )?;
     let writable = Writable {
         places: Some(&stage.handles.places),
         ..writable(private)
     };
-    mount_layers(stage.store, stage.layers, &writable, target.merged.as_fd())?;
+    mount_layers(
+        stage.basis.store,
+        stage.basis.layers,
+        &writable,
+        target.merged.as_fd(),
+    )?;
     // The handle above is of the directory below the mount.
     Ok(Root::open(&target.path)?)
 }

@@ -3,30 +3,27 @@
 //! still visible, moves into it, gives up what the command must not have, and becomes the command.
 
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use anyhow::{Context, Error, Result};
 
 use super::apparmor;
-use super::cgroup::Cgroups;
 use super::copies;
-use super::handles::Handles;
+use super::handles::{Basis, Handles};
 use super::hook;
 use super::network::join;
 use super::plan::Plan;
+use super::privileges::give_up_privileges;
 use super::rootfs::{self, Rootfs};
 use super::status::Reporter;
 use super::streams::give_pipes;
-use super::volume::Kept;
 use crate::error::{Fault, Kind};
 use crate::exit;
-use crate::image::ChainId;
 use crate::spec::{Account, with_home};
-use crate::store::{ContainerDir, Store};
-use crate::sys::credential::{Identity, bound_capabilities, take_identity};
 use crate::sys::proc::Proc;
 use crate::sys::root::{Root, is_empty};
+use crate::sys::tty::Size;
 use crate::sys::{mount, network, process, signal, tty};
 
 /// Nothing but refusing writes.
@@ -40,14 +37,13 @@ pub(super) const READ_ONLY: mount::Restrict = mount::Restrict {
 /// All that the stage needs to know.
 #[derive(Debug)]
 pub(super) struct Stage<'a> {
-    pub(super) store: &'a Store,
-    pub(super) layers: &'a [ChainId],
     pub(super) plan: &'a Plan,
-    pub(super) directory: &'a ContainerDir,
+    pub(super) basis: Basis<'a>,
     pub(super) handles: Handles,
-    pub(super) cgroups: &'a Cgroups,
-    /// What the store contributes to the mounts of the plan.
-    pub(super) kept: &'a Kept,
+    /// What holds locks of the parent, which are not to outlive it here.
+    pub(super) locks: Vec<BorrowedFd<'a>>,
+    /// The size of its terminal, if it has one.
+    pub(super) size: Option<Size>,
     /// The network of another container.
     pub(super) network: Option<&'a OwnedFd>,
 }
@@ -66,10 +62,15 @@ impl Stage<'_> {
     }
 
     fn enter(&self, reporter: &Reporter) -> Result<std::convert::Infallible> {
+        // Until the first change of credentials, which undoes it.
+        process::die_with_parent()?;
+        self.locks
+            .iter()
+            .for_each(|lock| process::close_copy(*lock));
         rustix::process::setsid()?;
         process::leave_session_keyring();
         // What follows is counted and limited.
-        self.cgroups.attach_self()?;
+        self.basis.cgroups.attach_self()?;
         process::leave_cgroup_namespace().context("make a cgroup namespace")?;
         mount::make_all_private().context("cut the mount namespace off")?;
         if self.plan.users.is_some() {
@@ -100,7 +101,7 @@ impl Stage<'_> {
         for limit in &self.plan.ulimits {
             limit.set()?;
         }
-        self.give_up_privileges(&account)?;
+        give_up_privileges(self.plan, &account)?;
         signal::reset()?;
         // After the last change of credentials, which would undo it.
         process::die_with_parent()?;
@@ -131,58 +132,21 @@ impl Stage<'_> {
         Ok(())
     }
 
-    fn give_up_privileges(&self, account: &Account) -> Result<()> {
-        let confinement = &self.plan.confinement;
-        bound_capabilities(&confinement.capabilities).context("drop capabilities")?;
-        match (confinement.no_new_privileges, &self.plan.filter) {
-            (true, _) => process::no_new_privileges()?,
-            // Later we may not any more.
-            (false, Some(filter)) => filter.load()?,
-            (false, None) => (),
-        }
-        // The primary group is one of them, so that a set-group-ID program cannot lose it
-        // (CVE-2022-36109).
-        let mut groups = vec![account.gid];
-        groups.extend(&account.groups);
-        groups.sort_unstable();
-        groups.dedup();
-        let users = self.plan.users.as_ref();
-        let ids = [account.uid].into_iter().chain(groups.iter().copied());
-        if let Some(id) = users.and_then(|users| ids.into_iter().find(|id| !users.have(*id))) {
-            let message = format!("the container's users (--userns) have no ID {id}");
-            return Err(Fault::new(Kind::Spec, message)
-                .hint("its user or one of its groups is that: map more, or say -u USER:GROUP")
-                .into());
-        }
-        let identity = Identity {
-            uid: account.uid,
-            gid: account.gid,
-            groups,
-        };
-        take_identity(&identity, &confinement.capabilities, &confinement.ambient)
-            .context("become the container's user")
-    }
-
     fn connect_streams(
         &self,
         rootfs: &Rootfs,
         account: &Account,
         reporter: &Reporter,
     ) -> Result<()> {
-        use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
         if !self.plan.tty {
             self.handles.stdin.connect(rootfs.null.as_fd())?;
             copies::connect(&self.handles.streams)?;
             return give_pipes(account.uid);
         }
         let pair = tty::open_pair(rootfs.devpts.as_fd()).context("open a terminal")?;
-        let owner = Some(rustix::fs::Uid::from_raw(account.uid));
-        rustix::fs::fchown(&pair.slave, owner, None)?;
+        self.size.unwrap_or(Size::USUAL).apply(&pair.slave);
         rootfs.show_console(pair.slave.as_fd())?;
-        tty::take_control(pair.slave.as_fd()).context("take the terminal")?;
-        dup2_stdin(&pair.slave)?;
-        dup2_stdout(&pair.slave)?;
-        dup2_stderr(&pair.slave)?;
+        tty::become_own(pair.slave.as_fd(), account.uid).context("take the terminal")?;
         reporter.hand_over(pair.master.as_fd())
     }
 }
@@ -212,7 +176,7 @@ fn make_working_directory(root: &Root, path: &str, account: &Account) -> Result<
 
 /// Enters it and makes sure that it is inside: a leaked handle of the host's would show here
 /// (CVE-2024-21626).
-fn enter_working_directory(path: &str) -> Result<()> {
+pub(super) fn enter_working_directory(path: &str) -> Result<()> {
     let what = || format!("working directory '{path}'");
     rustix::process::chdir(path)
         .map_err(std::io::Error::from)

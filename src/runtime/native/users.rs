@@ -1,12 +1,13 @@
 //! Whose users a container's users are: a map that was asked for, or a range that no other
 //! container of this machine's ucr has while it runs.
 
+use std::os::fd::BorrowedFd;
+
 use anyhow::Result;
 
 use super::plan::{Plan, Users};
 use crate::error::{Fault, Kind};
-use crate::runtime::State;
-use crate::runtime::record::Published;
+use crate::runtime::{Published, State};
 use crate::sys::users::Range;
 
 /// First ID that is given out: above those that useradd and systemd give to anybody
@@ -21,7 +22,7 @@ const RANGES: u32 = (1 << 15) - 1;
 #[derive(Debug)]
 pub(super) struct Leased {
     ranges: Vec<Range>,
-    _taken: Option<Published>,
+    taken: Option<Published>,
 }
 
 impl Leased {
@@ -35,7 +36,7 @@ impl Leased {
                     .iter()
                     .map(|ids| (ids.inside, ids.outside, ids.count))
                     .collect(),
-                _taken: None,
+                taken: None,
             })),
         }
     }
@@ -45,12 +46,17 @@ impl Leased {
             if let Some(taken) = state.take_range(number)? {
                 return Ok(Self {
                     ranges: vec![(0, FIRST + number * COUNT, COUNT)],
-                    _taken: Some(taken),
+                    taken: Some(taken),
                 });
             }
         }
         let message = format!("all {RANGES} ranges of users are taken");
         Err(Fault::new(Kind::Limit, message).into())
+    }
+
+    /// What holds the range for this process.
+    pub(super) fn lock(&self) -> Option<BorrowedFd<'_>> {
+        self.taken.as_ref().map(Published::lock)
     }
 
     pub(super) fn ranges(&self) -> &[Range] {

@@ -356,6 +356,19 @@ pub fn destroy_left(paths: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
+/// Where a process lets itself into a container's cgroups: the thread that writes there.
+pub fn entrances(paths: &[PathBuf]) -> Result<Vec<OwnedFd>> {
+    let open = |path: &PathBuf| {
+        let directory = Directory::open(path)?;
+        directory.writer(match directory.version() {
+            Version::V1 => "tasks",
+            Version::V2 => "cgroup.procs",
+        })
+    };
+    let opened = |path| open(path).with_context(|| format!("cgroup {}", path.display()));
+    paths.iter().map(opened).collect()
+}
+
 /// Removes a cgroup; one that is busy is emptied first. The kernel takes a moment to let go of
 /// processes that have ended.
 fn destroy(parent: &Directory, name: &str) -> std::io::Result<()> {

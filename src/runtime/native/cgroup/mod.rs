@@ -19,7 +19,7 @@ mod program;
 mod rlimit;
 mod settings;
 
-pub use create::{Cgroups, destroy_left};
+pub use create::{Cgroups, destroy_left, entrances};
 pub use device::{DeviceList, DeviceRule};
 pub use host::{Hierarchy, Host, Unified};
 pub use plan::{CgroupPlan, Group, Preparation, Setting, Value, plan};

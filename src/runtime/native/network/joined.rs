@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::error::{Fault, Kind};
-use crate::runtime::{ContainerRecord, State};
+use crate::runtime::State;
 use crate::store::Store;
 use crate::sys::proc::Proc;
 use crate::sys::root::Root;
@@ -38,20 +38,22 @@ pub struct Names {
 }
 
 impl Joined {
-    /// That of the running container whose ID begins so.
+    /// That of the running container of that name, ID or beginning of an ID.
     pub(in crate::runtime::native) fn find(store: &Store, state: &State, id: &str) -> Result<Self> {
-        let record = running(store, state, id)?;
-        let what = || format!("network of container {}", record.id);
+        let found = state.find_running(store, id)?;
+        let what = || format!("network of container {}", found.record.id);
+        let process = found.process().with_context(what)?;
         let proc = Proc::open()?;
         let namespace = proc
-            .open_file(&format!("{}/ns/net", record.pid))
+            .open_file(&format!("{}/ns/net", process.pid))
             .with_context(what)?;
         let root = proc
-            .open_file(&format!("{}/root", record.pid))
+            .open_file(&format!("{}/root", process.pid))
             .with_context(what)?;
         // Its number could be another's by now.
-        if record.start_time.is_none() || proc.start_time(record.pid) != record.start_time {
-            return Err(none_such(id).into());
+        if process.start_time.is_none() || proc.start_time(process.pid) != process.start_time {
+            let message = format!("container {} ends", found.record.name());
+            return Err(Fault::new(Kind::NotFound, message).into());
         }
         let root = Root::from_fd(root);
         let read = |path: &str| -> io::Result<Vec<u8>> {
@@ -73,27 +75,4 @@ impl Joined {
 pub(in crate::runtime::native) fn join(namespace: &OwnedFd) -> io::Result<()> {
     let kind = Some(LinkNameSpaceType::Network);
     Ok(move_into_link_name_space(namespace.as_fd(), kind)?)
-}
-
-fn running(store: &Store, state: &State, id: &str) -> Result<ContainerRecord> {
-    let mut all = state.running(store)?;
-    all.retain(|record| record.id.starts_with(id));
-    if all.len() > 1 {
-        let message = format!(
-            "--network container:{id}: {} containers begin so",
-            all.len()
-        );
-        return Err(Fault::new(Kind::Usage, message)
-            .hint("say more of its ID")
-            .into());
-    }
-    Ok(all.pop().ok_or_else(|| none_such(id))?)
-}
-
-fn none_such(id: &str) -> Fault {
-    Fault::new(
-        Kind::NotFound,
-        format!("there is no running container {id}"),
-    )
-    .hint("'ucr ps' lists them")
 }

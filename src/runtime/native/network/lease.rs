@@ -9,6 +9,7 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -86,8 +87,8 @@ impl Written {
 pub(super) struct Lease {
     path: PathBuf,
     /// Keeps an address of version 6 that was asked for.
-    _second: Option<Mark>,
-    _lock: Lock,
+    second: Option<Mark>,
+    lock: Lock,
     pub(super) addresses: Addresses,
     undo: Option<Written>,
 }
@@ -95,7 +96,7 @@ pub(super) struct Lease {
 #[derive(Debug)]
 struct Mark {
     path: PathBuf,
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl Drop for Mark {
@@ -127,8 +128,8 @@ impl Lease {
         };
         let mut lease = Self {
             path,
-            _second: None,
-            _lock: lock,
+            second: None,
+            lock,
             addresses,
             undo: None,
         };
@@ -164,13 +165,20 @@ impl Lease {
             let place = u32::try_from(place)?;
             let free = try_place(links, room, network, place)?;
             let (_, path, lock) = free.ok_or_else(|| taken(asked.into(), network))?;
-            self._second = Some(Mark { path, _lock: lock });
+            self.second = Some(Mark { path, lock });
             return Ok(());
         }
         let path = room.join(format!("{}_{asked}", network.bridge));
         let lock = lock(&path)?.ok_or_else(|| taken(asked.into(), network))?;
-        self._second = Some(Mark { path, _lock: lock });
+        self.second = Some(Mark { path, lock });
         Ok(())
+    }
+
+    /// What holds locks of this process.
+    pub(super) fn locks(&self) -> Vec<BorrowedFd<'_>> {
+        let second = self.second.as_ref().map(|mark| mark.lock.file().as_fd());
+        let first = self.lock.file().as_fd();
+        std::iter::once(first).chain(second).collect()
     }
 
     /// Writes down what has to be undone, before it is done.

@@ -77,6 +77,11 @@ impl Links {
         self.0.ask(&requests.0, &[Errno::EXIST]).map(drop)
     }
 
+    /// The same, where what is gone already is fine.
+    pub(super) fn remove(&self, requests: &Requests) -> io::Result<()> {
+        self.0.ask(&requests.0, &[Errno::NODEV]).map(drop)
+    }
+
     /// Does all of it.
     pub(super) fn make(&self, requests: &Requests) -> io::Result<()> {
         self.0.ask(&requests.0, &[]).map(drop)

@@ -21,8 +21,9 @@ mod netlink;
 mod nftables;
 mod ports;
 
+use std::cell::Cell;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -67,7 +68,8 @@ pub(super) struct Connection {
     ports: Vec<PublishedPort>,
     mac: Mac,
     room: PathBuf,
-    _used: Option<NetworkUse>,
+    used: Option<NetworkUse>,
+    was_connected: Cell<bool>,
 }
 
 impl Connection {
@@ -121,7 +123,8 @@ impl Connection {
             ports,
             mac,
             room,
-            _used: used,
+            used,
+            was_connected: Cell::new(false),
         }))
     }
 
@@ -131,8 +134,15 @@ impl Connection {
     }
 
     /// Passes on what the host sends, where ports are published.
-    pub(super) fn forwarder(&mut self) -> Option<&mut Forwarder> {
-        self.forwarder.as_mut()
+    pub(super) fn forwarder(&self) -> Option<&Forwarder> {
+        self.forwarder.as_ref()
+    }
+
+    /// What holds locks of this process.
+    pub(super) fn locks(&self) -> Vec<BorrowedFd<'_>> {
+        let mut locks = self.lease.locks();
+        locks.extend(self.used.as_ref().map(NetworkUse::lock));
+        locks
     }
 
     /// What a record says.
@@ -160,6 +170,9 @@ impl Connection {
             mtu: network.mtu,
             namespace: namespace.as_fd(),
         });
+        if self.was_connected.replace(true) {
+            self.remove_old(&name)?;
+        }
         links
             .make(&requests)
             .context("make a pair of network devices")?;
@@ -175,6 +188,18 @@ impl Connection {
         if !redirects.is_empty() {
             let table = nftables::Table::open(&network.bridge)?;
             table.redirect(&redirects).context("redirect ports")?;
+        }
+        Ok(())
+    }
+
+    /// The pair of the last start, which the kernel may not have got round to removing.
+    fn remove_old(&self, name: &str) -> Result<()> {
+        if let Some(old) = self.links.find(name)? {
+            let mut requests = link::Requests::default();
+            requests.remove(old.index);
+            self.links
+                .remove(&requests)
+                .context("remove a pair of network devices")?;
         }
         Ok(())
     }

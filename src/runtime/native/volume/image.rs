@@ -34,12 +34,22 @@ pub(in crate::runtime::native) fn images(stage: &Stage) -> Result<Vec<Option<Tre
 }
 
 fn make(stage: &Stage, mount: &Mount, image: &ImageSource, number: usize) -> Result<Tree> {
-    let layers = stage.kept.image(&image.name)?;
-    let directory = prepare(stage.store, layers, stage.directory.path(), number)?;
+    let layers = stage.basis.kept.image(&image.name)?;
+    let directory = prepare(
+        stage.basis.store,
+        layers,
+        stage.basis.directory.path(),
+        number,
+    )?;
     let merged = directory.join("rootfs");
     sys::make_open(&merged)?;
     let target = Root::open(&merged)?;
-    mount_layers(stage.store, layers, &writable(&directory), target.as_fd())?;
+    mount_layers(
+        stage.basis.store,
+        layers,
+        &writable(&directory),
+        target.as_fd(),
+    )?;
     // The handle above is of the directory below the mount.
     part(mount, &Root::open(&merged)?, image.subpath.as_deref())
 }

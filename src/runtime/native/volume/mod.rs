@@ -18,7 +18,7 @@ mod fill;
 mod image;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -80,6 +80,11 @@ impl Kept {
             self.volumes.insert(name.clone(), store.use_volume(name)?);
         }
         Ok(())
+    }
+
+    /// What holds the volumes for this process.
+    pub(super) fn locks(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.volumes.values().map(VolumeUse::lock)
     }
 
     fn volume(&self, name: &str) -> Result<&VolumeUse> {

@@ -9,6 +9,7 @@
 mod tcp;
 mod udp;
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -32,6 +33,12 @@ const MAX_EVENTS: usize = 64;
 #[derive(Debug)]
 pub struct Forwarder {
     poll: OwnedFd,
+    work: RefCell<Work>,
+}
+
+/// What goes on.
+#[derive(Debug)]
+struct Work {
     doors: Vec<Door>,
     connections: Vec<Option<Connection>>,
     peers: Peers,
@@ -104,17 +111,17 @@ impl Forwarder {
             }
             doors.push(Door { socket, port, to });
         }
-        Ok(Self {
-            poll,
+        let work = RefCell::new(Work {
             doors,
             connections: Vec::new(),
             peers: Peers::default(),
             is_full: false,
-        })
+        });
+        Ok(Self { poll, work })
     }
 
     /// Does what can be done now. To be called when [`AsFd::as_fd`] is readable.
-    pub fn step(&mut self) {
+    pub fn step(&self) {
         let mut events: Vec<Event> = Vec::with_capacity(MAX_EVENTS);
         let now = Timespec::default();
         if epoll::wait(&self.poll, spare_capacity(&mut events), Some(&now)).is_err() {
@@ -123,67 +130,74 @@ impl Forwarder {
         // New connections last: what is said of one that is over must not be taken for one in its
         // place.
         events.sort_by_key(|event| event.data.u64() & 3 == 0);
+        let Ok(mut work) = self.work.try_borrow_mut() else {
+            return;
+        };
         for event in events {
             let (data, flags) = (event.data, event.flags);
-            match Subject::of(data) {
-                Some(Subject::Door(place)) => self.answer(place),
-                Some(Subject::Client(place)) => self.move_bytes(place, false, flags),
-                Some(Subject::Server(place)) => self.move_bytes(place, true, flags),
-                Some(Subject::Peer(place)) => self.peers.reply(place, &self.doors),
-                None => (),
-            }
+            work.see(&self.poll, data, flags);
+        }
+    }
+}
+
+impl Work {
+    fn see(&mut self, poll: &OwnedFd, data: EventData, flags: EventFlags) {
+        match Subject::of(data) {
+            Some(Subject::Door(place)) => self.answer(poll, place),
+            Some(Subject::Client(place)) => self.move_bytes(poll, place, false, flags),
+            Some(Subject::Server(place)) => self.move_bytes(poll, place, true, flags),
+            Some(Subject::Peer(place)) => self.peers.reply(place, &self.doors),
+            None => (),
         }
     }
 
-    fn answer(&mut self, place: usize) {
+    fn answer(&mut self, poll: &OwnedFd, place: usize) {
         let Some(door) = self.doors.get(place) else {
             return;
         };
         match door.port.protocol {
-            Protocol::Udp => self.peers.pass_on(&self.poll, place, door),
-            Protocol::Tcp => self.accept(place),
+            Protocol::Udp => self.peers.pass_on(poll, place, door),
+            Protocol::Tcp => self.accept(poll, place),
         }
     }
 
-    fn accept(&mut self, place: usize) {
+    fn accept(&mut self, poll: &OwnedFd, place: usize) {
         let Some(door) = self.doors.get(place) else {
             return;
         };
         let vacant = self.connections.iter().position(Option::is_none);
         let slot = vacant.unwrap_or(self.connections.len());
         if slot >= MAX_CONNECTIONS {
-            self.listen(false);
+            self.listen(poll, false);
             return;
         }
-        match Connection::accept(&self.poll, slot, &door.socket, door.to.clone()) {
+        match Connection::accept(poll, slot, &door.socket, door.to.clone()) {
             Ok(connection) => match self.connections.get_mut(slot) {
                 Some(vacant) => *vacant = connection,
                 None => self.connections.push(connection),
             },
             // Descriptors are used up: later, when a connection ends.
-            Err(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => self.listen(false),
+            Err(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => self.listen(poll, false),
             Err(_) => (),
         }
     }
 
-    fn move_bytes(&mut self, place: usize, is_server: bool, flags: EventFlags) {
+    fn move_bytes(&mut self, poll: &OwnedFd, place: usize, is_server: bool, flags: EventFlags) {
         let Some(slot) = self.connections.get_mut(place) else {
             return;
         };
         let is_over = match slot {
-            Some(connection) => connection
-                .step(&self.poll, place, is_server, flags)
-                .is_over(),
+            Some(connection) => connection.step(poll, place, is_server, flags).is_over(),
             None => false,
         };
         if is_over {
             *slot = None;
-            self.listen(true);
+            self.listen(poll, true);
         }
     }
 
     /// Whether new connections are taken.
-    fn listen(&mut self, wanted: bool) {
+    fn listen(&mut self, poll: &OwnedFd, wanted: bool) {
         if self.is_full != wanted {
             return;
         }
@@ -196,12 +210,7 @@ impl Forwarder {
         };
         for (place, door) in self.doors.iter().enumerate().filter(|(_, door)| tcp(door)) {
             // A listening socket has nothing else to say, so it says nothing meanwhile.
-            let _ = epoll::modify(
-                &self.poll,
-                &door.socket,
-                Subject::Door(place).number(),
-                events,
-            );
+            let _ = epoll::modify(poll, &door.socket, Subject::Door(place).number(), events);
         }
     }
 }

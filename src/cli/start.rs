@@ -1,0 +1,215 @@
+//! How `ucr run` starts a container: in the foreground, in the background, attached or not.
+
+use std::cell::RefCell;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use clap::{ArgAction, Args};
+use serde_json::json;
+
+use super::background::{self, Background};
+use super::context::Context;
+use super::{Format, output};
+use crate::error::{Fault, Kind};
+use crate::exit::Outcome;
+use crate::runtime::Ended;
+use crate::runtime::native::{Asked, Attachment, DetachKeys, Happening, Native};
+use crate::spec::{ContainerSpec, Restart};
+use crate::store::Image;
+use crate::sys;
+use crate::sys::process::adopt;
+use crate::sys::tty::{Size, is_terminal};
+
+/// How a container is started.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Life options")]
+pub(super) struct StartOptions {
+    /// Start the container in the background and print its ID
+    #[arg(long, short)]
+    detach: bool,
+    /// Remove the container when it ends [default: unless --detach]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", action = ArgAction::Set)]
+    rm: Option<bool>,
+    /// Attach to these streams only: stdin, stdout, stderr; repeatable
+    #[arg(long, short, value_name = "STREAM", conflicts_with = "detach")]
+    attach: Vec<String>,
+    /// Keys that let go of a container with a terminal, which goes on
+    #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
+    detach_keys: DetachKeys,
+    /// Pass signals on to the container [default: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", action = ArgAction::Set)]
+    sig_proxy: Option<bool>,
+    /// Write what happens to this open descriptor, a line of JSON each: created, started, exited
+    #[arg(long, value_name = "FD")]
+    status_fd: Option<i32>,
+}
+
+/// A container's start, and who hears of it.
+struct Start<'a> {
+    context: &'a Context,
+    native: Native<'a>,
+    image: &'a Image,
+    spec: &'a ContainerSpec,
+    id: String,
+    is_kept: bool,
+    size: Option<Size>,
+    status: Option<OwnedFd>,
+}
+
+impl StartOptions {
+    /// Refuses what makes no sense, before anybody waits for a pull.
+    pub(super) fn check(&self, spec: &ContainerSpec) -> Result<(), Fault> {
+        background::streams(&self.attach)?;
+        let restarts = spec.restart.is_some_and(|restart| restart != Restart::No);
+        if restarts && self.rm == Some(true) {
+            return Err(Fault::new(Kind::Usage, "--restart with --rm")
+                .hint("a container that is started again is not removed: leave one out"));
+        }
+        let terminal = is_terminal(std::io::stdin());
+        if spec.tty && spec.stdin && !self.detach && self.attach.is_empty() && !terminal {
+            return Err(
+                Fault::new(Kind::Usage, "-t with -i needs a terminal on standard input")
+                    .hint("leave out -t, or -i"),
+            );
+        }
+        Ok(())
+    }
+
+    pub(super) fn start(
+        &self,
+        context: &Context,
+        image: &Image,
+        spec: &ContainerSpec,
+        cdi_directories: &[PathBuf],
+    ) -> Result<Outcome> {
+        let (store, state) = (context.store()?, context.state()?);
+        let start = Start {
+            context,
+            native: Native {
+                store: &store,
+                state: &state,
+                cdi_directories,
+            },
+            image,
+            spec,
+            id: sys::random_name()?,
+            is_kept: !self.rm.unwrap_or(!self.detach),
+            size: Size::of(std::io::stdin()).filter(|_| spec.tty),
+            status: self.status_fd()?,
+        };
+        let restarts = spec.restart.is_some_and(|restart| restart != Restart::No);
+        let is_direct = !self.detach && !spec.tty && !restarts && self.attach.is_empty();
+        if is_direct && self.sig_proxy != Some(false) {
+            let ended = start.run(None)?;
+            background::warn_of_oom(ended.oom_kills);
+            return Ok(Outcome::Exited(ended.exit));
+        }
+        let how = self.attachment(spec)?;
+        let how = how.as_ref();
+        let as_json = context.wants_json(Format::Text);
+        let kept = start.status.as_ref().map(AsFd::as_fd);
+        let outcome = background::start(how, as_json, kept, |background| {
+            start.run(Some(background)).map(drop)
+        })?;
+        match outcome {
+            Some(outcome) => Ok(outcome),
+            None => {
+                match as_json {
+                    true => output::json(&json!({ "id": start.id }))?,
+                    false => output::line(&start.id)?,
+                }
+                Ok(Outcome::Done)
+            }
+        }
+    }
+
+    fn status_fd(&self) -> Result<Option<OwnedFd>> {
+        let Some(number) = self.status_fd else {
+            return Ok(None);
+        };
+        if number < 3 {
+            let message = format!("--status-fd {number}: it is a standard stream");
+            return Err(Fault::new(Kind::Usage, message)
+                .hint("open another, as in: ucr run --status-fd 3 … 3>FILE")
+                .into());
+        }
+        let fd = adopt(number).with_context(|| format!("--status-fd {number}"))?;
+        Ok(Some(fd))
+    }
+
+    /// How this process is attached; `None` if it is not.
+    fn attachment(&self, spec: &ContainerSpec) -> Result<Option<Attachment>> {
+        if self.detach {
+            return Ok(None);
+        }
+        let [stdin, stdout, stderr] = match self.attach.is_empty() {
+            true => [true; 3],
+            false => background::streams(&self.attach)?,
+        };
+        Ok(Some(Attachment {
+            tty: spec.tty,
+            stdin: stdin && spec.stdin,
+            stdout,
+            stderr,
+            forwards_signals: self.sig_proxy.unwrap_or(true),
+            keys: self.detach_keys.clone(),
+        }))
+    }
+}
+
+impl Start<'_> {
+    /// Runs it to its end, here or in the background.
+    fn run(&self, mut background: Option<Background>) -> Result<Ended> {
+        let owner = background.as_mut().and_then(|it| it.owner.take());
+        let background = background.map(RefCell::new);
+        let happened = |happening: &Happening| {
+            self.report(happening);
+            let background = background.as_ref().filter(|_| is_start(happening));
+            if let Some(background) = background {
+                // If whoever started it is gone, it is ended as abandoned.
+                let _ = background.borrow_mut().started();
+            }
+        };
+        let asked = Asked {
+            id: &self.id,
+            image: self.image,
+            spec: self.spec,
+            is_kept: self.is_kept,
+            has_console: background.is_some(),
+            size: self.size,
+            happened: &happened,
+        };
+        let ended = self.native.run(&asked, owner)?;
+        self.say(&json!({
+            "event": "exited",
+            "id": self.id,
+            "exit_code": ended.exit.code(),
+            "oom_killed": ended.oom_kills > 0,
+        }));
+        Ok(ended)
+    }
+
+    fn report(&self, happening: &Happening) {
+        match happening {
+            Happening::Note(text) => self.context.note(text),
+            Happening::Created { id } => self.say(&json!({ "event": "created", "id": id })),
+            Happening::Started { id, pid } => {
+                self.say(&json!({ "event": "started", "id": id, "pid": pid }));
+            }
+        }
+    }
+
+    fn say(&self, event: &serde_json::Value) {
+        if let Some(status) = &self.status {
+            // A reader that goes away early has what it wanted.
+            let _ = rustix::io::write(status, format!("{event}\n").as_bytes());
+        }
+    }
+}
+
+fn is_start(happening: &Happening) -> bool {
+    matches!(happening, Happening::Started { .. })
+}

@@ -1,0 +1,342 @@
+//! One container of this process: made, started, watched, perhaps started again, and ended.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::cgroup::{self, Cgroups};
+use super::console::Console;
+use super::copies::{self, Copy};
+use super::handles::{Basis, Handles};
+use super::monitor::{Io, Monitor};
+use super::network::{Connection, Joined};
+use super::plan::{self, Plan};
+use super::stage::Stage;
+use super::status::{self, Listener};
+use super::users::Leased;
+use super::volume::Kept;
+use super::{Asked, Happening, HostFacts, Native};
+use crate::error::{self, Fault, Kind};
+use crate::exit;
+use crate::runtime::{ContainerRecord, Ended, Event, Published, Started};
+use crate::spec::{Network, Restart, SignalNumber};
+use crate::store::{ContainerDir, Lease};
+use crate::sys;
+use crate::sys::proc::Proc;
+use crate::sys::process::{self, Child, Exit, spawn_into};
+use crate::sys::users::{Range, set_map};
+
+/// How long it waits before it starts a container again: the first time, and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A container that ran so long is not one that fails at once.
+const WELL: u64 = 10;
+
+/// A container with everything that it keeps from one start to the next.
+pub(super) struct Container<'a> {
+    native: &'a Native<'a>,
+    asked: &'a Asked<'a>,
+    plan: Plan,
+    kept: Kept,
+    record: ContainerRecord,
+    monitor: Monitor,
+    // In this order they are let go: the record last, so that whoever finds it can end the rest.
+    directory: ContainerDir,
+    users: Option<Leased>,
+    connection: Option<Connection>,
+    joined: Option<Joined>,
+    published: Published,
+}
+
+impl<'a> Container<'a> {
+    /// Decides all that can be decided, takes what nobody else may have, and publishes the record.
+    pub(super) fn make(native: &'a Native<'a>, asked: &'a Asked<'a>) -> Result<Self> {
+        let (image, spec) = (asked.image, asked.spec);
+        let mut host = HostFacts::read(spec, native.cdi_directories)?;
+        let joined = match spec.network() {
+            Network::Container(id) => Some(Joined::find(native.store, native.state, &id)?),
+            _ => None,
+        };
+        host.joined = joined.as_ref().map(|joined| joined.names.clone());
+        host.can_make_containers()?;
+        let mut plan = plan::plan(spec, &image.config, &host, asked.id)?;
+        plan.notes
+            .iter()
+            .for_each(|text| (asked.happened)(&Happening::Note(text)));
+        let mut kept = Kept::find(native.store, &plan.mounts)?;
+        let lease = Lease {
+            layers: image.layers.iter().chain(kept.layers()).cloned().collect(),
+        };
+        let directory = native.prepare(asked.id, &lease)?;
+        kept.use_volumes(native.store, &plan.mounts)?;
+        let monitor = Monitor::prepare()?;
+        let users = Leased::take(&plan, native.state)?;
+        let connection = Connection::prepare(plan.bridged.as_ref(), native.store, native.state)?;
+        if let Some(connection) = &connection {
+            let addresses = connection.addresses();
+            plan.name_addresses(addresses.ip, addresses.ip6);
+        }
+        let mut record = record(native, asked, &plan)?;
+        record.connection = connection.as_ref().map(Connection::record);
+        // Before there are cgroups, so that whoever finds the record can remove them.
+        let published = native.state.publish(&record, native.store)?;
+        Ok(Self {
+            native,
+            asked,
+            plan,
+            kept,
+            record,
+            monitor,
+            directory,
+            users,
+            connection,
+            joined,
+            published,
+        })
+    }
+
+    /// Runs it to its last end. Fails if its first start does.
+    pub(super) fn run(&self, console: &mut Option<Console>) -> Result<Ended> {
+        let (mut is_first, mut failures, mut pause) = (true, 0, FIRST_PAUSE);
+        loop {
+            let start = sys::now();
+            let ended = match self.run_once(console.as_mut(), is_first) {
+                Err(error) if is_first => return Err(error),
+                ended => ended.unwrap_or_else(|error| failed(&error)),
+            };
+            if ended.at.saturating_sub(start) >= WELL {
+                (failures, pause) = (0, FIRST_PAUSE);
+            }
+            failures += 1;
+            if self.is_over(&ended, failures) {
+                return self.end(ended);
+            }
+            self.monitor
+                .pause(pause, &|| self.is_over(&ended, failures))?;
+            if self.is_over(&ended, failures) {
+                return self.end(ended);
+            }
+            is_first = false;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            self.directory.reuse()?;
+        }
+    }
+
+    /// Whether this was the last end.
+    fn is_over(&self, ended: &Ended, failures: u32) -> bool {
+        let is_wanted = match self.asked.spec.restart {
+            None | Some(Restart::No) => false,
+            Some(Restart::OnFailure(most)) => {
+                ended.exit.code() != 0 && most.is_none_or(|most| failures <= most)
+            }
+            Some(Restart::Always | Restart::UnlessStopped) => true,
+        };
+        let is_meant = || self.published.life().is_ok_and(|life| life.is_stopping);
+        !is_wanted || self.monitor.was_stopped() || is_meant()
+    }
+
+    /// From the first process to its end.
+    fn run_once(&self, mut console: Option<&mut Console>, is_first: bool) -> Result<Ended> {
+        let cgroups = self.plan.cgroups.create()?;
+        let new = |text: &&String| !self.plan.notes.contains(text);
+        let note = |text: &String| (self.asked.happened)(&Happening::Note(text));
+        cgroups.notes().iter().filter(new).for_each(note);
+        let (child, listener, copies) = self.start(&cgroups, console.as_deref_mut())?;
+        let exit = self.watch(&child, listener, copies, console.as_deref_mut(), is_first);
+        if exit.is_err() {
+            // A fault of the watching, not of the container: what nobody watches must not go on.
+            // One that has ended already cannot be waited for again.
+            child.signal(libc::SIGKILL)?;
+            let _ = child.wait();
+        }
+        let oom_kills = cgroups.oom_kills().unwrap_or(0);
+        let removed = cgroups.destroy();
+        let error = console.and_then(Console::drain);
+        let exit = exit?;
+        removed?;
+        Ok(Ended {
+            exit,
+            oom_kills,
+            at: sys::now(),
+            error,
+        })
+    }
+
+    fn start(
+        &self,
+        cgroups: &Cgroups,
+        console: Option<&mut Console>,
+    ) -> Result<(Child, Listener, Vec<Copy>)> {
+        let size = console.as_ref().and_then(|console| console.size());
+        let (streams, copies) = match console {
+            _ if self.plan.tty => Default::default(),
+            Some(console) => (console.make_pipes(self.plan.stdin)?, Vec::new()),
+            None => copies::prepare(&self.plan).context("connect standard streams")?,
+        };
+        let users = self.users.as_ref().map(Leased::ranges);
+        let basis = Basis {
+            store: self.native.store,
+            layers: &self.asked.image.layers,
+            directory: &self.directory,
+            cgroups,
+            kept: &self.kept,
+            ids: users,
+        };
+        let stage = Stage {
+            plan: &self.plan,
+            handles: Handles::open(&self.plan, &basis, streams)?,
+            basis,
+            locks: self.locks(),
+            size,
+            network: self.joined.as_ref().map(|joined| &joined.namespace),
+        };
+        let (child, listener) = start(stage, users)?;
+        Ok((child, listener, copies))
+    }
+
+    /// What holds locks of this process.
+    fn locks(&self) -> Vec<std::os::fd::BorrowedFd<'_>> {
+        let users = self.users.as_ref().and_then(Leased::lock);
+        let volumes = self.kept.locks();
+        let own = [self.directory.lock(), self.published.lock()];
+        let network = self.connection.iter().flat_map(Connection::locks);
+        let locks = own.into_iter().chain(users).chain(volumes);
+        locks.chain(network).collect()
+    }
+
+    fn watch(
+        &self,
+        child: &Child,
+        listener: Listener,
+        copies: Vec<Copy>,
+        console: Option<&mut Console>,
+        is_first: bool,
+    ) -> Result<Exit> {
+        let connection = self.connection.as_ref();
+        let connected = connection.map_or(Ok(()), |it| it.connect(child));
+        let started = self.register(child)?;
+        // What others left that died, while the stage is busy and we are not.
+        self.native.state.heal(self.native.store);
+        self.native.store.heal();
+        if connected.is_err() && !listener.is_closed() {
+            return connected.and(Ok(Exit::Code(exit::FAULT)));
+        }
+        listener.go()?;
+        let announce = || self.announce(&started, is_first);
+        let io = Io {
+            copies,
+            console,
+            forwarder: connection.and_then(Connection::forwarder),
+        };
+        let exit = self.monitor.attend(child, listener, io, &announce)?;
+        // A container that failed by itself has said why.
+        connected.map(|()| exit)
+    }
+
+    /// Writes down who the first process is, before it executes anything: from then on it could
+    /// outlive us.
+    fn register(&self, child: &Child) -> Result<Started> {
+        let pid = child.pid().as_raw_nonzero().get();
+        let proc = Proc::open()?;
+        // By us: in a user namespace of its own it might not.
+        if let Some(score) = self.plan.oom_score_adj {
+            proc.write(&format!("{pid}/oom_score_adj"), &score.to_string())
+                .context("out-of-memory score")?;
+        }
+        let started = Started {
+            pid,
+            start_time: proc.start_time(pid),
+            at: sys::now(),
+        };
+        self.published.add(&Event::Started(started))?;
+        Ok(started)
+    }
+
+    /// The command is being executed.
+    fn announce(&self, started: &Started, is_first: bool) -> Result<()> {
+        if self.record.is_kept && is_first {
+            self.native
+                .store
+                .keep_container(&self.directory, &self.record)?;
+        }
+        (self.asked.happened)(&Happening::Started {
+            id: &self.record.id,
+            pid: started.pid,
+        });
+        Ok(())
+    }
+
+    fn end(&self, ended: Ended) -> Result<Ended> {
+        self.published.add(&Event::Ended(ended.clone()))?;
+        if self.record.is_kept {
+            let life = self.published.life()?;
+            self.native.store.container_ended(&self.record.id, &life)?;
+        }
+        Ok(ended)
+    }
+}
+
+/// A start that failed, of a container that had been started before.
+fn failed(error: &anyhow::Error) -> Ended {
+    let exit = match error::kind(error) {
+        Kind::NoCommand => exit::NOT_FOUND,
+        Kind::NotExecutable => exit::NOT_EXECUTABLE,
+        _ => exit::FAULT,
+    };
+    Ended {
+        exit: Exit::Code(exit),
+        oom_kills: 0,
+        at: sys::now(),
+        error: Some(error::render(error)),
+    }
+}
+
+fn record(native: &Native, asked: &Asked, plan: &Plan) -> Result<ContainerRecord> {
+    let spec = asked.spec;
+    let of_image = || asked.image.config.stop_signal.as_deref();
+    let stop_signal = match spec.stop_signal {
+        Some(signal) => signal,
+        None => of_image().map_or(Ok(SignalNumber::TERM), |text| {
+            text.parse().context("the image's stop signal")
+        })?,
+    };
+    Ok(ContainerRecord {
+        id: asked.id.to_owned(),
+        image: asked.image.record.name.clone(),
+        manifest: asked.image.record.manifest_digest.clone(),
+        process: plan.process.clone(),
+        stop_signal: stop_signal.number(),
+        created_at: sys::now(),
+        store: native.store.root().to_owned(),
+        cgroups: plan
+            .cgroups
+            .groups
+            .iter()
+            .map(cgroup::Group::path)
+            .collect(),
+        is_kept: asked.is_kept,
+        has_console: asked.has_console,
+        connection: None,
+        spec: spec.clone(),
+    })
+}
+
+/// Starts the first process, which builds its root filesystem and then waits to be let go.
+fn start(stage: Stage, users: Option<&[Range]>) -> Result<(Child, Listener)> {
+    if !process::is_single_threaded()? {
+        return Err(Fault::new(Kind::Kernel, "internal: more than one thread at clone").into());
+    }
+    let (listener, reporter) = status::channel()?;
+    let plan = stage.plan;
+    let (namespaces, cgroup) = (plan.namespaces, stage.basis.cgroups.clone_into());
+    let child = spawn_into(namespaces, cgroup, move || stage.run(&reporter));
+    let child = child.context("make namespaces")?;
+    if let Some(users) = users {
+        for limit in &plan.ulimits {
+            limit.permit(child.pid())?;
+        }
+        set_map(&child, users, users).context("map the container's users")?;
+        listener.users_are_mapped()?;
+    }
+    Ok((child, listener))
+}

@@ -1,0 +1,170 @@
+//! What is known of a container: how it was made, which never changes, and what happened to it
+//! since, in order.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::image::Digest;
+use crate::runtime::native::network::ConnectionRecord;
+use crate::spec::{ContainerSpec, Process};
+use crate::sys::process::Exit;
+
+/// A container as it was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerRecord {
+    /// Twelve hex digits.
+    pub id: String,
+    /// The image's name.
+    pub image: String,
+    /// The image's manifest.
+    pub manifest: Digest,
+    /// What it executes, and how, but for values of secrets.
+    pub process: Process,
+    /// Number of the signal that asks it to end.
+    pub stop_signal: i32,
+    /// Seconds since 1970.
+    pub created_at: u64,
+    /// The store that holds its layers.
+    pub store: PathBuf,
+    /// Its cgroups.
+    pub cgroups: Vec<PathBuf>,
+    /// It stays after its end, until it is removed.
+    pub is_kept: bool,
+    /// Others can attach to it, and what it prints is written down.
+    pub has_console: bool,
+    /// How it is connected, on a bridged network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<ConnectionRecord>,
+    /// What was asked for.
+    pub spec: ContainerSpec,
+}
+
+impl ContainerRecord {
+    /// How people call it.
+    pub fn name(&self) -> &str {
+        self.spec.name.as_deref().unwrap_or(&self.id)
+    }
+}
+
+/// Something that happened to a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// It has a first process; the command is not executed yet.
+    Started(Started),
+    /// Somebody wants it to end: it is not started again.
+    Stopping,
+    /// It ended, for the last time.
+    Ended(Ended),
+}
+
+/// A start of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    /// Its first process as the host sees it.
+    pub pid: i32,
+    /// When that process started, in clock ticks since boot: with it, a number that another process
+    /// has meanwhile is recognised.
+    pub start_time: Option<u64>,
+    /// Seconds since 1970.
+    pub at: u64,
+}
+
+/// How a container ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// How its first process did.
+    #[serde(flatten)]
+    pub exit: Exit,
+    /// How many of its processes the kernel killed because its memory was used up.
+    pub oom_kills: u64,
+    /// Seconds since 1970.
+    pub at: u64,
+    /// What ucr has to say about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// What happened to a container so far; of one that was kept, all of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Life {
+    /// Its latest start.
+    pub started: Option<Started>,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// Somebody wants it to end.
+    pub is_stopping: bool,
+    /// Its end.
+    pub ended: Option<Ended>,
+}
+
+impl Life {
+    /// Takes the next event into account.
+    pub fn add(&mut self, event: Event) {
+        match event {
+            Event::Started(started) => {
+                self.restarts += u32::from(self.started.is_some());
+                self.started = Some(started);
+            }
+            Event::Stopping => self.is_stopping = true,
+            Event::Ended(ended) => self.ended = Some(ended),
+        }
+    }
+}
+
+/// A container and what happened to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    /// How it was made.
+    pub record: ContainerRecord,
+    /// What happened since.
+    pub life: Life,
+    /// Whether a ucr watches it.
+    pub is_watched: bool,
+}
+
+/// What a container is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// It is being started.
+    Created,
+    /// Its command runs.
+    Running,
+    /// Its command ended.
+    Exited,
+    /// Nobody saw how it ended: its ucr was killed, or the machine.
+    Dead,
+}
+
+impl Status {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Created => "created",
+            Status::Running => "running",
+            Status::Exited => "exited",
+            Status::Dead => "dead",
+        }
+    }
+}
+
+impl Container {
+    /// What it is doing.
+    pub fn status(&self) -> Status {
+        match (&self.life.ended, self.is_watched, self.life.started) {
+            (Some(_), _, _) => Status::Exited,
+            (None, false, _) => Status::Dead,
+            (None, true, None) => Status::Created,
+            (None, true, Some(_)) => Status::Running,
+        }
+    }
+
+    /// Its first process, while it runs.
+    pub fn process(&self) -> Option<Started> {
+        self.life
+            .started
+            .filter(|_| self.status() == Status::Running)
+    }
+}

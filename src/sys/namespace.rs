@@ -1,0 +1,98 @@
+//! Namespaces of other processes (setns(2)).
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::proc::Proc;
+
+/// Names below `/proc/PID/ns`, and their flags; that of processes comes apart.
+const KINDS: [(&str, libc::c_int); 6] = [
+    ("user", libc::CLONE_NEWUSER),
+    ("mnt", libc::CLONE_NEWNS),
+    ("ipc", libc::CLONE_NEWIPC),
+    ("uts", libc::CLONE_NEWUTS),
+    ("net", libc::CLONE_NEWNET),
+    ("cgroup", libc::CLONE_NEWCGROUP),
+];
+
+/// The namespaces of a process that are not ours, held so that no other process is meant.
+#[derive(Debug)]
+pub struct Others {
+    process: OwnedFd,
+    kinds: libc::c_int,
+    has_processes: bool,
+}
+
+impl Others {
+    /// Those of the process that had this number and started then; `None` if it is gone.
+    pub fn of(pid: i32, start_time: Option<u64>) -> io::Result<Option<Self>> {
+        let Some(held) = Pid::from_raw(pid) else {
+            return Ok(None);
+        };
+        let process = match pidfd_open(held, PidfdFlags::empty()) {
+            Ok(process) => process,
+            Err(rustix::io::Errno::SRCH) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let proc = Proc::open()?;
+        if start_time.is_none() || proc.start_time(pid) != start_time {
+            return Ok(None);
+        }
+        let is_other = |kind: &str| -> io::Result<bool> {
+            Ok(identity(&proc, &pid.to_string(), kind)? != identity(&proc, "self", kind)?)
+        };
+        let mut kinds = 0;
+        for (kind, flag) in KINDS {
+            if is_other(kind)? {
+                kinds |= flag;
+            }
+        }
+        Ok(Some(Self {
+            process,
+            kinds,
+            has_processes: is_other("pid")?,
+        }))
+    }
+
+    /// Whether users are others.
+    pub fn have_users(&self) -> bool {
+        self.kinds & libc::CLONE_NEWUSER != 0
+    }
+
+    /// Puts the children that this process has from now on among its processes (pid_namespaces(7)).
+    pub fn join_processes(&self) -> io::Result<()> {
+        match self.has_processes {
+            true => join(self.process.as_fd(), libc::CLONE_NEWPID),
+            false => Ok(()),
+        }
+    }
+
+    /// Enters all others at once (Linux 5.8); the root directory is then that of its mounts.
+    pub fn join(&self) -> io::Result<()> {
+        match self.kinds {
+            0 => Ok(()),
+            kinds => join(self.process.as_fd(), kinds),
+        }
+    }
+}
+
+/// Puts the children that this process has from now on among its own processes again.
+pub fn leave_processes() -> io::Result<()> {
+    let own = Proc::open()?.open_file("self/ns/pid")?;
+    join(own.as_fd(), libc::CLONE_NEWPID)
+}
+
+fn identity(proc: &Proc, pid: &str, kind: &str) -> io::Result<(u64, u64)> {
+    let found = rustix::fs::fstat(proc.open_file(&format!("{pid}/ns/{kind}"))?)?;
+    Ok((found.st_dev, found.st_ino))
+}
+
+fn join(handle: BorrowedFd, kinds: libc::c_int) -> io::Result<()> {
+    // SAFETY: setns takes two integers; the caller is single-threaded.
+    match unsafe { libc::setns(handle.as_raw_fd(), kinds) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
