@@ -38,9 +38,16 @@ complete -c ucr -n "__fish_ucr_needs_command" -f -a "run" -d 'Run a command in a
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "inspect" -d 'Show all that is known of an image, a container or a root filesystem'
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "images" -d 'List the images in the store'
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "ps" -d 'List running containers and provisioned root filesystems'
-complete -c ucr -n "__fish_ucr_needs_command" -f -a "rm" -d 'Remove root filesystems and image names'
+complete -c ucr -n "__fish_ucr_needs_command" -f -a "exec" -d 'Run another command in a running container'
+complete -c ucr -n "__fish_ucr_needs_command" -f -a "rm" -d 'Remove containers, root filesystems and image names'
+complete -c ucr -n "__fish_ucr_needs_command" -f -a "stop" -d 'Ask containers to end, and kill those that do not'
+complete -c ucr -n "__fish_ucr_needs_command" -f -a "kill" -d 'Send a signal to containers'
+complete -c ucr -n "__fish_ucr_needs_command" -f -a "wait" -d 'Wait until containers end, and print their exit codes'
+complete -c ucr -n "__fish_ucr_needs_command" -f -a "logs" -d 'Print what a container in the background printed'
+complete -c ucr -n "__fish_ucr_needs_command" -f -a "attach" -d 'Attach to a container in the background'
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "prune" -d 'Remove everything that no image, root filesystem or container refers to'
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "volume" -d 'List, make, show and remove named volumes'
+complete -c ucr -n "__fish_ucr_needs_command" -f -a "network" -d 'List, make, show and remove networks'
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l policy -d 'When to ask [default: newer for oci: and oci-archive:; else always for pull, missing elsewhere]' -r -f -a "always\t'Ask every time, fetch what is missing'
 missing\t'Only if the image is not in the store'
@@ -103,8 +110,19 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -s v -l volume -d 'Show a p
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l mount -d 'The same in fields, as in type=bind|volume|tmpfs|image,source=…,target=…; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l tmpfs -d 'Show an empty directory in memory inside; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l sandbox -d 'Directory of the host to mount as the Mesos sandbox; sets MESOS_SANDBOX' -r -F
-complete -c ucr -n "__fish_ucr_using_subcommand run" -l network -d 'Network: host (default), or none' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l hostname -d 'Host name inside' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l name -d 'A name for the container, which no other one has' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l restart -d 'Start the container again when it ends: no (default), on-failure[:NUMBER], always or unless-stopped' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l stop-signal -d 'The signal that asks it to end [default: the image\'s, or TERM]' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l stop-timeout -d 'How long \'ucr stop\' waits before it kills [default: 10]' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l log-driver -d 'What becomes of the output of a container in the background: k8s-file (default) or none' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l log-opt -d 'How it is kept, as in max-size=10m; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l network -d 'Network: host (default), none, bridge, container:ID, or one of \'ucr network ls\'' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -s p -l publish -d 'Let a port of the host, or a free one, lead to one of the container, which is on a bridge unless the network is said; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l expose -d 'Name ports that the container serves, for --publish-all; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l ip -d 'IPv4 address of the container, of its network\'s' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l ip6 -d 'IPv6 address of the container, of its network\'s' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l mac-address -d 'Hardware address of the container\'s device' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cpus -d 'How many processors it may keep busy, as in 1.5' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s c -l cpu-shares -d 'Weight against others where processors are busy; 1024 is usual' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cpu-period -d 'Length of a scheduling period, in microseconds' -r
@@ -127,6 +145,13 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l userns -d 'Whose users t
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l device -d 'Give the container a device, by path or by CDI name; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l gpus -d 'Give the container NVIDIA GPUs, by CDI: all, a number, or device=NAME' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cdi-spec-dir -d 'Look for the files of CDI devices here, not in /etc/cdi and /var/run/cdi; later ones win; repeatable, also from $UCR_CDI_DIRS' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l rm -d 'Remove the container when it ends [default: unless --detach]' -r -f -a "true\t''
+false\t''"
+complete -c ucr -n "__fish_ucr_using_subcommand run" -s a -l attach -d 'Attach to these streams only: stdin, stdout, stderr; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l detach-keys -d 'Keys that let go of a container with a terminal, which goes on' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l sig-proxy -d 'Pass signals on to the container [default: true]' -r -f -a "true\t''
+false\t''"
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l status-fd -d 'Write what happens to this open descriptor, a line of JSON each: created, started, exited' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l policy -d 'When to ask [default: newer for oci: and oci-archive:; else always for pull, missing elsewhere]' -r -f -a "always\t'Ask every time, fetch what is missing'
 missing\t'Only if the image is not in the store'
 newer\t'Fetch if the registry has another one; without an answer use the store\'s'
@@ -149,8 +174,9 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l read-only -d 'Refuse wri
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l init -d 'Put a process before the command that reaps orphans and passes signals on'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s i -l interactive -d 'Keep stdin open for the command; without this it is /dev/null'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s t -l tty -d 'Give the container a terminal'
-complete -c ucr -n "__fish_ucr_using_subcommand run" -l rm -d 'Accepted for docker\'s sake: containers are always removed when they end'
+complete -c ucr -n "__fish_ucr_using_subcommand run" -s P -l publish-all -d 'Let free ports of the host lead to all that the image or --expose names'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l privileged -d 'Lift all isolation but the namespaces; root inside can then do what the host\'s root can'
+complete -c ucr -n "__fish_ucr_using_subcommand run" -s d -l detach -d 'Start the container in the background and print its ID'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l password-stdin -d 'Read the password of --creds USER from stdin'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l plain-http -d 'Speak http to the registry; without this only loopback addresses may'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l tls-skip-verify -d 'Accept any certificate: of the registry, its mirrors, and whomever they send ucr to'
@@ -172,18 +198,78 @@ complete -c ucr -n "__fish_ucr_using_subcommand images" -l format -d 'How result
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand images" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand images" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand ps" -s f -l filter -d 'Only containers with name=TEXT in their name, or with status=STATUS, or id=START; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand ps" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand ps" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand ps" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand ps" -s a -l all -d 'Also containers that ended and were kept'
 complete -c ucr -n "__fish_ucr_using_subcommand ps" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand ps" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -l detach-keys -d 'Keys that let go of a command with a terminal, which goes on' -r
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -s e -l env -d 'Set an environment variable; NAME alone copies ucr\'s own, if it is set; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -l env-file -d 'Set the variables of a file, NAME=VALUE a line; those of -e win; repeatable' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -s u -l user -d 'User and perhaps group, by the container\'s names or by number' -r
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -s w -l workdir -d 'Working directory inside' -r
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -s d -l detach -d 'Do not wait for the command, and drop what it prints'
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -s i -l interactive -d 'Keep stdin open for the command; without this it is /dev/null'
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -s t -l tty -d 'Give the command a terminal'
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -l privileged -d 'Lift the isolation as for a privileged container'
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand rm" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand rm" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand rm" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand rm" -s f -l force -d 'Kill containers that run'
 complete -c ucr -n "__fish_ucr_using_subcommand rm" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand rm" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand stop" -s t -l time -l timeout -d 'How long to wait before killing [default: the container\'s --stop-timeout, or 10]' -r
+complete -c ucr -n "__fish_ucr_using_subcommand stop" -s s -l signal -d 'Another signal than the container\'s' -r
+complete -c ucr -n "__fish_ucr_using_subcommand stop" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand stop" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand stop" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand stop" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand stop" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand kill" -s s -l signal -d 'The signal, by name or number' -r
+complete -c ucr -n "__fish_ucr_using_subcommand kill" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand kill" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand kill" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand kill" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand kill" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand wait" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand wait" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand wait" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand wait" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand logs" -s n -l tail -d 'Only the last lines' -r
+complete -c ucr -n "__fish_ucr_using_subcommand logs" -l since -d 'Only what was printed since then: a time (RFC 3339, or seconds since 1970) or how long ago, as in 10m' -r
+complete -c ucr -n "__fish_ucr_using_subcommand logs" -l until -d 'Only what was printed until then' -r
+complete -c ucr -n "__fish_ucr_using_subcommand logs" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand logs" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand logs" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand logs" -s f -l follow -d 'Go on until the container ends'
+complete -c ucr -n "__fish_ucr_using_subcommand logs" -s t -l timestamps -d 'Show the time of each line'
+complete -c ucr -n "__fish_ucr_using_subcommand logs" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand logs" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand attach" -l detach-keys -d 'Keys that let go of a container with a terminal' -r
+complete -c ucr -n "__fish_ucr_using_subcommand attach" -l sig-proxy -d 'Pass signals on to the container [default: true]' -r -f -a "true\t''
+false\t''"
+complete -c ucr -n "__fish_ucr_using_subcommand attach" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand attach" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand attach" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand attach" -l no-stdin -d 'Type nothing for it'
+complete -c ucr -n "__fish_ucr_using_subcommand attach" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand attach" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand prune" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand prune" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand prune" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
@@ -230,17 +316,74 @@ complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcomma
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "inspect" -d 'Show all that is known of volumes'
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "rm" -d 'Remove volumes and everything in them. Prints what was removed'
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "pull" -d 'Pull an image into the store'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "provision" -d 'Make a root filesystem, or an OCI bundle, from an image'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "run" -d 'Run a command in a new container and return its exit code'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "inspect" -d 'Show all that is known of an image, a container or a root filesystem'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "images" -d 'List the images in the store'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "ps" -d 'List running containers and provisioned root filesystems'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "rm" -d 'Remove root filesystems and image names'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "prune" -d 'Remove everything that no image, root filesystem or container refers to'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "volume" -d 'List, make, show and remove named volumes'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps rm prune volume help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -f -a "ls" -d 'List the networks'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -f -a "create" -d 'Make a network. Prints its name'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -f -a "inspect" -d 'Show all that is known of networks'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -f -a "rm" -d 'Remove networks that no container is on. Prints what was removed. Of the network named bridge, the devices and rules go, until the next container needs them'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from ls" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from ls" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from ls" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -l subnet -d 'Its addresses; a free subnet where none is said; once for IPv4, once for IPv6' -r
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -l gateway -d 'The host\'s address on it; the first one where none is said; once for IPv4, once for IPv6' -r
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -l ip-range -d 'Give only these addresses to containers that do not ask for one' -r
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -s o -l opt -d 'Options of the bridge: mtu=BYTES; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -l ipv6 -d 'IPv6 addresses, too'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -l internal -d 'No way out of the network, and none in'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from inspect" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from inspect" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from inspect" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from rm" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from rm" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from rm" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from rm" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "ls" -d 'List the networks'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "create" -d 'Make a network. Prints its name'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "inspect" -d 'Show all that is known of networks'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "rm" -d 'Remove networks that no container is on. Prints what was removed. Of the network named bridge, the devices and rules go, until the next container needs them'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume network help" -f -a "pull" -d 'Pull an image into the store'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume network help" -f -a "provision" -d 'Make a root filesystem, or an OCI bundle, from an image'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume network help" -f -a "run" -d 'Run a command in a new container and return its exit code'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume network help" -f -a "inspect" -d 'Show all that is known of an image, a container or a root filesystem'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume network help" -f -a "images" -d 'List the images in the store'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume network help" -f -a "ps" -d 'List running containers and provisioned root filesystems'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume network help" -f -a "exec" -d 'Run another command in a running container'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume network help" -f -a "rm" -d 'Remove containers, root filesystems and image names'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume network help" -f -a "stop" -d 'Ask containers to end, and kill those that do not'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume network help" -f -a "kill" -d 'Send a signal to containers'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume network help" -f -a "wait" -d 'Wait until containers end, and print their exit codes'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume network help" -f -a "logs" -d 'Print what a container in the background printed'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume network help" -f -a "attach" -d 'Attach to a container in the background'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume network help" -f -a "prune" -d 'Remove everything that no image, root filesystem or container refers to'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume network help" -f -a "volume" -d 'List, make, show and remove named volumes'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume network help" -f -a "network" -d 'List, make, show and remove networks'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach prune volume network help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from volume" -f -a "ls" -d 'List the volumes'
 complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from volume" -f -a "create" -d 'Make an empty volume; one that is there stays as it is. Prints its name'
 complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from volume" -f -a "inspect" -d 'Show all that is known of volumes'
 complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from volume" -f -a "rm" -d 'Remove volumes and everything in them. Prints what was removed'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "ls" -d 'List the networks'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "create" -d 'Make a network. Prints its name'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "inspect" -d 'Show all that is known of networks'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "rm" -d 'Remove networks that no container is on. Prints what was removed. Of the network named bridge, the devices and rules go, until the next container needs them'

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use ucr::spec::{
-    CgroupPolicy, ContainerSpec, HostDevice, IdRange, Mount, Network, Resources, Seccomp, Secret,
+    CgroupPolicy, ContainerSpec, Endpoint, HostDevice, IdRange, Mount, Resources, Seccomp, Secret,
     SecretSource, SecretTarget, Security, Ulimit, UlimitName, Userns,
 };
 
@@ -73,6 +73,7 @@ fn every_key_is_explained_and_no_other() {
         ("MOUNTS", keys::<Mount>()),
         ("DEVICES", keys::<HostDevice>()),
         ("SECRETS", keys::<Secret>()),
+        ("ENDPOINT", keys::<Endpoint>()),
         ("RESOURCES", keys::<Resources>()),
         ("ULIMITS", keys::<Ulimit>()),
         ("SECURITY", keys::<Security>()),
@@ -93,7 +94,6 @@ fn every_word_is_named() {
         ))
     };
     let lists = [
-        ("THE CONTAINER", values::<Network>()),
         ("MOUNTS", known::<Mount>(r#"{"type": "?"}"#)),
         ("MOUNTS", mount("recursive")),
         ("MOUNTS", mount("propagation")),

@@ -13,8 +13,8 @@ pub struct NetworkFlags {
     /// Network: host (default), none, bridge, container:ID, or one of 'ucr network ls'
     #[arg(long, alias = "net", value_name = "NETWORK")]
     network: Option<Network>,
-    /// Let a port of the host lead to one of the container; a free one where none is said; means
-    /// --network bridge; repeatable
+    /// Let a port of the host, or a free one, lead to one of the container, which is on a bridge
+    /// unless the network is said; repeatable
     #[arg(long, short, value_name = "[[ADDRESS:]PORT:]PORT[/udp]")]
     publish: Vec<Publish>,
     /// Let free ports of the host lead to all that the image or --expose names
