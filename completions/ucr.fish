@@ -72,7 +72,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand pull" -l tls-skip-verify -d 'Acc
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l no-sync -d 'Do not wait until layers are on the disk; after the next boot they are fetched again'
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ucr -n "__fish_ucr_using_subcommand provision" -l backend -d 'How the root filesystem is made' -r -f -a "overlay\t'An overlay mount over the store\'s layers: instant, no space'
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l backend -d 'How the root filesystem is made [default: overlay, or copy for users]' -r -f -a "overlay\t'An overlay mount over the store\'s layers: instant, no space'
 copy\t'A full copy: needs neither mount nor store afterwards'"
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l bundle -d 'Make an OCI bundle in DIR: rootfs and config.json, for runc, crun, youki or runsc' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l policy -d 'When to ask [default: newer for oci: and oci-archive:; else always for pull, missing elsewhere]' -r -f -a "always\t'Ask every time, fetch what is missing'
@@ -110,7 +110,6 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -s v -l volume -d 'Show a p
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l mount -d 'The same in fields, as in type=bind|volume|tmpfs|image,source=…,target=…; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l tmpfs -d 'Show an empty directory in memory inside; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l sandbox -d 'Directory of the host to mount as the Mesos sandbox; sets MESOS_SANDBOX' -r -F
-complete -c ucr -n "__fish_ucr_using_subcommand run" -l hostname -d 'Host name inside' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l name -d 'A name for the container, which no other one has' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l restart -d 'Start the container again when it ends: no (default), on-failure[:NUMBER], always or unless-stopped' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l stop-signal -d 'The signal that asks it to end [default: the image\'s, or TERM]' -r
@@ -123,21 +122,46 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l expose -d 'Name ports th
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l ip -d 'IPv4 address of the container, of its network\'s' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l ip6 -d 'IPv6 address of the container, of its network\'s' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l mac-address -d 'Hardware address of the container\'s device' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -s l -l label -d 'A word about the container, for ucr inspect; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l label-file -d 'The words of a file, NAME=VALUE a line; those of -l win; repeatable' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l annotation -d 'A word for programs around the container, for ucr inspect; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l volumes-from -d 'Show what is mounted in a running container in the same places; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -s h -l hostname -d 'Host name inside' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l domainname -d 'NIS domain name inside, and the rest of the own name in /etc/hosts' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l add-host -d 'A line of /etc/hosts; host-gateway is the host\'s address; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l dns -d 'A name server, instead of the host\'s; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l dns-search -d 'A domain to look names up in, instead of the host\'s; \'.\' is none; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l dns-option -d 'An option of resolv.conf(5), instead of the host\'s; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l pid -d 'Whose processes it sees, and may signal: host, or container:ID [default: its own]' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l ipc -d 'Whose message queues and /dev/shm it has: private (default), shareable, none, host, or container:ID' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l uts -d 'Whose host name it has: private (default), or host' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l cgroupns -d 'Whose tree of cgroups it sees: private (default), or host' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l sysctl -d 'Set a value of sysctl(8) that the kernel keeps for each container; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cpus -d 'How many processors it may keep busy, as in 1.5' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s c -l cpu-shares -d 'Weight against others where processors are busy; 1024 is usual' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cpu-period -d 'Length of a scheduling period, in microseconds' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cpu-quota -d 'Processor time in each period, in microseconds' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l cpu-rt-period -d 'Length of a period of real-time processes, in microseconds; cgroups of version 1' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l cpu-rt-runtime -d 'Time of real-time processes in each such period, in microseconds; cgroups of version 1' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cpuset-cpus -d 'Processors that it may run on, as in 0-2,5' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cpuset-mems -d 'Memory nodes that it may use, as in 0-1' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s m -l memory -d 'Most memory, as in 512m or 2g' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l memory-reservation -d 'Memory that it keeps when others want it' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l memory-swap -d 'Most memory and swap together; -1 is unlimited; the default is twice the memory' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l memory-swappiness -d 'How readily its memory goes to swap, 0 to 100; -1 is the machine\'s; cgroups of version 1' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l pids-limit -d 'Most processes and threads; -1 is unlimited [default: 2048]' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l blkio-weight -d 'Weight of disk accesses against others, 10 to 1000' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l blkio-weight-device -d 'The same for one disk; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l device-read-bps -d 'Most bytes that are read from a disk in a second; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l device-write-bps -d 'Most bytes that are written to a disk in a second; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l device-read-iops -d 'Most reads from a disk in a second; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l device-write-iops -d 'Most writes to a disk in a second; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l device-cgroup-rule -d 'Device nodes that may be opened or made besides those that it has; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l ulimit -d 'A limit of setrlimit(2), as in nofile=1024:4096; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l oom-score-adj -d 'How soon it is killed where memory runs out, -1000 (last) to 1000' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l shm-size -d 'Size of /dev/shm [default: 64m]' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cgroups -d 'Whether limits that this machine cannot keep are an error: strict (default) or best-effort' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l cgroup-parent -d 'Make its cgroups in this one, from the top of each tree; made if it is missing' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cap-add -d 'Give the container a capability that it does not have by default, or ALL; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cap-drop -d 'Take a capability of the default ones away, or ALL; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l security-opt -d 'Change the isolation: seccomp=FILE|unconfined, no-new-privileges=false, apparmor=PROFILE, label=OPTION, systempaths=unconfined; repeatable' -r
@@ -151,6 +175,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -s a -l attach -d 'Attach t
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l detach-keys -d 'Keys that let go of a container with a terminal, which goes on' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l sig-proxy -d 'Pass signals on to the container [default: true]' -r -f -a "true\t''
 false\t''"
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l cidfile -d 'Write the container\'s ID to a new file' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l status-fd -d 'Write what happens to this open descriptor, a line of JSON each: created, started, exited' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l policy -d 'When to ask [default: newer for oci: and oci-archive:; else always for pull, missing elsewhere]' -r -f -a "always\t'Ask every time, fetch what is missing'
 missing\t'Only if the image is not in the store'
@@ -168,6 +193,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l root -d 'Directory of th
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l help -d 'Print help; -h is --hostname here, as in docker'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l verbose -d 'Say more on stderr; -v is --volume here, as in docker'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l dry-run -d 'Print what would be done, step by step, and do nothing; with --format json as a document'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l read-only -d 'Refuse writes to the root filesystem; /dev, /dev/shm and volumes stay writable'
@@ -175,6 +201,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l init -d 'Put a process b
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s i -l interactive -d 'Keep stdin open for the command; without this it is /dev/null'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s t -l tty -d 'Give the container a terminal'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s P -l publish-all -d 'Let free ports of the host lead to all that the image or --expose names'
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l oom-kill-disable -d 'Let its processes wait where memory is used up, and kill none; cgroups of version 1'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l privileged -d 'Lift all isolation but the namespaces; root inside can then do what the host\'s root can'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s d -l detach -d 'Start the container in the background and print its ID'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l password-stdin -d 'Read the password of --creds USER from stdin'
@@ -182,7 +209,6 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l plain-http -d 'Speak htt
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l tls-skip-verify -d 'Accept any certificate: of the registry, its mirrors, and whomever they send ucr to'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l no-sync -d 'Do not wait until layers are on the disk; after the next boot they are fetched again'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s q -l quiet -d 'Print no progress'
-complete -c ucr -n "__fish_ucr_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand inspect" -l raw -d 'Print a document of the image exactly as it was fetched' -r -f -a "manifest\t'The image manifest'
 config\t'The image configuration'
 index\t'The index that the manifest was chosen from'"

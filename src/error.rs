@@ -103,7 +103,7 @@ impl Kind {
 }
 
 /// A recognised fault: a kind for programs, a sentence and perhaps a hint for people.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     kind: Kind,
     message: String,

@@ -14,22 +14,33 @@ use crate::sys;
 pub(super) struct Context {
     global: Global,
     verbose: bool,
+    /// We were started by an ordinary user, whatever we are by now.
+    is_user: bool,
 }
 
 impl Context {
     pub(super) fn new(global: Global, verbose: bool) -> Self {
-        Self { global, verbose }
+        Self {
+            global,
+            verbose,
+            is_user: !sys::is_root(),
+        }
+    }
+
+    /// Whether an ordinary user started us.
+    pub(super) fn is_user(&self) -> bool {
+        self.is_user
     }
 
     /// Opens the store, and makes it if needed.
     pub(super) fn store(&self) -> Result<Store> {
-        let default = || place("/var/lib/ucr", "XDG_DATA_HOME", ".local/share");
+        let default = || self.place("/var/lib/ucr", "XDG_DATA_HOME", ".local/share");
         Store::open(&self.absolute(self.global.root.clone().map_or_else(default, Ok)?)?)
     }
 
     /// Opens the directory of run-time state, and makes it if needed.
     pub(super) fn state(&self) -> Result<State> {
-        let default = || place("/run/ucr", "XDG_RUNTIME_DIR", ".local/state");
+        let default = || self.place("/run/ucr", "XDG_RUNTIME_DIR", ".local/state");
         State::open(&self.absolute(self.global.state.clone().map_or_else(default, Ok)?)?)
     }
 
@@ -72,14 +83,16 @@ impl Context {
             output::remark("note", text);
         }
     }
-}
 
-fn place(root: &str, variable: &str, below_home: &str) -> Result<PathBuf> {
-    if sys::is_root() {
-        return Ok(root.into());
+    fn place(&self, root: &str, variable: &str, below_home: &str) -> Result<PathBuf> {
+        if !self.is_user {
+            return Ok(root.into());
+        }
+        let base = environment::directory(variable)
+            .or_else(|| Some(environment::directory("HOME")?.join(below_home)))
+            .with_context(|| {
+                format!("neither ${variable} nor $HOME is set; say --root and --state")
+            })?;
+        Ok(base.join(Path::new("ucr")))
     }
-    let base = environment::directory(variable)
-        .or_else(|| Some(environment::directory("HOME")?.join(below_home)))
-        .with_context(|| format!("neither ${variable} nor $HOME is set; say --root and --state"))?;
-    Ok(base.join(Path::new("ucr")))
 }

@@ -3,7 +3,9 @@
 //! stdout is data, stderr is for people. Only [`main`] prints errors.
 
 mod background;
+mod cidfile;
 mod context;
+pub mod docker;
 mod document;
 mod environment;
 mod exec;
@@ -11,6 +13,7 @@ mod images;
 mod inspect;
 mod logs;
 mod network;
+mod others;
 mod output;
 mod progress;
 mod provision;
@@ -18,6 +21,7 @@ mod prune;
 mod ps;
 mod pull;
 mod rm;
+mod rootless;
 mod run;
 mod start;
 mod stop;
@@ -33,6 +37,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use crate::exit::{self, Outcome};
 use crate::sys::process::become_undumpable;
 use context::Context;
+use rootless::Users;
 
 /// Pull, provision and run container images without a daemon
 #[derive(Debug, Parser)]
@@ -127,6 +132,20 @@ impl Command {
             _ => false,
         }
     }
+
+    /// Where an ordinary user's works: whatever reads or removes files of images and containers has
+    /// to be whose they are.
+    fn users(&self) -> Users {
+        match self {
+            Command::Images(_)
+            | Command::Stop(_)
+            | Command::Kill(_)
+            | Command::Wait(_)
+            | Command::Logs(_)
+            | Command::Attach(_) => Users::Machine,
+            _ => Users::Own,
+        }
+    }
 }
 
 /// The command line as clap knows it, for man pages and completions.
@@ -178,9 +197,28 @@ fn run_alone() -> clap::Command {
         .subcommand(run)
 }
 
+/// Makes an ordinary user the root of a user namespace, if the command is one for that.
+fn become_root(command: &Command, context: &Context) -> Result<()> {
+    let users = command.users();
+    if users == Users::Own {
+        // From in there, nobody can be killed who is in another one.
+        context.state()?.heal(&context.store()?);
+        if let Command::Rm(rm) = command {
+            rm.kill(context)?;
+        }
+    }
+    if let Some(why) = rootless::enter(users)? {
+        context.note(&format!("there are no users but root: {why}"));
+    }
+    Ok(())
+}
+
 fn dispatch(cli: Cli) -> Result<Outcome> {
     let verbose = cli.verbosity.verbose || cli.command.is_verbose();
     let context = Context::new(cli.global, verbose);
+    if context.is_user() {
+        become_root(&cli.command, &context)?;
+    }
     match cli.command {
         Command::Pull(pull) => pull.run(&context),
         Command::Provision(provision) => provision.run(&context),

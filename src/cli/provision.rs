@@ -33,9 +33,9 @@ pub(super) struct Provision {
     args: Vec<String>,
     #[command(flatten)]
     pub(super) verbosity: Verbosity,
-    /// How the root filesystem is made
-    #[arg(long, value_name = "HOW", default_value = "overlay")]
-    backend: BackendName,
+    /// How the root filesystem is made [default: overlay, or copy for users]
+    #[arg(long, value_name = "HOW")]
+    backend: Option<BackendName>,
     /// Make an OCI bundle in DIR: rootfs and config.json, for runc, crun, youki or runsc
     #[arg(long, value_name = "DIR", conflicts_with = "directory")]
     bundle: Option<PathBuf>,
@@ -101,6 +101,20 @@ impl Provision {
         Ok(Outcome::Done)
     }
 
+    /// What an ordinary user mounts is seen by ucr alone, and gone with it.
+    fn backend(&self, context: &Context) -> Result<Backend> {
+        match (self.backend, context.is_user()) {
+            (None, true) | (Some(BackendName::Copy), _) => Ok(Backend::Copy),
+            (None | Some(BackendName::Overlay), false) => Ok(Backend::Overlay),
+            (Some(BackendName::Overlay), true) => Err(Fault::new(
+                Kind::Unsupported,
+                "--backend overlay: only root can mount where others see it",
+            )
+            .hint("say --backend copy, or run ucr as root, or of a namespace: unshare -Urm")
+            .into()),
+        }
+    }
+
     fn rootfs(
         &self,
         context: &Context,
@@ -115,10 +129,7 @@ impl Provision {
         let request = Request {
             image,
             directory: directory.as_deref(),
-            backend: match self.backend {
-                BackendName::Overlay => Backend::Overlay,
-                BackendName::Copy => Backend::Copy,
-            },
+            backend: self.backend(context)?,
             bundle,
             note: &|warning| output::remark("warning", warning),
         };

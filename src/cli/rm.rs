@@ -49,6 +49,18 @@ impl Rm {
         failed.map_or(Ok(Outcome::Done), Err)
     }
 
+    /// Kills what is to be removed by force, where that can be done at this time only.
+    pub(super) fn kill(&self, context: &Context) -> Result<()> {
+        let names = self.names.iter().filter(|_| self.force);
+        for name in names {
+            let (state, store) = (context.state()?, context.store()?);
+            if let Ok(container) = state.find_running(&store, name) {
+                stop(&state, &container, Some(SignalNumber::KILL), None)?;
+            }
+        }
+        Ok(())
+    }
+
     fn remove(&self, context: &Context, name: &str) -> Result<(&'static str, String)> {
         context.heal()?;
         let store = context.store()?;

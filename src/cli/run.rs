@@ -8,13 +8,13 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use super::context::Context;
-use super::output;
 use super::pull::PullOptions;
 use super::start::StartOptions;
+use super::{others, output};
 use crate::error::{Fault, Kind};
 use crate::exit::{self, Outcome};
 use crate::frontend::env_file;
-use crate::frontend::flags::ContainerFlags;
+use crate::frontend::flags::{ContainerFlags, Lines};
 use crate::pull::Policy;
 use crate::runtime::native;
 use crate::runtime::native::cdi::DIRECTORIES;
@@ -29,12 +29,18 @@ const MAX_ENV_FILE: u64 = 1 << 20;
 /// Run a command in a new container and return its exit code
 ///
 /// Pulls the image if it is not in the store. ARGS replace the image's CMD and follow its
-/// ENTRYPOINT, as for docker run. The container is removed when it ends. It has the host's network
-/// and users unless --network and --userns say otherwise; all else is its own.
+/// ENTRYPOINT, as for docker run. A container in the foreground is removed when it ends. It has the
+/// host's network and users unless --network and --userns say otherwise; all else is its own.
 #[derive(Debug, Args)]
-#[command(override_usage = "ucr run [OPTIONS] <IMAGE> [ARGS]...\n       \
-                            ucr run [OPTIONS] --spec <FILE>")]
+#[command(
+    override_usage = "ucr run [OPTIONS] <IMAGE> [ARGS]...\n       \
+                            ucr run [OPTIONS] --spec <FILE>",
+    disable_help_flag = true
+)]
 pub(super) struct Run {
+    /// Print help; -h is --hostname here, as in docker
+    #[arg(long, action = clap::ArgAction::HelpLong)]
+    help: Option<bool>,
     /// Say more on stderr; -v is --volume here, as in docker
     #[arg(long)]
     pub(super) verbose: bool,
@@ -67,7 +73,8 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn run(self, context: &Context) -> Result<Outcome> {
-        let spec = self.description(context)?;
+        let mut spec = self.description(context)?;
+        others::resolve(context, &mut spec)?;
         spec.check()?;
         self.start.check(&spec)?;
         if self.dry_run {
@@ -120,16 +127,22 @@ impl Run {
         let (name, args) = self.words.split_first().context("clap requires an image")?;
         let normal_name = super::pull::name(context, name)?.to_string();
         let lookup = |variable: &str| super::environment::variable(variable);
-        let env = read_env_files(self.container.env_files(), &lookup)?;
+        // A label alone has an empty value.
+        let no_value = |_: &str| Some(String::new());
+        let lines = Lines {
+            env: read_env_files(self.container.env_files(), &lookup)?,
+            labels: lines("--label-file", self.container.label_files(), &no_value)?,
+        };
         let mut spec = self
             .container
-            .spec(normal_name, args.to_vec(), env, &lookup)?;
+            .spec(normal_name, args.to_vec(), lines, &lookup)?;
         let absolute = |path: &mut PathBuf| -> Result<()> {
             *path = context.absolute(std::mem::take(path))?;
             Ok(())
         };
         spec.host_paths().try_for_each(absolute)?;
         name_images(context, &mut spec)?;
+        others::add_volumes(context, self.container.volumes_from(), &mut spec)?;
         Ok(spec)
     }
 
@@ -192,16 +205,25 @@ pub(super) fn read_env_files(
     paths: &[PathBuf],
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Vec<String>> {
-    let mut env = Vec::new();
-    for path in paths {
-        let name = path.display().to_string();
+    lines("--env-file", paths, lookup)
+}
+
+/// What files say, one word a line.
+fn lines(
+    option: &str,
+    files: &[PathBuf],
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<String>> {
+    let mut all = Vec::new();
+    for path in files {
+        let name = format!("{option} {}", path.display());
         let bytes = File::open(path)
             .map_err(Into::into)
             .and_then(|mut file| read_limited(&mut file, MAX_ENV_FILE))
-            .with_context(|| format!("--env-file {name}"))?;
-        env.extend(env_file::variables(&name, &bytes, lookup)?);
+            .with_context(|| name.clone())?;
+        all.extend(env_file::variables(&name, &bytes, lookup)?);
     }
-    Ok(env)
+    Ok(all)
 }
 
 fn read_limited(from: &mut impl Read, max_bytes: u64) -> Result<Vec<u8>> {

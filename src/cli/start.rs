@@ -9,6 +9,7 @@ use clap::{ArgAction, Args};
 use serde_json::json;
 
 use super::background::{self, Background};
+use super::cidfile::CidFile;
 use super::context::Context;
 use super::{Format, output};
 use crate::error::{Fault, Kind};
@@ -42,6 +43,9 @@ pub(super) struct StartOptions {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", action = ArgAction::Set)]
     sig_proxy: Option<bool>,
+    /// Write the container's ID to a new file
+    #[arg(long, value_name = "FILE")]
+    cidfile: Option<PathBuf>,
     /// Write what happens to this open descriptor, a line of JSON each: created, started, exited
     #[arg(long, value_name = "FD")]
     status_fd: Option<i32>,
@@ -57,6 +61,7 @@ struct Start<'a> {
     is_kept: bool,
     size: Option<Size>,
     status: Option<OwnedFd>,
+    cidfile: Option<CidFile>,
 }
 
 impl StartOptions {
@@ -99,6 +104,7 @@ impl StartOptions {
             is_kept: !self.rm.unwrap_or(!self.detach),
             size: Size::of(std::io::stdin()).filter(|_| spec.tty),
             status: self.status_fd()?,
+            cidfile: self.cidfile(context)?,
         };
         let restarts = spec.restart.is_some_and(|restart| restart != Restart::No);
         let is_direct = !self.detach && !spec.tty && !restarts && self.attach.is_empty();
@@ -124,6 +130,12 @@ impl StartOptions {
                 Ok(Outcome::Done)
             }
         }
+    }
+
+    fn cidfile(&self, context: &Context) -> Result<Option<CidFile>> {
+        let path = self.cidfile.clone();
+        let path = path.map(|path| context.absolute(path)).transpose()?;
+        path.map(CidFile::create).transpose()
     }
 
     fn status_fd(&self) -> Result<Option<OwnedFd>> {
@@ -197,6 +209,9 @@ impl Start<'_> {
             Happening::Note(text) => self.context.note(text),
             Happening::Created { id } => self.say(&json!({ "event": "created", "id": id })),
             Happening::Started { id, pid } => {
+                if let Some(Err(error)) = self.cidfile.as_ref().map(|file| file.write(id)) {
+                    output::remark("warning", &crate::error::render(&error));
+                }
                 self.say(&json!({ "event": "started", "id": id, "pid": pid }));
             }
         }

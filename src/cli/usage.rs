@@ -8,68 +8,10 @@ use std::num::{IntErrorKind, ParseIntError};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use super::docker::Refused;
 use super::output;
 use crate::error::{Fault, Kind};
 use crate::exit;
-
-/// Options of `docker run` that ucr does not have yet: whoever types one did not mistype it.
-const DOCKER_OPTIONS: &[&str] = &[
-    "--add-host",
-    "--annotation",
-    "--attach",
-    "--blkio-weight-device",
-    "--cgroup-parent",
-    "--cgroupns",
-    "--cidfile",
-    "--cpu-rt-period",
-    "--cpu-rt-runtime",
-    "--detach",
-    "--detach-keys",
-    "--device-cgroup-rule",
-    "--device-read-bps",
-    "--device-read-iops",
-    "--device-write-bps",
-    "--device-write-iops",
-    "--disable-content-trust",
-    "--dns",
-    "--dns-option",
-    "--dns-search",
-    "--domainname",
-    "--health-cmd",
-    "--health-interval",
-    "--health-retries",
-    "--health-start-interval",
-    "--health-start-period",
-    "--health-timeout",
-    "--ipc",
-    "--isolation",
-    "--label",
-    "--label-file",
-    "--link",
-    "--link-local-ip",
-    "--log-driver",
-    "--log-opt",
-    "--memory-swappiness",
-    "--name",
-    "--network-alias",
-    "--no-healthcheck",
-    "--oom-kill-disable",
-    "--pid",
-    "--restart",
-    "--runtime",
-    "--sig-proxy",
-    "--stop-signal",
-    "--stop-timeout",
-    "--storage-opt",
-    "--sysctl",
-    "--use-api-socket",
-    "--uts",
-    "--volume-driver",
-    "--volumes-from",
-];
-
-/// Docker's short names of those.
-const DOCKER_SHORT: &[(&str, &str)] = &[("-a", "--attach"), ("-d", "--detach"), ("-l", "--label")];
 
 /// Whether errors are to be JSON; asked before anything is parsed.
 pub(super) fn asks_for_json(arguments: &[OsString]) -> bool {
@@ -119,13 +61,10 @@ fn fault(error: &clap::Error) -> Fault {
         .collect::<Vec<_>>()
         .join(" ");
     let is_named = |option: &str| what.contains(&format!("'{option}'"));
-    let short = DOCKER_SHORT.iter().find(|(short, _)| is_named(short));
-    let long = DOCKER_OPTIONS.iter().find(|option| is_named(option));
-    if let Some(option) = long.or(short.map(|(_, long)| long))
+    if let Some(refused) = Refused::find(is_named)
         && text.contains("ucr run")
     {
-        let message = format!("docker's {option} is not supported yet");
-        return Fault::new(Kind::Usage, message).hint("see LIMITS in ucr-run(1)");
+        return refused.fault();
     }
     let fault = Fault::new(Kind::Usage, what);
     // "use '-- --flag'" is not what somebody who mistyped a flag wants to hear.
@@ -219,15 +158,11 @@ mod tests {
         let (what, hint) = message(&["ucr", "run", "-v", "a/b:/c", "x"]);
         assert_eq!(what, "volume 'a/b:/c': 'a/b' is no name of a volume");
         assert!(hint.contains("path of the host"), "{hint}");
-        for option in [["--publish", "80"], ["-p", "80"], ["-itd", "x"]] {
+        for option in [["--health-cmd", "80"], ["--health-cmd=x", "80"]] {
             let (what, hint) = message(&["ucr", "run", option[0], option[1], "x"]);
-            let long = if option[0] == "-itd" {
-                "detach"
-            } else {
-                "publish"
-            };
-            assert_eq!(what, format!("docker's --{long} is not supported yet"));
-            assert!(hint.contains("LIMITS"), "{hint}");
+            let begin = "docker's --health-cmd is not supported: ";
+            assert!(what.starts_with(begin), "{what}");
+            assert!(hint.contains("DOCKER OPTIONS"), "{hint}");
         }
         let (what, _) = message(&["ucr", "pull", "-d", "x"]);
         assert_eq!(what, "unexpected argument '-d' found");
@@ -244,31 +179,5 @@ mod tests {
         let (_, hint) = message(&["ucr", "run"]);
         assert!(hint.contains(", or ucr run"), "{hint}");
         assert!(!hint.contains('\n'), "{hint}");
-    }
-
-    /// Each is refused with a word to the manual, so it has to be there; what there is meanwhile has
-    /// to go.
-    #[test]
-    fn what_docker_has_and_ucr_not_is_in_the_manual() {
-        let page = include_str!("../../man/ucr-run.1");
-        let limits = page.split(".SH LIMITS\n").nth(1).expect("a section");
-        let limits = limits.split(".SH ").next().unwrap_or_default();
-        let mut command = super::super::command();
-        command.build();
-        let run = command.find_subcommand("run").expect("it is there");
-        for option in DOCKER_OPTIONS {
-            let name = option.trim_start_matches("--");
-            let known = run.get_arguments().any(|arg| arg.get_long() == Some(name));
-            assert!(!known, "{option} is there");
-            let roff = option.replace('-', "\\-");
-            let is_named = limits.lines().any(|line| {
-                let words = line.split([' ', ',', '"']);
-                words.into_iter().any(|word| word == roff)
-            });
-            assert!(is_named, "{option} is not in LIMITS of ucr-run(1)");
-        }
-        for (_, long) in DOCKER_SHORT {
-            assert!(DOCKER_OPTIONS.contains(long), "{long}");
-        }
     }
 }

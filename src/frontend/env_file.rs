@@ -1,8 +1,8 @@
-//! `--env-file`, as docker reads it: one `NAME=value` a line, nothing quoted, nothing expanded.
+//! `--env-file` and `--label-file`, as docker reads them: one `NAME=value` a line, nothing quoted, nothing expanded.
 
 use crate::error::{Fault, Kind};
 
-/// The variables that a file sets. A name alone copies ours, if we have it; `#` begins a comment
+/// The variables that a file sets; `file` names it and the option. A name alone copies ours, if we have it; `#` begins a comment
 /// at the start of a line only.
 pub fn variables(
     file: &str,
@@ -10,7 +10,7 @@ pub fn variables(
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Vec<String>, Fault> {
     let bad = |line: usize, why: &str| {
-        let message = format!("--env-file {file}: line {}: {why}", line + 1);
+        let message = format!("{file}: line {}: {why}", line + 1);
         Fault::new(Kind::Usage, message).hint("write NAME=VALUE, without quotes")
     };
     let text = std::str::from_utf8(bytes).map_err(|error| {

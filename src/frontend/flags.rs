@@ -3,18 +3,24 @@
 use std::path::PathBuf;
 
 mod life;
+mod naming;
 mod network;
 mod resources;
 mod security;
+mod sharing;
+mod words;
 
 use clap::Args;
 
 use crate::error::{Fault, Kind};
 use crate::spec::{ContainerSpec, Mount, Secret, Version};
 use life::LifeFlags;
+use naming::NamingFlags;
 use network::NetworkFlags;
 use resources::ResourceFlags;
 use security::SecurityFlags;
+use sharing::SharingFlags;
+use words::WordFlags;
 
 /// What a container is like.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
@@ -57,9 +63,6 @@ pub struct ContainerFlags {
     /// Refuse writes to the root filesystem; /dev, /dev/shm and volumes stay writable
     #[arg(long)]
     read_only: bool,
-    /// Host name inside
-    #[arg(long, value_name = "NAME")]
-    hostname: Option<String>,
     /// Put a process before the command that reaps orphans and passes signals on
     #[arg(long)]
     init: bool,
@@ -74,9 +77,24 @@ pub struct ContainerFlags {
     #[command(flatten)]
     network: NetworkFlags,
     #[command(flatten)]
+    words: WordFlags,
+    #[command(flatten)]
+    naming: NamingFlags,
+    #[command(flatten)]
+    sharing: SharingFlags,
+    #[command(flatten)]
     resources: ResourceFlags,
     #[command(flatten)]
     security: SecurityFlags,
+}
+
+/// What the files say that a command line names.
+#[derive(Clone, Debug, Default)]
+pub struct Lines {
+    /// Those of [`ContainerFlags::env_files`].
+    pub env: Vec<String>,
+    /// Those of [`ContainerFlags::label_files`].
+    pub labels: Vec<String>,
 }
 
 impl ContainerFlags {
@@ -85,20 +103,31 @@ impl ContainerFlags {
         &self.env_file
     }
 
+    /// The files whose labels come before those of `-l`.
+    pub fn label_files(&self) -> &[PathBuf] {
+        &self.words.label_file
+    }
+
+    /// The containers whose mounts it has, too.
+    pub fn volumes_from(&self) -> &[String] {
+        &self.words.volumes_from
+    }
+
     /// Whether nothing is asked for that a complete description would contradict.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
 
-    /// The description that the flags make. `env` is what the files of [`Self::env_files`] say;
+    /// The description that the flags make. `files` is what the files say that they name;
     /// `lookup` reads ucr's own environment for `-e NAME`.
     pub fn spec(
         &self,
         image: String,
         args: Vec<String>,
-        mut env: Vec<String>,
+        files: Lines,
         lookup: &dyn Fn(&str) -> Option<String>,
     ) -> Result<ContainerSpec, Fault> {
+        let mut env = files.env;
         env.extend(variables(&self.env, lookup)?);
         let (stop_signal, stop_timeout) = self.life.stop();
         Ok(ContainerSpec {
@@ -120,9 +149,13 @@ impl ContainerFlags {
             secrets: self.secret.clone(),
             read_only: self.read_only,
             devices: self.security.devices()?,
+            device_rules: self.resources.device_cgroup_rule.clone(),
             network: self.network.network(),
             endpoint: self.network.endpoint(),
-            hostname: self.hostname.clone(),
+            hostname: self.naming.hostname.clone(),
+            naming: self.naming.naming(),
+            sharing: self.sharing.sharing(),
+            sysctls: self.sharing.sysctls(),
             resources: self.resources.resources(),
             security: self.security.security()?,
             mounts: self.mounts(),
@@ -130,6 +163,8 @@ impl ContainerFlags {
             tty: self.tty,
             stdin: self.interactive,
             init: self.init,
+            labels: self.words.labels(files.labels)?,
+            annotations: self.words.annotations()?,
             restart: self.life.restart(),
             stop_signal,
             stop_timeout,
@@ -169,6 +204,7 @@ mod tests {
     use super::*;
 
     #[derive(Parser)]
+    #[command(disable_help_flag = true)]
     struct Command {
         #[command(flatten)]
         flags: ContainerFlags,
@@ -177,7 +213,7 @@ mod tests {
     fn spec(words: &[&str]) -> Result<ContainerSpec, Fault> {
         let words = ["ucr"].iter().chain(words);
         let flags = Command::try_parse_from(words).unwrap().flags;
-        flags.spec("i".into(), vec![], vec![], &|name| {
+        flags.spec("i".into(), vec![], Lines::default(), &|name| {
             (name == "OURS").then(|| "1".to_owned())
         })
     }

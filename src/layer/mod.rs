@@ -15,6 +15,8 @@
 //!   podman do, with a warning. A layer's meaning does not depend on following other layers' links.
 //! * *Device nodes* are made when we are root, and left out with a warning when the kernel refuses;
 //!   that they cannot be used is the business of the mount (`nodev`).
+//! * *Owners* that a user without subordinate IDs cannot have become that user, as in podman with
+//!   `ignore_chown_errors`.
 
 mod attributes;
 mod channel;
@@ -29,6 +31,7 @@ mod flatten;
 mod header;
 mod limits;
 mod lower;
+mod owners;
 mod pax;
 mod pipeline;
 mod settle;

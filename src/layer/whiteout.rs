@@ -2,22 +2,30 @@
 //!
 //! An OCI whiteout is an empty file `.wh.NAME`; `.wh..wh..opq` hides everything that lower layers
 //! have in its directory (image-spec, layer.md, "Whiteouts"). On disk they take overlay's form: a
-//! character device 0:0 and the attribute `trusted.overlay.opaque`. Whiteouts only concern lower
-//! layers, wherever they stand in the archive, so they are collected and applied at the end: one
+//! character device 0:0 and the attribute `trusted.overlay.opaque`, or `user.overlay.opaque` where
+//! users are not the machine's. Whiteouts only concern lower layers, wherever they stand in the archive, so they are collected and applied at the end: one
 //! flag for a directory however often it is said (CVE-2026-95838).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::fd::BorrowedFd;
+use std::sync::OnceLock;
 
 use rustix::fs::{FileType, Mode, Stat};
 use rustix::io::Errno;
 
 use super::limits::{self, Limits};
 use crate::error::{Fault, Kind};
+use crate::sys::users;
 
 /// Overlay's mark on a directory that hides what is below it.
-pub(super) const OPAQUE: &str = "trusted.overlay.opaque";
+pub(super) fn opaque_mark() -> &'static OsStr {
+    static MARK: OnceLock<&str> = OnceLock::new();
+    OsStr::new(MARK.get_or_init(|| match users::are_mapped() {
+        true => "user.overlay.opaque",
+        false => "trusted.overlay.opaque",
+    }))
+}
 
 const PREFIX: &[u8] = b".wh.";
 const OPAQUE_MARKER: &[u8] = b".wh..wh..opq";
@@ -151,7 +159,7 @@ pub(super) fn make(dir: BorrowedFd, name: &OsStr) -> std::io::Result<bool> {
 
 /// Whether a directory has overlay's opaque mark.
 pub(super) fn is_opaque(directory: impl std::os::fd::AsFd) -> std::io::Result<bool> {
-    let value = crate::sys::xattr::get(directory, OsStr::new(OPAQUE))?;
+    let value = crate::sys::xattr::get(directory, opaque_mark())?;
     Ok(value.as_deref() == Some(b"y"))
 }
 

@@ -5,9 +5,11 @@ mod capability;
 pub mod defaults;
 mod definition;
 mod device;
+mod disk;
 mod document;
 mod life;
 pub mod mount;
+mod naming;
 mod network;
 mod port;
 mod process;
@@ -15,11 +17,14 @@ mod quantity;
 pub mod resources;
 mod secret;
 mod security;
+mod sharing;
 mod signal;
 mod subnet;
+pub mod sysctl;
 mod ulimit;
 mod user;
 
+use std::collections::BTreeMap;
 use std::ops::Not;
 use std::path::PathBuf;
 
@@ -29,17 +34,21 @@ use crate::error::{Fault, Kind};
 pub use capability::{Capabilities, capabilities};
 pub use definition::{BRIDGE_PREFIX, Definition};
 pub use device::{Device, HostDevice, check_cdi_name, check_device_place, check_inside, gpus};
+pub use disk::{DiskRate, DiskWeight};
 pub use document::{MAX_DOCUMENT, Version};
 pub use life::{Log, Restart, STOP_TIMEOUT, check_name};
 pub use mount::{Mount, SANDBOX};
+pub use naming::{HostAddress, HostEntry, Naming, check_host_name};
 pub use network::{Endpoint, Mac, Network, is_usable, network_name};
 pub use port::{Exposed, Protocol, Publish, Span, Wanted};
 pub use process::{Process, process, with_home};
 pub use resources::{CgroupPolicy, Cpus, Resources, Ulimit, UlimitName};
 pub use secret::{Secret, SecretSource, SecretTarget};
 pub use security::{IdRange, Seccomp, Security, Userns};
+pub use sharing::{CgroupMode, IpcMode, PidMode, Sharing, UtsMode};
 pub use signal::SignalNumber;
 pub use subnet::Subnet;
+pub use sysctl::Sysctl;
 pub use user::{Account, resolve_groups, resolve_user};
 
 /// A container as it was asked for.
@@ -86,6 +95,9 @@ pub struct ContainerSpec {
     /// Devices of the host.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<Device>,
+    /// More device nodes that may be opened or made, as rules of the version 1 controller.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub device_rules: Vec<String>,
     /// Which network it is on; the host's if unset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
@@ -95,6 +107,15 @@ pub struct ContainerSpec {
     /// Its name on that network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
+    /// How it finds others, and more names.
+    #[serde(default, skip_serializing_if = "Naming::is_default")]
+    pub naming: Naming,
+    /// Namespaces of others that it is in.
+    #[serde(default, skip_serializing_if = "Sharing::is_default")]
+    pub sharing: Sharing,
+    /// Values below `/proc/sys`, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sysctls: BTreeMap<String, String>,
     /// Limits.
     #[serde(default, skip_serializing_if = "Resources::is_default")]
     pub resources: Resources,
@@ -110,6 +131,12 @@ pub struct ContainerSpec {
     /// Put a reaping, signal-forwarding process before the command.
     #[serde(default, skip_serializing_if = "Not::not")]
     pub init: bool,
+    /// Words for people and programs that look for containers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// The same, for programs that are around containers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
     /// When it is started again; never if unset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restart: Option<Restart>,
@@ -134,6 +161,11 @@ impl ContainerSpec {
         self.devices.iter().try_for_each(Device::check)?;
         self.endpoint.check(&self.network())?;
         self.check_shared_network()?;
+        self.naming.check()?;
+        sharing::check(self)?;
+        if let Some(name) = &self.hostname {
+            check_host_name("host name", name)?;
+        }
         match &self.security.userns {
             Some(userns) => userns.check(),
             None => Ok(()),
@@ -146,10 +178,18 @@ impl ContainerSpec {
             return Ok(());
         };
         let own_users = !matches!(self.security.userns, None | Some(Userns::Host));
-        let option = match (&self.hostname, own_users) {
-            (Some(_), _) => "--hostname",
-            (None, true) => "--userns",
-            (None, false) => return Ok(()),
+        let naming = &self.naming;
+        let asked = [
+            (self.hostname.is_some(), "--hostname"),
+            (naming.domain.is_some(), "--domainname"),
+            (!naming.dns.is_empty(), "--dns"),
+            (!naming.dns_search.is_empty(), "--dns-search"),
+            (!naming.dns_options.is_empty(), "--dns-option"),
+            (!naming.hosts.is_empty(), "--add-host"),
+            (own_users, "--userns"),
+        ];
+        let Some((_, option)) = asked.into_iter().find(|(asked, _)| *asked) else {
+            return Ok(());
         };
         let message = format!("{option} does not go with --network {}", self.network());
         Err(Fault::new(Kind::Usage, message).hint("say it for the container whose network it is"))

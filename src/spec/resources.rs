@@ -5,10 +5,13 @@
 //! fields; what only the kernel or the machine can know is found when limits are planned and set.
 
 use std::fmt;
+use std::ops::Not;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::disk::{DiskRate, DiskWeight};
 pub use super::quantity::{Cpus, bytes, bytes_or_unlimited, cpu_list};
 pub use super::ulimit::{Ulimit, UlimitName};
 use crate::error::{Fault, Kind};
@@ -35,6 +38,12 @@ pub struct Resources {
     /// Processor time in a period in microseconds; negative is unlimited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_quota: Option<i64>,
+    /// Length of the period of real-time processes in microseconds; version 1 only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_rt_period: Option<u64>,
+    /// Time of real-time processes in a period in microseconds; version 1 only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_rt_runtime: Option<u64>,
     /// Processors that may be used, as in `0-1,3`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpuset_cpus: Option<String>,
@@ -50,12 +59,33 @@ pub struct Resources {
     /// Bytes of memory and swap together; -1 is unlimited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_swap: Option<i64>,
+    /// How readily its memory goes to swap, 0 to 100; -1 is the machine's; version 1 only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_swappiness: Option<i64>,
+    /// It waits where its memory is used up, instead of being killed; version 1 only.
+    #[serde(skip_serializing_if = "Not::not")]
+    pub oom_kill_disable: bool,
     /// Processes and threads; zero and less is unlimited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pids_limit: Option<i64>,
     /// Weight of disk accesses against other containers, 10 to 1000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blkio_weight: Option<u16>,
+    /// Weights of accesses to single disks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub blkio_weight_devices: Vec<DiskWeight>,
+    /// Bytes read from a disk in a second.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub device_read_bps: Vec<DiskRate>,
+    /// Bytes written to a disk in a second.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub device_write_bps: Vec<DiskRate>,
+    /// Reads from a disk in a second.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub device_read_iops: Vec<DiskRate>,
+    /// Writes to a disk in a second.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub device_write_iops: Vec<DiskRate>,
     /// Limits of each process.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ulimits: Vec<Ulimit>,
@@ -68,6 +98,9 @@ pub struct Resources {
     /// What happens when a limit cannot be had.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cgroups: Option<CgroupPolicy>,
+    /// The cgroup that its own are made in, from the top of each tree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cgroup_parent: Option<String>,
 }
 
 /// What happens when a limit that was asked for cannot be had.
@@ -120,6 +153,12 @@ impl Resources {
         {
             within("--blkio-weight", weight, 10..=1000)?;
         }
+        self.blkio_weight_devices
+            .iter()
+            .try_for_each(DiskWeight::check)?;
+        if let Some(path) = &self.cgroup_parent {
+            check_cgroup(path)?;
+        }
         if let Some(adjustment) = self.oom_score_adj {
             within("--oom-score-adj", adjustment, -1000..=1000)?;
         }
@@ -131,6 +170,22 @@ impl Resources {
             }
         }
         Ok(())
+    }
+
+    /// The disks that something is said about, as often as it is.
+    pub fn disks(&self) -> impl Iterator<Item = &PathBuf> {
+        let rates = [
+            &self.device_read_bps,
+            &self.device_write_bps,
+            &self.device_read_iops,
+            &self.device_write_iops,
+        ];
+        let weights = self.blkio_weight_devices.iter().map(|it| &it.path);
+        rates
+            .into_iter()
+            .flatten()
+            .map(|it| &it.path)
+            .chain(weights)
     }
 
     fn check_cpu(&self) -> Result<(), Fault> {
@@ -197,6 +252,9 @@ impl Resources {
                 "make it smaller",
             );
         }
+        if let Some(swappiness) = self.memory_swappiness {
+            within("--memory-swappiness", swappiness, -1..=100)?;
+        }
         match (self.memory_swap, memory) {
             (None | Some(0 | -1), _) => Ok(()),
             (Some(..-1), _) => wrong("--memory-swap: it is negative", "-1 is unlimited"),
@@ -208,6 +266,20 @@ impl Resources {
             _ => Ok(()),
         }
     }
+}
+
+/// A path of cgroups, which never leads upwards.
+fn check_cgroup(path: &str) -> Result<(), Fault> {
+    let mut parts = path
+        .trim_start_matches('/')
+        .trim_end_matches('/')
+        .split('/');
+    let is_usable = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(['\0', '\n']);
+    if parts.all(is_usable) {
+        return Ok(());
+    }
+    let message = format!("--cgroup-parent '{path}': it is no path of cgroups");
+    Err(Fault::new(Kind::Spec, message).hint("say /NAME"))
 }
 
 fn within<T>(flag: &str, value: T, range: std::ops::RangeInclusive<T>) -> Result<(), Fault>
@@ -262,6 +334,13 @@ mod tests {
             (r#"{"memory": 7000001, "memory_swap": -2}"#, "--memory-swap"),
             (r#"{"blkio_weight": 9}"#, "--blkio-weight"),
             (r#"{"blkio_weight": 1001}"#, "--blkio-weight"),
+            (
+                r#"{"blkio_weight_devices": [{"path": "/dev/x", "weight": 9}]}"#,
+                "--blkio-weight-device",
+            ),
+            (r#"{"memory_swappiness": 101}"#, "--memory-swappiness"),
+            (r#"{"cgroup_parent": "/a/../b"}"#, "--cgroup-parent"),
+            (r#"{"cgroup_parent": ""}"#, "--cgroup-parent"),
             (r#"{"oom_score_adj": 1001}"#, "--oom-score-adj"),
             (r#"{"oom_score_adj": -1001}"#, "--oom-score-adj"),
             (

@@ -84,11 +84,8 @@ impl Store {
     }
 
     fn sweep_layers(&self, marked: &Marked, reclaimed: &mut Reclaimed) -> Result<()> {
-        let keep: HashSet<&str> = marked
-            .layers
-            .iter()
-            .map(|chain| chain.digest().hex())
-            .collect();
+        let names = marked.layers.iter().map(|chain| self.layer_name(chain));
+        let keep: HashSet<String> = names.collect();
         for path in self.layer_directories()? {
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
                 continue;

@@ -75,7 +75,17 @@ impl Drop for Staging {
 
 impl Store {
     fn layer_path(&self, chain: &ChainId) -> PathBuf {
-        self.path("layers").join(chain.digest().hex())
+        self.path("layers").join(self.layer_name(chain))
+    }
+
+    /// Its chain ID and, where users are mapped, the id of their map: what is whose is on the disk
+    /// by the machine's numbers, which another map would take for other users (design D5).
+    pub(super) fn layer_name(&self, chain: &ChainId) -> String {
+        let hex = chain.digest().hex();
+        match &self.mapping {
+            None => hex.to_owned(),
+            Some(mapping) => format!("{hex}-{mapping}"),
+        }
     }
 
     /// The directory of a committed layer's files.

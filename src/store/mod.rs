@@ -6,7 +6,8 @@
 //! ROOT/store.lock                 flock: shared by whoever uses layers, exclusive for pruning
 //! ROOT/blobs/ALGORITHM/HEX        manifests, indexes and configurations, 0444
 //! ROOT/refs/HEX.json              one image name; HEX is the SHA-256 of the name
-//! ROOT/layers/CHAIN/{fs,layer.json}   an unpacked layer in overlay form, by chain ID; with
+//! ROOT/layers/CHAIN/{fs,layer.json}   an unpacked layer in overlay form, by chain ID, and in a
+//!                                 user's store by the map of users too: CHAIN-MAP; with
 //!                                 layer-BOOT.json instead, it was not synced and is valid in that
 //!                                 boot only
 //! ROOT/ingest/HEX                 a layer being fetched: its lock, and perhaps its bytes;
@@ -52,7 +53,9 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Fault, Kind};
+use crate::image::Digest;
 use crate::sys;
+use crate::sys::users;
 
 pub use container::{ContainerDir, KeptContainer, Lease};
 pub use file::StagedFile;
@@ -82,6 +85,8 @@ const DIRECTORIES: [&str; 8] = [
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
+    /// Names the map of users, where they are not the machine's.
+    mapping: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -95,6 +100,7 @@ impl Store {
     pub fn open(root: &Path) -> Result<Self> {
         let store = Self {
             root: root.to_owned(),
+            mapping: mapping().context("read the map of users")?,
         };
         store
             .prepare()
@@ -165,6 +171,15 @@ impl Store {
             let _ = sys::remove_path(&entry);
         }
     }
+}
+
+/// Eight hex digits of a digest of the map of users that this process lives with.
+fn mapping() -> std::io::Result<Option<String>> {
+    let Some(mapping) = users::own_mapping()? else {
+        return Ok(None);
+    };
+    let text = format!("{:?} {:?}", mapping.uids, mapping.gids);
+    Ok(Some(Digest::of(text.as_bytes()).hex()[..8].to_owned()))
 }
 
 #[cfg(test)]

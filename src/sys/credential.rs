@@ -12,8 +12,9 @@ pub struct Identity {
     pub uid: u32,
     /// Primary group.
     pub gid: u32,
-    /// Supplementary groups; exactly these and no other.
-    pub groups: Vec<u32>,
+    /// Supplementary groups; exactly these and no other. `None`: those it has, in a user namespace
+    /// where nobody may choose.
+    pub groups: Option<Vec<u32>>,
 }
 
 /// What this process may do, and hand on.
@@ -75,13 +76,11 @@ pub fn take_identity(
 
 /// Changes user and groups, and leaves capabilities to the kernel's rules.
 pub fn switch_identity(identity: &Identity) -> io::Result<()> {
-    let groups: Vec<Gid> = identity
-        .groups
-        .iter()
-        .map(|gid| Gid::from_raw(*gid))
-        .collect();
     let (uid, gid) = (Uid::from_raw(identity.uid), Gid::from_raw(identity.gid));
-    rustix::thread::set_thread_groups(&groups)?;
+    if let Some(groups) = &identity.groups {
+        let groups: Vec<Gid> = groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
+        rustix::thread::set_thread_groups(&groups)?;
+    }
     rustix::thread::set_thread_res_gid(gid, gid, gid)?;
     Ok(rustix::thread::set_thread_res_uid(uid, uid, uid)?)
 }

@@ -59,7 +59,7 @@ pub fn boot_id() -> io::Result<String> {
     Ok(id.trim().to_owned())
 }
 
-/// Whether we are root in the initial sense that ucr needs for mounts.
+/// Whether we are root, of the machine or of a user namespace, which ucr needs for mounts.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }

@@ -5,8 +5,9 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::OnceLock;
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, fstat, openat, readlink};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
     OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_fd, fsconfig_set_flag,
@@ -16,6 +17,7 @@ use rustix::process::{fchdir, pivot_root as pivot};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::proc::Proc;
+use super::users;
 
 /// `DEVPTS_SUPER_MAGIC` (include/uapi/linux/magic.h).
 const DEVPTS: rustix::fs::FsWord = 0x1cd1;
@@ -155,6 +157,9 @@ fn overlay_detached(overlay: &Overlay, naming: Naming) -> io::Result<OwnedFd> {
     for (key, value) in OVERLAY_SAFETY {
         fsconfig_set_string(context, key, value)?;
     }
+    if users::are_mapped() {
+        fsconfig_set_flag(context, OVERLAY_OF_USERS)?;
+    }
     fsconfig_create(context)?;
     let flags = Restrict {
         no_suid: overlay.no_suid,
@@ -168,6 +173,9 @@ fn overlay_detached(overlay: &Overlay, naming: Naming) -> io::Result<OwnedFd> {
 /// Layers are data from strangers: nothing in their attributes may redirect a lookup or borrow
 /// another file's content (kernel documentation, overlayfs.rst, "Permission model").
 const OVERLAY_SAFETY: [(&str, &str); 2] = [("redirect_dir", "nofollow"), ("metacopy", "off")];
+
+/// Overlay's own attributes are `user.` ones (Linux 5.11): `trusted.` ones are for the machine's root.
+const OVERLAY_OF_USERS: &str = "userxattr";
 
 fn overlay_by_mount(overlay: &Overlay, target: BorrowedFd) -> io::Result<()> {
     let lower: Vec<String> = overlay
@@ -186,6 +194,9 @@ fn overlay_by_mount(overlay: &Overlay, target: BorrowedFd) -> io::Result<()> {
     }
     for (key, value) in OVERLAY_SAFETY {
         options += &format!(",{key}={value}");
+    }
+    if users::are_mapped() {
+        options += &format!(",{OVERLAY_OF_USERS}");
     }
     let mut flags = MountFlags::NODEV;
     flags.set(MountFlags::NOSUID, overlay.no_suid);
@@ -252,6 +263,38 @@ pub fn clone_handle(fd: BorrowedFd) -> io::Result<OwnedFd> {
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_EMPTY_PATH;
     Ok(open_tree(fd, "", flags)?)
+}
+
+/// The names that our program and our standard input had in the mount namespace that we left.
+static LEFT: OnceLock<Vec<CString>> = OnceLock::new();
+
+/// Notes names for [`clone_file`], for a process that is about to leave its mount namespace: one
+/// that nobody else is in goes with it, and the names of its files too.
+pub(super) fn note_names() {
+    let names = ["/proc/self/exe", "/proc/self/fd/0"].map(|link| readlink(link, Vec::new()).ok());
+    LEFT.get_or_init(|| names.into_iter().flatten().collect());
+}
+
+/// A detached mount of the one file that a handle stands for, also where the handle is of a mount
+/// namespace that we have left since: then by the name that the file had there, if it has the same
+/// one here.
+pub fn clone_file(file: BorrowedFd) -> io::Result<OwnedFd> {
+    let error = match clone_handle(file) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => error,
+        cloned => return cloned,
+    };
+    let meant = fstat(file)?;
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    for name in LEFT.get().into_iter().flatten() {
+        let Ok(here) = openat(CWD, name, flags, Mode::empty()) else {
+            continue;
+        };
+        let found = fstat(&here)?;
+        if (found.st_dev, found.st_ino) == (meant.st_dev, meant.st_ino) {
+            return clone_handle(here.as_fd());
+        }
+    }
+    Err(error)
 }
 
 /// The kernel's `struct mount_attr` (Linux 5.12).
@@ -416,7 +459,7 @@ pub fn is_mount_point(path: &Path) -> io::Result<bool> {
 /// A detached, read-only copy of a program file: what runs from it cannot be written to through
 /// `/proc/PID/exe` (CVE-2019-5736).
 pub fn read_only_program(program: BorrowedFd) -> io::Result<OwnedFd> {
-    let tree = clone_handle(program)?;
+    let tree = clone_file(program)?;
     restrict(
         tree.as_fd(),
         Restrict {

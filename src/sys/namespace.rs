@@ -96,3 +96,49 @@ fn join(handle: BorrowedFd, kinds: libc::c_int) -> io::Result<()> {
         _ => Err(io::Error::last_os_error()),
     }
 }
+
+/// A kind of namespace that is entered by its handle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Process IDs: of children that are started from then on.
+    Pid,
+    /// Message queues and semaphores.
+    Ipc,
+    /// Mounts; the root directory changes with them.
+    Mount,
+}
+
+impl Kind {
+    /// Its name in `/proc/PID/ns`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pid => "pid",
+            Self::Ipc => "ipc",
+            Self::Mount => "mnt",
+        }
+    }
+
+    fn flag(self) -> libc::c_int {
+        match self {
+            Self::Pid => libc::CLONE_NEWPID,
+            Self::Ipc => libc::CLONE_NEWIPC,
+            Self::Mount => libc::CLONE_NEWNS,
+        }
+    }
+}
+
+/// Moves the calling process, which must have one thread, into a namespace of that kind.
+pub fn enter(namespace: BorrowedFd, kind: Kind) -> io::Result<()> {
+    join(namespace, kind.flag())
+}
+
+/// Runs `work` while the children of this process are started in another pid namespace, then lets
+/// them be started among its own again. The second result says whether that could be done.
+pub fn with_children_in<T>(
+    namespace: BorrowedFd,
+    work: impl FnOnce() -> T,
+) -> io::Result<(T, io::Result<()>)> {
+    enter(namespace, Kind::Pid)?;
+    let result = work();
+    Ok((result, leave_processes()))
+}

@@ -98,6 +98,12 @@ impl Proc {
         Ok(openat(self.root.as_fd(), path, flags, Mode::empty())?)
     }
 
+    /// Opens a directory, perhaps through one of the kernel's own links.
+    pub fn open_directory(&self, path: &str) -> io::Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(openat(self.root.as_fd(), path, flags, Mode::empty())?)
+    }
+
     /// When a process started, in clock ticks since boot: with its number, its identity. `None` if
     /// there is no such process.
     pub fn start_time(&self, pid: i32) -> Option<u64> {

@@ -278,6 +278,17 @@ pub fn become_undumpable() -> io::Result<()> {
     Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 
+/// Undoes [`become_undumpable`]: a user's process cannot be mapped, nor its namespaces be opened,
+/// while its files in `/proc` are root's.
+pub fn become_dumpable() -> io::Result<()> {
+    Ok(set_dumpable_behavior(DumpableBehavior::Dumpable)?)
+}
+
+/// Whether no program that this process executes can have more privileges than it has.
+pub fn has_no_new_privileges() -> bool {
+    rustix::thread::no_new_privs().unwrap_or(false)
+}
+
 /// Closes every descriptor above standard error but these (Linux 5.9). What stays is closed by exec.
 pub fn close_all_but<'a>(needed: impl Iterator<Item = BorrowedFd<'a>>) -> io::Result<()> {
     let mut needed: Vec<u32> = needed.map(|fd| fd.as_raw_fd().unsigned_abs()).collect();

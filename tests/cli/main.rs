@@ -11,6 +11,7 @@ mod support;
 
 mod auth;
 mod concurrency;
+mod docker;
 mod durable;
 mod exit_codes;
 mod faults;

@@ -24,6 +24,7 @@ fn v1_host() -> HostFacts {
     capabilities.remove(&caps::Capability::CAP_SYS_RESOURCE);
     let tree = |number: u32, controller: Controller| Hierarchy {
         controllers: vec![controller],
+        top: PathBuf::from("/sys/fs/cgroup").join(controller.v1_name()),
         directory: PathBuf::from("/sys/fs/cgroup").join(controller.v1_name()),
         device: format!("0:{number}"),
     };
@@ -39,6 +40,8 @@ fn v1_host() -> HostFacts {
         kernel: (6, 18),
         capabilities,
         cgroups: Host {
+            refused_v1: Vec::new(),
+            refused_v2: None,
             v1: vec![
                 tree(30, Controller::Cpu),
                 tree(31, Controller::Cpuset),
@@ -73,6 +76,8 @@ fn v2_host() -> HostFacts {
         capabilities: caps::all(),
         may_raise: true,
         cgroups: Host {
+            refused_v1: Vec::new(),
+            refused_v2: None,
             v1: Vec::new(),
             v2: Some(Unified {
                 top: "/sys/fs/cgroup".into(),

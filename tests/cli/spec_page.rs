@@ -9,8 +9,9 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use ucr::spec::{
-    CgroupPolicy, ContainerSpec, Endpoint, HostDevice, IdRange, Mount, Resources, Seccomp, Secret,
-    SecretSource, SecretTarget, Security, Ulimit, UlimitName, Userns,
+    CgroupMode, CgroupPolicy, ContainerSpec, Endpoint, HostDevice, IdRange, Log, Mount, Naming,
+    Resources, Seccomp, Secret, SecretSource, SecretTarget, Security, Sharing, Ulimit, UlimitName,
+    Userns, UtsMode,
 };
 
 type Words = BTreeSet<String>;
@@ -70,6 +71,9 @@ fn every_key_is_explained_and_no_other() {
     let page = page("ucr-spec.5");
     let sections = [
         ("THE CONTAINER", keys::<ContainerSpec>()),
+        ("LOG", keys::<Log>()),
+        ("NAMES", keys::<Naming>()),
+        ("NAMESPACES", keys::<Sharing>()),
         ("MOUNTS", keys::<Mount>()),
         ("DEVICES", keys::<HostDevice>()),
         ("SECRETS", keys::<Secret>()),
@@ -94,6 +98,8 @@ fn every_word_is_named() {
         ))
     };
     let lists = [
+        ("NAMESPACES", values::<UtsMode>()),
+        ("NAMESPACES", values::<CgroupMode>()),
         ("MOUNTS", known::<Mount>(r#"{"type": "?"}"#)),
         ("MOUNTS", mount("recursive")),
         ("MOUNTS", mount("propagation")),

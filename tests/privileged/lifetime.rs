@@ -116,8 +116,11 @@ fn a_running_container_is_listed() {
         "image",
         "kind",
         "manifest_digest",
+        "name",
         "pid",
+        "restarts",
         "spec",
+        "started_at",
         "status",
     ];
     assert_eq!(keys, expected);

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use ucr::error::{self, Kind};
 use ucr::runtime::native::cgroup::{
-    CgroupPlan, Cgroups, Controller, DeviceList, DeviceRule, Host, destroy_left, plan,
+    CgroupPlan, Cgroups, Controller, DeviceList, DeviceRule, Disks, Host, Wanted, destroy_left,
+    plan,
 };
 use ucr::spec::Resources;
 use ucr::sys;
@@ -30,7 +31,13 @@ fn decide(json: &str) -> CgroupPlan {
         rules: &DeviceRule::DEFAULT,
         asked: None,
     };
-    plan(&resources, &host, &id, Some(devices)).unwrap()
+    let wanted = Wanted {
+        resources: &resources,
+        devices: Some(devices),
+        disks: &Disks::default(),
+        holds_all: false,
+    };
+    plan(&wanted, &host, &id).unwrap()
 }
 
 fn make(json: &str) -> Cgroups {

@@ -88,6 +88,7 @@ fn volumes() {
     let world = World::small();
     let source = world.ucr.scratch().dir("volume");
     fs::write(source.join("from-host"), "host").unwrap();
+    world.ucr.own(&source);
     let volume = format!("{}:/new/place", source.display());
     let script = "cat /new/place/from-host; echo inside >/new/place/from-container";
     assert_eq!(world.script(&["-v", &volume], script), "host");
@@ -109,6 +110,7 @@ fn sandbox() {
     let world = World::small();
     let sandbox = world.ucr.scratch().dir("sandbox");
     fs::write(sandbox.join("fetched"), "uri").unwrap();
+    world.ucr.own(&sandbox);
     let flags = ["--sandbox", sandbox.to_str().unwrap()];
     let script = "cat $MESOS_SANDBOX/fetched; echo out >$MESOS_SANDBOX/result";
     assert_eq!(world.script(&flags, script), "uri");

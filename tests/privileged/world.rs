@@ -18,7 +18,11 @@ pub struct World {
 impl World {
     /// Pulls the sample of a layout.
     pub fn with(layout: Layout) -> Self {
-        let ucr = Ucr::new();
+        Self::for_ucr(Ucr::new(), layout)
+    }
+
+    /// The same in a store that is there.
+    pub fn for_ucr(ucr: Ucr, layout: Layout) -> Self {
         let image = layout.reference(samples::TAG);
         ucr.pull(&image);
         Self {

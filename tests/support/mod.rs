@@ -28,6 +28,7 @@ pub mod scripted_registry;
 pub mod token_server;
 pub mod tree;
 pub mod ucr;
+pub mod user;
 
 use std::fmt::Write;
 

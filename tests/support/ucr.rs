@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::process::{self, Finished, Running};
+use super::user::User;
 use super::{need, scratch::Scratch};
 
 /// The variables that a login shell would give; everything else is cleared.
@@ -18,15 +19,43 @@ const LIMIT: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub struct Ucr {
     scratch: Scratch,
+    user: Option<User>,
 }
 
 impl Ucr {
-    /// A new world with an empty store. Needs root, as ucr does so far.
+    /// A new world with an empty store: root's, or that of whom `$UCR_TEST_AS` says.
     pub fn new() -> Self {
         need::root();
+        match User::from_environment() {
+            Some(user) => Self::of(user),
+            None => Self::make(None),
+        }
+    }
+
+    /// An ordinary user's.
+    pub fn of(user: User) -> Self {
+        Self::make(Some(user))
+    }
+
+    fn make(user: Option<User>) -> Self {
         let scratch = Scratch::new();
         scratch.dir("home");
-        Self { scratch }
+        if let Some(user) = &user {
+            user.prepare(&scratch);
+        }
+        Self { scratch, user }
+    }
+
+    /// Gives a directory to who runs it.
+    pub fn own(&self, directory: &Path) {
+        if let Some(user) = &self.user {
+            user.own(directory);
+        }
+    }
+
+    /// Who runs it, if not root.
+    pub fn user(&self) -> Option<&User> {
+        self.user.as_ref()
     }
 
     /// The binary under test: `$UCR_TEST_BINARY` (`./tests/all` gives the release binary), else
@@ -38,7 +67,10 @@ impl Ucr {
 
     /// `ucr --root … --state …` in this process's environment, for what [`Self::cmd`] cannot do.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(Self::binary());
+        let mut command = match &self.user {
+            None => Command::new(Self::binary()),
+            Some(user) => user.command(&self.scratch, &Self::binary()),
+        };
         command.arg("--root").arg(self.root());
         command.arg("--state").arg(self.state());
         command

@@ -46,6 +46,7 @@ impl Extractor {
         });
         pending.links = self.links.into_values().chain(replaced).collect();
         pending.links.sort_by_key(|link| link.number);
+        self.owners.report(&mut self.applier.warnings);
         Ok(Extracted {
             entries: self.entries,
             bytes: self.bytes,
@@ -113,7 +114,7 @@ impl Extractor {
         }
         let node = self.dirs.node(id);
         if (node.opaque || node.cut) && id != ROOT {
-            xattr::set(&handle, OsStr::new(whiteout::OPAQUE), b"y").context("mark as opaque")?;
+            xattr::set(&handle, whiteout::opaque_mark(), b"y").context("mark as opaque")?;
         }
         match &node.origin {
             Origin::Listed(attributes) => self.applier.fresh(&handle, attributes),

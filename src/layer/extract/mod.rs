@@ -31,6 +31,7 @@ use super::dirs::{Dirs, Id, Origin, ROOT};
 use super::entry::{Attributes, Entry, Reader, Type};
 use super::limits::{self, Limits};
 use super::os;
+use super::owners::Owners;
 use super::whiteout::{self, Marks, Name};
 use crate::error::{Fault, Kind};
 use crate::sys::root::{Root, remove_tree};
@@ -103,6 +104,7 @@ struct Extractor {
     links: BTreeMap<(Id, Box<[u8]>), PendingLink>,
     replaced: Vec<PendingLink>,
     applier: Applier,
+    owners: Owners,
     limits: Limits,
     entries: u64,
     bytes: u64,
@@ -128,6 +130,7 @@ impl Extractor {
             links: BTreeMap::new(),
             replaced: Vec::new(),
             applier: Applier::new(),
+            owners: Owners::here()?,
             limits: limits.clone(),
             entries: 0,
             bytes: 0,
@@ -136,10 +139,11 @@ impl Extractor {
         })
     }
 
-    fn entry<R: BufRead>(&mut self, entry: Entry, reader: &mut Reader<R>) -> Result<()> {
+    fn entry<R: BufRead>(&mut self, mut entry: Entry, reader: &mut Reader<R>) -> Result<()> {
         self.entries += 1;
         self.limits.check(limits::Name::Entries, self.entries)?;
         attributes::check_xattrs(&entry.attributes)?;
+        self.owners.adopt(&mut entry.attributes)?;
         self.applier.about(&entry.path);
         match whiteout::classify(&entry.path, &self.limits)? {
             Name::Aufs => {

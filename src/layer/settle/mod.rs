@@ -6,7 +6,6 @@ mod groups;
 mod links;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -167,7 +166,7 @@ impl Settler<'_> {
             Some(Object::Other { stat, .. }) => self.shadow(dir, stat.st_mode)?,
             None if dir.opaque && !self.marked_for_root.contains(&dir.path) => {
                 let handle = self.open(&dir.path)?;
-                xattr::remove(&handle, OsStr::new(whiteout::OPAQUE))?;
+                xattr::remove(&handle, whiteout::opaque_mark())?;
             }
             None => {}
         }
@@ -184,7 +183,7 @@ impl Settler<'_> {
             self.applier.warnings.push(|| warning);
         }
         let handle = self.open(&dir.path)?;
-        xattr::set(&handle, OsStr::new(whiteout::OPAQUE), b"y")?;
+        xattr::set(&handle, whiteout::opaque_mark(), b"y")?;
         self.hides.insert(dir.path.clone());
         Ok(())
     }
@@ -201,7 +200,7 @@ impl Settler<'_> {
             let stat = os(rustix::fs::statat(&root, &name, AtFlags::SYMLINK_NOFOLLOW))?;
             if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
                 let child = open_directory(&root, &name)?;
-                xattr::set(&child, OsStr::new(whiteout::OPAQUE), b"y")?;
+                xattr::set(&child, whiteout::opaque_mark(), b"y")?;
                 self.marked_for_root.insert(PathBuf::from(name));
             }
         }

@@ -1,5 +1,6 @@
 //! One container of this process: made, started, watched, perhaps started again, and ended.
 
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -22,6 +23,7 @@ use crate::runtime::{ContainerRecord, Ended, Event, Published, Started};
 use crate::spec::{Network, Restart, SignalNumber};
 use crate::store::{ContainerDir, Lease};
 use crate::sys;
+use crate::sys::namespace::with_children_in;
 use crate::sys::proc::Proc;
 use crate::sys::process::{self, Child, Exit, spawn_into};
 use crate::sys::users::{Range, set_map};
@@ -176,6 +178,7 @@ impl<'a> Container<'a> {
         let users = self.users.as_ref().map(Leased::ranges);
         let basis = Basis {
             store: self.native.store,
+            state: self.native.state,
             layers: &self.asked.image.layers,
             directory: &self.directory,
             cgroups,
@@ -329,8 +332,22 @@ fn start(stage: Stage, users: Option<&[Range]>) -> Result<(Child, Listener)> {
     let (listener, reporter) = status::channel()?;
     let plan = stage.plan;
     let (namespaces, cgroup) = (plan.namespaces, stage.basis.cgroups.clone_into());
-    let child = spawn_into(namespaces, cgroup, move || stage.run(&reporter));
-    let child = child.context("make namespaces")?;
+    let other = stage.handles.joined.pid.as_ref().map(OwnedFd::try_clone);
+    let other = other.transpose()?;
+    // A user's may not even be given a score by its ucr, as long as its files in /proc are root's.
+    let is_users = plan.mapping.is_some();
+    if is_users {
+        process::become_dumpable()?;
+    }
+    let spawn = || spawn_into(namespaces, cgroup, move || stage.run(&reporter));
+    let child = match &other {
+        None => spawn().context("make namespaces"),
+        Some(other) => start_among(other, spawn),
+    };
+    if is_users {
+        process::become_undumpable()?;
+    }
+    let child = child?;
     if let Some(users) = users {
         for limit in &plan.ulimits {
             limit.permit(child.pid())?;
@@ -339,4 +356,17 @@ fn start(stage: Stage, users: Option<&[Range]>) -> Result<(Child, Listener)> {
         listener.users_are_mapped()?;
     }
     Ok((child, listener))
+}
+
+/// Starts the first process among those of another container.
+fn start_among(other: &OwnedFd, spawn: impl FnOnce() -> std::io::Result<Child>) -> Result<Child> {
+    let (child, back) = with_children_in(other.as_fd(), spawn)
+        .context("enter the other container's pid namespace")?;
+    let child = child.context("make namespaces")?;
+    if back.is_err() {
+        child.signal(libc::SIGKILL)?;
+        let _ = child.wait();
+    }
+    back.context("leave the other container's pid namespace")?;
+    Ok(child)
 }

@@ -247,7 +247,9 @@ impl Entry {
         if !self.plan.tty {
             self.stdin.connect(self.null.as_fd())?;
             copies::connect(&self.streams)?;
-            return give_pipes(account.uid);
+            // Inside a namespace of users those of the host are nobody's to give.
+            let are_mapped = self.others.have_users() || self.plan.mapping.is_some();
+            return give_pipes(account.uid, are_mapped);
         }
         // Whatever is at that place: a terminal comes from a devpts or from nowhere.
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;

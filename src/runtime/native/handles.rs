@@ -11,6 +11,7 @@ use super::cgroup::Cgroups;
 use super::command::OwnProgram;
 use super::copies::Inside;
 use super::device::{self, Shown};
+use super::join::Joined;
 use super::plan::Plan;
 use super::rootfs::{early_dev, writable};
 use super::secrets::Secrets;
@@ -18,6 +19,7 @@ use super::streams::{Stdin, lend_pipes};
 use super::volume::{Kept, Opening, Tree};
 use crate::image::ChainId;
 use crate::provision::{Writable, inherit_root, layers_for_users};
+use crate::runtime::State;
 use crate::store::{ContainerDir, Store};
 use crate::sys::{mount, users};
 
@@ -44,12 +46,15 @@ pub(super) struct Handles {
     pub(super) places: PathBuf,
     /// The values of secrets.
     pub(super) secrets: Secrets,
+    /// Namespaces of other containers.
+    pub(super) joined: Joined,
 }
 
 /// What a container is made from on the host.
 #[derive(Debug)]
 pub(super) struct Basis<'a> {
     pub(super) store: &'a Store,
+    pub(super) state: &'a State,
     pub(super) layers: &'a [ChainId],
     pub(super) directory: &'a ContainerDir,
     pub(super) cgroups: &'a Cgroups,
@@ -63,6 +68,7 @@ impl Handles {
     pub(super) fn open(plan: &Plan, basis: &Basis, streams: Inside) -> Result<Self> {
         let &Basis {
             store,
+            state,
             layers,
             directory,
             cgroups,
@@ -111,6 +117,7 @@ impl Handles {
             devices: device::open_shown(plan)?,
             cgroups: views(cgroups).context("show cgroups")?,
             secrets: Secrets::read(&plan.secrets)?,
+            joined: Joined::open(plan, state, store)?,
         })
     }
 }

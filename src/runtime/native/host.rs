@@ -17,6 +17,7 @@ use crate::error::{Fault, Kind};
 use crate::spec::{ContainerSpec, Device, Seccomp};
 use crate::sys;
 use crate::sys::proc::Proc;
+use crate::sys::users::{self, Mapping};
 
 /// Largest seccomp profile that is read, in bytes; moby's has 15,000.
 const MAX_PROFILE: u64 = 1 << 20;
@@ -48,8 +49,12 @@ pub struct HostFacts {
     pub seccomp_profile: Option<Vec<u8>>,
     /// Its control groups.
     pub cgroups: cgroup::Host,
+    /// The numbers of the disks that something is said about.
+    pub disks: cgroup::Disks,
     /// ucr's own limits, of the names in question.
     pub limits: Vec<Rlimit>,
+    /// The users that there are, if they are not the machine's: ucr was started by one of those.
+    pub mapping: Option<Mapping>,
     /// ucr's own out-of-memory score, where another was asked for.
     pub oom_score_adj: i16,
     /// Whether ucr may raise limits and lower the score.
@@ -93,6 +98,7 @@ impl HostFacts {
         let system = rustix::system::uname();
         let proc = Proc::open().context("open a proc filesystem")?;
         let file = |path| fs::read(path).unwrap_or_default();
+        let mapping = users::own_mapping().context("read the map of users")?;
         Ok(Self {
             name: host_name(),
             resolv_conf: file("/etc/resolv.conf"),
@@ -109,12 +115,15 @@ impl HostFacts {
             cdi: cdi_edits(spec, cdi_directories)?,
             seccomp_profile: seccomp_profile(spec)?,
             cgroups: cgroup::Host::detect(&proc).context("find cgroups")?,
+            disks: disks(spec)?,
             limits: cgroup::current_limits(&spec.resources.ulimits),
             oom_score_adj: match spec.resources.oom_score_adj {
                 Some(_) => oom_score_adj(&proc)?,
                 None => 0,
             },
-            may_raise: cgroup::may_raise(),
+            // Capabilities of a user namespace are none over limits.
+            may_raise: mapping.is_none() && cgroup::may_raise(),
+            mapping,
             labels: Labels {
                 apparmor: AppArmor::read(&proc, wants_default_label(spec)),
                 selinux: Path::new("/sys/fs/selinux/enforce").exists(),
@@ -210,6 +219,18 @@ fn devices(spec: &ContainerSpec) -> Result<Vec<DeviceFact>> {
         }
     }
     Ok(found)
+}
+
+fn disks(spec: &ContainerSpec) -> Result<cgroup::Disks> {
+    let number = |path: &PathBuf| {
+        let what = || format!("disk {}", path.display());
+        let metadata = fs::metadata(path).with_context(what)?;
+        match fact(path, &metadata) {
+            Some(disk) if disk.is_block => Ok((path.clone(), (disk.major, disk.minor))),
+            _ => Err(Fault::new(Kind::Spec, "it is no block device")).with_context(what),
+        }
+    };
+    spec.resources.disks().map(number).collect()
 }
 
 fn cdi_edits(spec: &ContainerSpec, directories: &[PathBuf]) -> Result<cdi::Edits> {

@@ -24,6 +24,7 @@ mod handles;
 mod hook;
 mod host;
 mod interpreter;
+mod join;
 mod monitor;
 pub mod network;
 mod own_file;

@@ -18,6 +18,13 @@ pub(super) fn give_up_privileges(plan: &Plan, account: &Account) -> Result<()> {
         (false, Some(filter)) => filter.load()?,
         (false, None) => (),
     }
+    let identity = identity(plan, account)?;
+    take_identity(&identity, &confinement.capabilities, &confinement.ambient)
+        .context("become the container's user")
+}
+
+/// Whom the command runs as. Fails if there is no such user where the container is.
+pub(super) fn identity(plan: &Plan, account: &Account) -> Result<Identity> {
     // The primary group is one of them, so that a set-group-ID program cannot lose it
     // (CVE-2022-36109).
     let mut groups = vec![account.gid];
@@ -32,11 +39,37 @@ pub(super) fn give_up_privileges(plan: &Plan, account: &Account) -> Result<()> {
             .hint("its user or one of its groups is that: map more, or say -u USER:GROUP")
             .into());
     }
-    let identity = Identity {
+    Ok(Identity {
         uid: account.uid,
         gid: account.gid,
-        groups,
+        groups: groups_here(plan, account, groups)?,
+    })
+}
+
+/// The groups, of which there are some only where ucr was not started by root.
+fn groups_here(plan: &Plan, account: &Account, groups: Vec<u32>) -> Result<Option<Vec<u32>>> {
+    let Some(mapping) = &plan.mapping else {
+        return Ok(Some(groups));
     };
-    take_identity(&identity, &confinement.capabilities, &confinement.ambient)
-        .context("become the container's user")
+    let missing = |what: &str, id: u32| {
+        let message = format!("the container's {what} {id} is none of the users that ucr has here");
+        Fault::new(Kind::Unsupported, message).hint(
+            "give yourself subordinate IDs, for example with 'usermod --add-subuids \
+             FIRST-LAST --add-subgids FIRST-LAST USER', or run ucr as root",
+        )
+    };
+    if !mapping.has(account.uid, 0) {
+        return Err(missing("user", account.uid).into());
+    }
+    // Without a choice of groups, those of the image's root are not worth failing for; what was
+    // asked for is.
+    let needed = if mapping.may_set_groups || !plan.groups.is_empty() {
+        groups.as_slice()
+    } else {
+        &[account.gid]
+    };
+    match needed.iter().find(|gid| !mapping.has(0, **gid)) {
+        Some(gid) => Err(missing("group", *gid).into()),
+        None => Ok(mapping.may_set_groups.then_some(groups)),
+    }
 }

@@ -12,7 +12,8 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, mkdirat, openat};
 
 use super::device;
 use super::own_file;
-use super::plan::{BIND, CGROUP, KernelFilesystem, Node, Plan};
+use super::plan::{BIND, CGROUP, JOINED, KernelFilesystem, Node, Plan};
+use super::privileges::identity;
 use super::stage::{READ_ONLY, Stage};
 use super::volume;
 use crate::bundle::account;
@@ -73,6 +74,8 @@ pub(super) fn build(stage: &Stage) -> Result<Rootfs> {
     let images = volume::images(stage)?;
     // The image's files are read while no kernel filesystem is there for a link to lead to.
     let account = account(&root, plan.process.user.as_deref(), &plan.groups)?;
+    // Before anything is given to a user that there is not.
+    identity(stage.plan, &account)?;
     let own = OwnMounts::attach(&root, stage)?;
     // Before anything of it is covered.
     let proc = Proc::of(own.at("/proc")?)?;
@@ -110,7 +113,7 @@ pub(super) fn become_root_inside() -> Result<()> {
     let root = Identity {
         uid: 0,
         gid: 0,
-        groups: Vec::new(),
+        groups: Some(Vec::new()),
     };
     switch_identity(&root).context("become the container's root")
 }
@@ -229,6 +232,10 @@ fn attach_filesystem(
     let target = own_directory(root, &filesystem.target)?;
     let of_host = match filesystem.kind.as_str() {
         BIND => Some(mount::clone_tree(&filesystem.target)?),
+        JOINED => match &stage.handles.joined.shm {
+            Some(tree) => Some(tree.try_clone()?),
+            None => anyhow::bail!("internal: nothing was joined"),
+        },
         CGROUP => match stage.handles.cgroup(&filesystem.options) {
             Some(tree) => Some(tree.try_clone_to_owned()?),
             None => return Ok(None),

@@ -71,7 +71,10 @@ impl Stage<'_> {
         process::leave_session_keyring();
         // What follows is counted and limited.
         self.basis.cgroups.attach_self()?;
-        process::leave_cgroup_namespace().context("make a cgroup namespace")?;
+        if self.plan.namespaces.cgroup {
+            process::leave_cgroup_namespace().context("make a cgroup namespace")?;
+        }
+        self.handles.joined.enter()?;
         mount::make_all_private().context("cut the mount namespace off")?;
         if self.plan.users.is_some() {
             reporter.wait_for_users()?;
@@ -141,7 +144,7 @@ impl Stage<'_> {
         if !self.plan.tty {
             self.handles.stdin.connect(rootfs.null.as_fd())?;
             copies::connect(&self.handles.streams)?;
-            return give_pipes(account.uid);
+            return give_pipes(account.uid, self.plan.mapping.is_some());
         }
         let pair = tty::open_pair(rootfs.devpts.as_fd()).context("open a terminal")?;
         self.size.unwrap_or(Size::USUAL).apply(&pair.slave);

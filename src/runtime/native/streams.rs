@@ -72,7 +72,7 @@ fn refuse_directories(plan: &Plan) -> Result<()> {
 
 fn read_only(file: BorrowedFd) -> io::Result<OwnedFd> {
     let position = seek(file, SeekFrom::Current(0))?;
-    let tree = mount::clone_handle(file)?;
+    let tree = mount::clone_file(file)?;
     let restrict = mount::Restrict {
         read_only: true,
         ..mount::Restrict::default()
@@ -96,15 +96,19 @@ pub(super) fn lend_pipes(owner: u32, inside: &Inside) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives pipes to the container's user.
-pub(super) fn give_pipes(uid: u32) -> Result<()> {
+/// Gives pipes to the container's user. Where there are not all users, somebody else's pipe stays
+/// theirs: it can be used all the same, only not be opened again.
+pub(super) fn give_pipes(uid: u32, are_mapped: bool) -> Result<()> {
     for stream in [stdin(), stdout(), stderr()] {
         let found = fstat(stream)?;
         let is_pipe = FileType::from_raw_mode(found.st_mode) == FileType::Fifo;
         if is_pipe && found.st_uid != uid {
-            fchown(stream, Some(Uid::from_raw(uid)), None)
-                .map_err(io::Error::from)
-                .context("give the container's user its standard streams")?;
+            match fchown(stream, Some(Uid::from_raw(uid)), None) {
+                Err(rustix::io::Errno::PERM) if are_mapped => (),
+                given => given
+                    .map_err(io::Error::from)
+                    .context("give the container's user its standard streams")?,
+            }
         }
     }
     Ok(())

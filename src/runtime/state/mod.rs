@@ -166,8 +166,8 @@ impl State {
 }
 
 fn bury(container: &Container, store: &Store) -> Result<()> {
-    // If it cannot be killed it stays running, and known to nobody but ps(1).
-    let _ = kill(&container.life);
+    // A user's container can be killed from outside its user namespace only, by the next command.
+    kill(&container.life)?;
     let record = &container.record;
     destroy_left(&record.cgroups)?;
     if !record.is_kept || record.store != store.root() || container.life.started.is_none() {

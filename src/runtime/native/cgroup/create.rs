@@ -28,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Cgroups {
     made: Vec<Made>,
     notes: Vec<String>,
+    /// The container's processes outlive its first one.
+    holds_all: bool,
     /// Version 2: the cgroup that ucr left for a leaf in it.
     outer: Option<Directory>,
 }
@@ -53,12 +55,18 @@ impl CgroupPlan {
         let mut cgroups = Cgroups {
             made: Vec::new(),
             notes: Vec::new(),
+            holds_all: false,
             outer: self.outer.as_deref().and_then(|o| Directory::open(o).ok()),
         };
         // Until our cgroup is made, nobody may take the others for the last ones.
         let lock = cgroups.outer.as_ref().map(Directory::lock).transpose();
         let lock = lock.context("lock a cgroup")?;
         let prepared = self.preparation.iter().try_for_each(prepare);
+        if let (Err(why), Some(path)) = (&prepared, &self.below) {
+            let message = format!("--cgroup-parent {path}: {why:#}");
+            let fault = Fault::new(Kind::Unsupported, message);
+            plan.missing(&["--cgroup-parent"], fault)?;
+        }
         for group in &self.groups {
             let made = match &prepared {
                 Err(why) if group.v2 => Err(format!("{why:#}")),
@@ -74,6 +82,13 @@ impl CgroupPlan {
             }
         }
         drop(lock);
+        if self.holds_all && cgroups.made.is_empty() {
+            let message = "--pid: no cgroup could be made by which all of its processes are ended";
+            return Err(Fault::new(Kind::Unsupported, message)
+                .hint("leave --pid out on this machine")
+                .into());
+        }
+        cgroups.holds_all = self.holds_all;
         cgroups.notes = plan.notes;
         Ok(cgroups)
     }
@@ -130,12 +145,13 @@ fn prepare(step: &Preparation) -> Result<()> {
                 .with_context(|| format!("move ucr to a leaf of {}", directory.display()))
         }
         Preparation::Make { directory, name } => {
-            let made = Directory::open(directory).and_then(|above| above.make(*name));
+            let made = Directory::open(directory).and_then(|above| {
+                let made = above.make(name.as_str())?;
+                inherit_processors(&above, &made)
+            });
             match made {
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-                made => made
-                    .map(drop)
-                    .with_context(|| format!("make {name} in {}", directory.display())),
+                made => made.with_context(|| format!("make {name} in {}", directory.display())),
             }
         }
         Preparation::Enable {
@@ -149,6 +165,16 @@ fn prepare(step: &Preparation) -> Result<()> {
                 .with_context(|| format!("enable {} in {}", words.join(" "), directory.display()))
         }
     }
+}
+
+/// A new cgroup of version 1 has no processors and no memory nodes, and nothing below it can.
+fn inherit_processors(above: &Directory, made: &Directory) -> std::io::Result<()> {
+    if made.version() == Version::V1 && made.has("cpuset.cpus") {
+        for file in ["cpuset.cpus", "cpuset.mems"] {
+            made.write(file, above.read(file)?.trim())?;
+        }
+    }
+    Ok(())
 }
 
 /// Why a file does not take a value, for people.
@@ -272,6 +298,10 @@ impl Cgroups {
 
     /// Kills everything inside, at most for some seconds. ucr itself is never inside.
     pub fn kill_all(&self) {
+        // What may not fork cannot outrun us; which of them counts processes does not matter.
+        for made in &self.made {
+            let _ = made.own.write("pids.max", "0");
+        }
         for made in &self.made {
             kill(&made.own);
         }
@@ -284,6 +314,9 @@ impl Cgroups {
 
     /// Kills what is left inside and removes them.
     pub fn destroy(mut self) -> Result<()> {
+        if self.holds_all {
+            self.kill_all();
+        }
         let made = std::mem::take(&mut self.made);
         let mut result = Ok(());
         for made in made {
@@ -340,6 +373,10 @@ fn removing(path: &Path) -> String {
 /// Destroys the cgroups of a container whose ucr is gone; ones that are gone as well are fine, and
 /// so is what is no cgroup any more.
 pub fn destroy_left(paths: &[PathBuf]) -> Result<()> {
+    // What may not fork cannot outrun us.
+    for own in paths.iter().filter_map(|path| Directory::open(path).ok()) {
+        let _ = own.write("pids.max", "0");
+    }
     for path in paths {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             continue;

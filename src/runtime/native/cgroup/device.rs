@@ -63,6 +63,25 @@ impl DeviceRule {
         }
     }
 
+    /// Those that a word of `--device-cgroup-rule` means: the kind `a` is both others, as in docker.
+    pub fn asked(text: &str) -> Result<Vec<Self>, Fault> {
+        let one = |text: &str| -> Result<Self, Fault> {
+            let rule = text.parse();
+            rule.map_err(|_| {
+                let message =
+                    format!("--device-cgroup-rule '{text}': it is not TYPE MAJOR:MINOR ACCESS");
+                Fault::new(Kind::Spec, message).hint("say 'c 10:229 rwm', 'b 8:* r' or 'a *:* rwm'")
+            })
+        };
+        match text.strip_prefix("a ") {
+            Some(rest) => ["b", "c"]
+                .into_iter()
+                .map(|kind| one(&format!("{kind} {rest}")))
+                .collect(),
+            None => Ok(vec![one(text)?]),
+        }
+    }
+
     const fn character(major: u32, minor: Option<u32>) -> Self {
         Self {
             block: false,

@@ -24,8 +24,12 @@ pub struct Host {
     pub v2: Option<Unified>,
     /// Processors that we may use.
     pub processors: u32,
-    /// Whether we are root.
+    /// Whether we are root of the machine.
     pub is_root: bool,
+    /// Trees of version 1 where we may make nothing, because the cgroup that we are in is root's.
+    pub refused_v1: Vec<Hierarchy>,
+    /// The cgroup of version 2 that we are in, if it is root's.
+    pub refused_v2: Option<PathBuf>,
 }
 
 /// One tree of version 1.
@@ -33,6 +37,8 @@ pub struct Host {
 pub struct Hierarchy {
     /// What it controls.
     pub controllers: Vec<Controller>,
+    /// Where it is mounted.
+    pub top: PathBuf,
     /// The cgroup that we are in.
     pub directory: PathBuf,
     /// `major:minor`: whose directory it has to be when it is opened.
@@ -68,7 +74,11 @@ impl Host {
         let mounts = proc.read("self/mountinfo").context("read mountinfo")?;
         let mut host = Self::parse(&own, &mounts);
         host.processors = sys::cgroup::processors().unwrap_or(u32::MAX);
-        host.is_root = sys::is_root();
+        let are_mapped = sys::users::are_mapped();
+        host.is_root = sys::is_root() && !are_mapped;
+        if are_mapped {
+            host.leave_out_foreign();
+        }
         let known = |controller: &Controller| host.v1_of(*controller).is_some();
         let wanted = !Controller::ALL.iter().all(known);
         // Programs decide over devices wherever there is a cgroup.
@@ -76,6 +86,36 @@ impl Host {
         let v2 = host.v2.filter(|_| wanted).and_then(Unified::look);
         host.v2 = v2.filter(|v2| anywhere || v2.has_controllers());
         Ok(host)
+    }
+
+    /// Forgets cgroups that are not the user's.
+    fn leave_out_foreign(&mut self) {
+        use rustix::fs::{Access, access};
+        let may_write = |directory: &Path| access(directory, Access::WRITE_OK).is_ok();
+        let v1 = std::mem::take(&mut self.v1).into_iter();
+        (self.v1, self.refused_v1) = v1.partition(|tree| may_write(&tree.directory));
+        let foreign = self.v2.take_if(|v2| !may_write(&v2.directory));
+        self.refused_v2 = foreign.map(|v2| v2.directory);
+    }
+
+    /// Why nothing of a controller can be limited, of those that no tree here has.
+    pub fn why_none(&self, controller: Controller) -> String {
+        let mut v1 = self.refused_v1.iter();
+        if let Some(tree) = v1.find(|tree| tree.controllers.contains(&controller)) {
+            let own = tree.directory.display();
+            return format!(
+                "the cgroup {own} is root's, and version 1 has none for users: run ucr as root, or \
+                 boot with systemd.unified_cgroup_hierarchy=1"
+            );
+        }
+        match &self.refused_v2 {
+            None => "this machine shows no such cgroup controller".to_owned(),
+            Some(own) => format!(
+                "the cgroup {} is root's: run ucr in one of yours, by systemd-run --user --scope \
+                 --property Delegate=yes ucr …",
+                own.display()
+            ),
+        }
     }
 
     /// What the two files alone tell. Pure.
@@ -110,6 +150,7 @@ impl Host {
             if !controllers.is_empty() {
                 host.v1.push(Hierarchy {
                     controllers,
+                    top: mount.point.clone(),
                     directory,
                     device,
                 });

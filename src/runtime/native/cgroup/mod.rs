@@ -10,6 +10,7 @@
 //! cannot be had is a fault, unless the policy is best-effort; a default that cannot is a note.
 //! All limits hold before a process is attached, and nothing is written outside a cgroup filesystem.
 
+mod below;
 mod create;
 mod device;
 mod host;
@@ -22,7 +23,7 @@ mod settings;
 pub use create::{Cgroups, destroy_left, entrances};
 pub use device::{DeviceList, DeviceRule};
 pub use host::{Hierarchy, Host, Unified};
-pub use plan::{CgroupPlan, Group, Preparation, Setting, Value, plan};
+pub use plan::{CgroupPlan, Disks, Group, Preparation, Setting, Value, Wanted, plan};
 pub use rlimit::{Rlimit, current_limits, may_raise, oom_score_adj, rlimits};
 
 use serde::Serialize;

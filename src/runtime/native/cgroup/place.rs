@@ -87,7 +87,7 @@ pub(super) fn place(host: &Host, v2: &Unified, id: &str) -> Result<Place, String
                 enable(v2.top.clone()),
                 Preparation::Make {
                     directory: v2.top.clone(),
-                    name: DELEGATED,
+                    name: DELEGATED.to_owned(),
                 },
                 enable(parent.clone()),
             ],

@@ -1,6 +1,8 @@
 //! What will be made and written, decided before anything is. Pure.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Not;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -134,7 +136,7 @@ pub enum Preparation {
         /// The cgroup above.
         directory: PathBuf,
         /// Its name.
-        name: &'static str,
+        name: String,
     },
     /// Allow limits below a cgroup.
     Enable {
@@ -159,17 +161,35 @@ pub struct CgroupPlan {
     pub notes: Vec<String>,
     /// A limit that was asked for may be missing.
     pub best_effort: bool,
+    /// The path of cgroups that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub below: Option<String>,
+    /// Without any of the groups nothing can be started.
+    #[serde(skip_serializing_if = "Not::not")]
+    pub holds_all: bool,
 }
 
-/// Decides. `devices` is what may be opened; `None` is everything. Fails with [`Kind::Spec`] where
+/// The numbers of disks, by the paths of their nodes.
+pub type Disks = BTreeMap<PathBuf, (u32, u32)>;
+
+/// What cgroups are wanted for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Limits.
+    pub resources: &'a Resources,
+    /// What may be opened; `None` is everything.
+    pub devices: Option<DeviceList<'a>>,
+    /// The disks that limits name.
+    pub disks: &'a Disks,
+    /// Only by its cgroup all of the container's processes can be found, and ended.
+    pub holds_all: bool,
+}
+
+/// Decides. Fails with [`Kind::Spec`] where
 /// limits contradict each other or the machine, with [`Kind::Unsupported`] where the machine lacks
 /// what was asked for, naming the flag.
-pub fn plan(
-    resources: &Resources,
-    host: &Host,
-    id: &str,
-    devices: Option<DeviceList>,
-) -> Result<CgroupPlan> {
+pub fn plan(all: &Wanted, host: &Host, id: &str) -> Result<CgroupPlan> {
+    let resources = all.resources;
     resources.check()?;
     let mut plan = CgroupPlan {
         best_effort: resources.cgroups == Some(CgroupPolicy::BestEffort),
@@ -182,7 +202,7 @@ pub fn plan(
             Some(hierarchy) => (Some(hierarchy), Version::V1),
             None => (None, Version::V2),
         };
-        let wanted = settings(resources, devices, controller, version);
+        let wanted = settings(all, controller, version);
         match hierarchy {
             _ if wanted.is_empty() => (),
             None => v2.push((controller, wanted)),
@@ -201,6 +221,16 @@ pub fn plan(
         }
     }
     plan.add_v2(host, id, v2)?;
+    if let Some(parent) = &resources.cgroup_parent {
+        plan.move_below(parent, host, id);
+    }
+    if all.holds_all && plan.groups.is_empty() {
+        let message = "--pid: without a cgroup of its own not all of its processes could be ended";
+        return Err(Fault::new(Kind::Unsupported, message)
+            .hint("leave --pid out on this machine")
+            .into());
+    }
+    plan.holds_all = all.holds_all;
     Ok(plan)
 }
 
@@ -244,9 +274,10 @@ impl CgroupPlan {
         wanted: Vec<(Controller, Vec<Setting>)>,
     ) -> Result<()> {
         let Some(v2) = &host.v2 else {
-            let why = "this machine shows no such cgroup controller";
             let mut wanted = wanted.iter();
-            return wanted.try_for_each(|(it, settings)| self.unavailable(*it, settings, why));
+            return wanted.try_for_each(|(it, settings)| {
+                self.unavailable(*it, settings, &host.why_none(*it))
+            });
         };
         let place = place(host, v2, id);
         let (limits, devices): (Vec<_>, Vec<_>) = wanted

@@ -1,8 +1,8 @@
 //! Which kernel files a limit means, and what is written to them. Pure.
 
-use super::plan::{Setting, Value};
+use super::plan::{Disks, Setting, Value, Wanted};
 use super::{Controller, DeviceList, DeviceRule};
-use crate::spec::Resources;
+use crate::spec::{DiskRate, Resources};
 use crate::sys::cgroup::Version;
 
 /// The scheduler's usual period in microseconds.
@@ -12,21 +12,22 @@ const PERIOD: u64 = 100_000;
 pub(super) const DEFAULT_PIDS: u64 = 2048;
 
 /// What a controller has to be told for these limits, in the order of writing.
-pub(super) fn settings(
-    resources: &Resources,
-    devices: Option<DeviceList>,
-    controller: Controller,
-    version: Version,
-) -> Vec<Setting> {
+pub(super) fn settings(wanted: &Wanted, controller: Controller, version: Version) -> Vec<Setting> {
+    let resources = wanted.resources;
     match (controller, version) {
         (Controller::Cpu, Version::V1) => cpu_v1(resources),
         (Controller::Cpu, Version::V2) => cpu_v2(resources),
         (Controller::Cpuset, version) => cpuset(resources, version),
         (Controller::Memory, version) => memory(resources, version),
-        (Controller::Pids, _) => pids(resources),
-        (Controller::Blkio, version) => blkio(resources, version),
+        (Controller::Pids, _) => pids(wanted),
+        (Controller::Blkio, version) => {
+            let mut all = blkio(resources, version);
+            all.extend(disks(resources, wanted.disks, version));
+            all
+        }
         (Controller::Devices, version) => {
-            devices.map_or_else(Vec::new, |list| device_list(&list, version))
+            let list = wanted.devices.as_ref();
+            list.map_or_else(Vec::new, |list| device_list(list, version))
         }
     }
 }
@@ -56,7 +57,17 @@ fn cpu_v1(resources: &Resources) -> Vec<Setting> {
     }
     let shares = resources.cpu_shares.filter(|&shares| shares != 0);
     all.extend(shares.map(|shares| Setting::asked("--cpu-shares", "cpu.shares", shares)));
+    all.extend(real_time(resources));
     all
+}
+
+/// Version 2 has no such files, and says so.
+fn real_time(resources: &Resources) -> impl Iterator<Item = Setting> {
+    let period = resources.cpu_rt_period.filter(|&period| period != 0);
+    let runtime = resources.cpu_rt_runtime.filter(|&runtime| runtime != 0);
+    let period = period.map(|it| Setting::asked("--cpu-rt-period", "cpu.rt_period_us", it));
+    let runtime = runtime.map(|it| Setting::asked("--cpu-rt-runtime", "cpu.rt_runtime_us", it));
+    period.into_iter().chain(runtime)
 }
 
 fn cpu_v2(resources: &Resources) -> Vec<Setting> {
@@ -69,6 +80,7 @@ fn cpu_v2(resources: &Resources) -> Vec<Setting> {
         let weight = weight_of_shares(shares);
         all.push(Setting::asked("--cpu-shares", "cpu.weight", weight));
     }
+    all.extend(real_time(resources));
     all
 }
 
@@ -142,16 +154,31 @@ fn memory(resources: &Resources, version: Version) -> Vec<Setting> {
     }
     let reservation = resources.memory_reservation.filter(|&bytes| bytes != 0);
     all.extend(reservation.map(|bytes| Setting::asked("--memory-reservation", low, bytes)));
+    // Version 2 has neither file, and says so.
+    let swappiness = resources.memory_swappiness.filter(|&number| number >= 0);
+    let flag = "--memory-swappiness";
+    all.extend(swappiness.map(|number| Setting::asked(flag, "memory.swappiness", number)));
+    if resources.oom_kill_disable {
+        all.push(Setting::asked(
+            "--oom-kill-disable",
+            "memory.oom_control",
+            1,
+        ));
+    }
     all
 }
 
-fn pids(resources: &Resources) -> Vec<Setting> {
-    match resources.pids_limit {
+fn pids(wanted: &Wanted) -> Vec<Setting> {
+    match wanted.resources.pids_limit {
         None => vec![Setting::default_of(
             "--pids-limit",
             "pids.max",
             DEFAULT_PIDS,
         )],
+        // Counted all the same, so that forks can be stopped when it is ended.
+        Some(..=0) if wanted.holds_all => {
+            vec![Setting::default_of("--pids-limit", "pids.max", "max")]
+        }
         Some(..=0) => Vec::new(),
         Some(limit) => vec![Setting::asked("--pids-limit", "pids.max", limit)],
     }
@@ -175,6 +202,69 @@ fn blkio(resources: &Resources, version: Version) -> Vec<Setting> {
         }
     }
 }
+
+/// One line for each disk; version 2 has one file for all rates.
+fn disks(resources: &Resources, disks: &Disks, version: Version) -> Vec<Setting> {
+    let number = |path| {
+        let found = disks.get(path);
+        found.map(|(major, minor)| format!("{major}:{minor}"))
+    };
+    let mut all = Vec::new();
+    for weight in &resources.blkio_weight_devices {
+        let (file, other) = match version {
+            Version::V1 => ("blkio.weight_device", "blkio.bfq.weight_device"),
+            Version::V2 => ("io.bfq.weight", "io.weight"),
+        };
+        let value = number(&weight.path).map(|disk| format!("{disk} {}", weight.weight));
+        all.extend(value.map(|value| Setting {
+            or: Some((other, value.clone())),
+            ..Setting::asked("--blkio-weight-device", file, value)
+        }));
+    }
+    let rates: [Rates; 4] = [
+        (
+            "--device-read-bps",
+            &resources.device_read_bps,
+            "blkio.throttle.read_bps_device",
+            "rbps",
+        ),
+        (
+            "--device-write-bps",
+            &resources.device_write_bps,
+            "blkio.throttle.write_bps_device",
+            "wbps",
+        ),
+        (
+            "--device-read-iops",
+            &resources.device_read_iops,
+            "blkio.throttle.read_iops_device",
+            "riops",
+        ),
+        (
+            "--device-write-iops",
+            &resources.device_write_iops,
+            "blkio.throttle.write_iops_device",
+            "wiops",
+        ),
+    ];
+    for (flag, rates, file, key) in rates {
+        for rate in rates {
+            let Some(disk) = number(&rate.path) else {
+                continue;
+            };
+            all.push(match version {
+                Version::V1 => Setting::asked(flag, file, format!("{disk} {}", rate.rate)),
+                Version::V2 => {
+                    Setting::asked(flag, "io.max", format!("{disk} {key}={}", rate.rate))
+                }
+            });
+        }
+    }
+    all
+}
+
+/// Flag, what it says, the file of version 1, the key of version 2.
+type Rates<'a> = (&'static str, &'a [DiskRate], &'static str, &'static str);
 
 fn device_list(list: &DeviceList, version: Version) -> Vec<Setting> {
     let flag = list.asked.unwrap_or("--device");
@@ -207,7 +297,14 @@ mod tests {
     fn shown(json: &str, controller: Controller, version: Version) -> String {
         let resources: Resources = serde_json::from_str(json).unwrap();
         resources.check().unwrap();
-        let all = settings(&resources, None, controller, version);
+        let disks = [("/dev/x".into(), (8, 0))].into();
+        let wanted = Wanted {
+            resources: &resources,
+            devices: None,
+            disks: &disks,
+            holds_all: false,
+        };
+        let all = settings(&wanted, controller, version);
         let words = all.iter().map(|setting| {
             let or = setting.or.as_ref();
             let or = or.map_or(String::new(), |(file, value)| format!("|{file}={value}"));
@@ -286,6 +383,32 @@ mod tests {
                 "blkio.weight=1000|blkio.bfq.weight=1000",
                 "io.bfq.weight=1000|io.weight=10000",
             ),
+            (
+                Blkio,
+                r#"{"blkio_weight_devices": [{"path": "/dev/x", "weight": 70}]}"#,
+                "blkio.weight_device=8:0 70|blkio.bfq.weight_device=8:0 70",
+                "io.bfq.weight=8:0 70|io.weight=8:0 70",
+            ),
+            (
+                Blkio,
+                r#"{"device_read_bps": [{"path": "/dev/x", "rate": 9}],
+                    "device_write_iops": [{"path": "/dev/x", "rate": 3}]}"#,
+                "blkio.throttle.read_bps_device=8:0 9 blkio.throttle.write_iops_device=8:0 3",
+                "io.max=8:0 rbps=9 io.max=8:0 wiops=3",
+            ),
+            (
+                Memory,
+                r#"{"memory_swappiness": 5, "oom_kill_disable": true}"#,
+                "memory.swappiness=5 memory.oom_control=1",
+                "memory.swappiness=5 memory.oom_control=1",
+            ),
+            (Memory, r#"{"memory_swappiness": -1}"#, "", ""),
+            (
+                Cpu,
+                r#"{"cpu_rt_period": 1000, "cpu_rt_runtime": 10}"#,
+                "cpu.rt_period_us=1000 cpu.rt_runtime_us=10",
+                "cpu.rt_period_us=1000 cpu.rt_runtime_us=10",
+            ),
         ];
         for (controller, json, v1, v2) in rows {
             assert_eq!(shown(json, controller, Version::V1), v1, "{json}");
@@ -314,8 +437,13 @@ mod tests {
                 rules: &rules,
                 asked,
             };
-            let none = Resources::default();
-            let all = settings(&none, Some(list), Controller::Devices, version);
+            let wanted = Wanted {
+                resources: &Resources::default(),
+                devices: Some(list),
+                disks: &Disks::default(),
+                holds_all: false,
+            };
+            let all = settings(&wanted, Controller::Devices, version);
             let words = all
                 .iter()
                 .map(|s| format!("{}={} {}", s.file, s.value, s.asked));

@@ -122,6 +122,9 @@ pub(super) fn asked(spec: &ContainerSpec, capabilities: &[Capability]) -> Option
     if !spec.devices.is_empty() {
         return Some("--device");
     }
+    if !spec.device_rules.is_empty() {
+        return Some("--device-cgroup-rule");
+    }
     let can_make = capabilities.contains(&Capability::CAP_MKNOD);
     can_make.then_some("--cap-add MKNOD")
 }
@@ -130,7 +133,11 @@ pub(super) fn asked(spec: &ContainerSpec, capabilities: &[Capability]) -> Option
 ///
 /// With `may_make` any node may be made, which package managers and builders do, and none be opened
 /// by that: docker's rule.
-pub(super) fn rules(nodes: &[Node], may_make: bool) -> Vec<DeviceRule> {
+pub(super) fn rules(
+    spec: &ContainerSpec,
+    nodes: &[Node],
+    may_make: bool,
+) -> Result<Vec<DeviceRule>, Fault> {
     let mut rules = DeviceRule::DEFAULT.to_vec();
     if may_make {
         rules.extend([false, true].map(DeviceRule::make_any));
@@ -149,7 +156,10 @@ pub(super) fn rules(nodes: &[Node], may_make: bool) -> Vec<DeviceRule> {
             rules.push(rule);
         }
     }
-    rules
+    for text in &spec.device_rules {
+        rules.extend(DeviceRule::asked(text)?);
+    }
+    Ok(rules)
 }
 
 #[cfg(test)]

@@ -7,19 +7,21 @@ use serde::Serialize;
 use crate::runtime::native::cgroup::{CgroupPlan, Group};
 use crate::runtime::native::host::HostFacts;
 use crate::spec::defaults::{FILESYSTEMS, Filesystem, MASKED_PATHS, READ_ONLY_PATHS};
-use crate::spec::{ContainerSpec, IdRange};
+use crate::spec::{ContainerSpec, IdRange, IpcMode};
 
 /// The type of a view of one of the container's cgroups, whose option is its path on the host.
 pub const CGROUP: &str = "cgroup";
 /// The type of a view of what the host has in the same place.
 pub const BIND: &str = "bind";
+/// The type of a view of what another container has in the same place.
+pub const JOINED: &str = "joined";
 
 /// A filesystem that is made for the container. None honours set-user-ID bits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct KernelFilesystem {
     /// Where it is mounted.
     pub target: PathBuf,
-    /// Its type; [`BIND`] and [`CGROUP`] are the host's own.
+    /// Its type; [`BIND`], [`JOINED`] and [`CGROUP`] are not its own.
     #[serde(rename = "type")]
     pub kind: String,
     /// Its own options: `KEY=VALUE`, or a flag.
@@ -41,7 +43,13 @@ pub(super) fn filesystems(
     // The kernel's zero is no limit, docker's the default.
     let shm_size = spec.resources.shm_size.filter(|&size| size != 0);
     let mut all: Vec<KernelFilesystem> = FILESYSTEMS.iter().map(default).collect();
+    let is_shm = |filesystem: &KernelFilesystem| filesystem.target == Path::new("/dev/shm");
+    all.retain(|it| !is_shm(it) || spec.sharing.ipc != Some(IpcMode::None));
     for filesystem in &mut all {
+        if let (true, Some(kind)) = (is_shm(filesystem), shm_of_others(spec)) {
+            filesystem.kind = kind.to_owned();
+            filesystem.options.clear();
+        }
         match filesystem.kind.as_str() {
             // The group "tty", unless the container has no such group.
             "devpts" if ids.is_some_and(|ids| !is_mapped(ids, 5)) => {
@@ -56,7 +64,7 @@ pub(super) fn filesystems(
         if filesystem.target == Path::new("/sys") && spec.security.privileged {
             filesystem.read_only = false;
         }
-        if let (true, Some(size)) = (filesystem.target == Path::new("/dev/shm"), shm_size) {
+        if let (true, Some(size)) = (is_shm(filesystem), shm_size) {
             filesystem
                 .options
                 .retain(|option| !option.starts_with("size="));
@@ -65,6 +73,15 @@ pub(super) fn filesystems(
     }
     all.extend(cgroup_views(cgroups, spec.security.privileged));
     all
+}
+
+/// Shared memory goes with the IPC namespace.
+fn shm_of_others(spec: &ContainerSpec) -> Option<&'static str> {
+    match spec.sharing.ipc {
+        Some(IpcMode::Host) => Some(BIND),
+        Some(IpcMode::Container(_)) => Some(JOINED),
+        _ => None,
+    }
 }
 
 /// The container's own cgroups, for programs that fit themselves to their limits: version 2 as a

@@ -5,8 +5,10 @@
 
 mod device;
 mod filesystem;
+mod naming;
 mod network;
 mod security;
+mod sysctl;
 mod text;
 
 use std::path::PathBuf;
@@ -15,19 +17,22 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::cdi;
-use super::cgroup::{self, CgroupPlan, DeviceList, Rlimit};
+use super::cgroup::{self, CgroupPlan, DeviceList, Rlimit, Wanted};
 use super::host::HostFacts;
 use super::seccomp::Filter;
 use crate::error::{Fault, Kind};
 use crate::image::ImageConfig;
-use crate::spec::mount::mounts;
+use crate::spec::check_host_name;
+use crate::spec::mount::{Source, mounts};
 use crate::spec::{
-    ContainerSpec, IdRange, Mount, Network, Process, SANDBOX, Secret, SecretTarget, Userns, process,
+    CgroupMode, ContainerSpec, IdRange, IpcMode, Mount, Network, PidMode, Process, SANDBOX, Secret,
+    SecretTarget, Userns, process,
 };
 use crate::sys::process::Namespaces;
+use crate::sys::users::{Mapping, Range};
 
 pub use device::Node;
-pub use filesystem::{BIND, CGROUP, KernelFilesystem};
+pub use filesystem::{BIND, CGROUP, JOINED, KernelFilesystem};
 pub use network::Bridged;
 pub use security::{Confinement, Filtering};
 
@@ -59,9 +64,15 @@ pub struct Plan {
     /// What is its own.
     #[serde(serialize_with = "names")]
     pub namespaces: Namespaces,
+    /// The containers whose namespaces it joins.
+    #[serde(skip_serializing_if = "Joins::is_empty")]
+    pub joins: Joins,
     /// Whose users its users are; `None`: the host's. For [`Userns::Auto`] the range is chosen
     /// when the container starts.
     pub users: Option<Users>,
+    /// Which users there are at all, if ucr was not started by root.
+    #[serde(skip)]
+    pub mapping: Option<Mapping>,
     /// Its host name, if it is not the host's.
     pub hostname: Option<String>,
     /// The bridged network that it is on.
@@ -131,6 +142,37 @@ impl Users {
     }
 }
 
+/// The IDs of containers whose namespaces another one joins.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Joins {
+    /// Processes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<String>,
+    /// Message queues, semaphores and `/dev/shm`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipc: Option<String>,
+}
+
+impl Joins {
+    fn of(spec: &ContainerSpec) -> Self {
+        Self {
+            pid: match &spec.sharing.pid {
+                Some(PidMode::Container(id)) => Some(id.clone()),
+                _ => None,
+            },
+            ipc: match &spec.sharing.ipc {
+                Some(IpcMode::Container(id)) => Some(id.clone()),
+                _ => None,
+            },
+        }
+    }
+
+    /// Whether there is nobody to join.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// Decides for the container `id`. Fails with [`Kind::Spec`] if the description and the image
 /// together make no container, and with [`Kind::Unsupported`] if this host cannot give what was
 /// asked for.
@@ -142,32 +184,50 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
     }
     let spec = &spec;
     let own_network = spec.network().is_own();
-    let joined = host.joined.as_ref();
-    let hostname = match joined {
-        Some(other) => Some(usable_hostname(&other.hostname)?),
-        None => hostname(spec, own_network, id)?,
+    let hostname = match &host.joined {
+        Some(other) if !spec.sharing.has_uts_of_host() => {
+            check_host_name("host name", &other.hostname)?;
+            Some(other.hostname.clone())
+        }
+        _ => naming::hostname(spec, own_network, id)?,
     };
     let name = hostname.as_deref().unwrap_or(&host.name);
-    let users = users(spec, host.kernel)?;
+    let users = users(spec, host)?;
+    let groups_here = host
+        .mapping
+        .as_ref()
+        .map(|mapping| id_ranges(&mapping.gids));
     let ids = match &users {
         Some(Users::Map(ids)) => Some(ids.as_slice()),
         Some(Users::Auto) => Some(&AUTO_SHAPE[..]),
-        None => None,
+        None => groups_here.as_deref(),
     };
     check_secrets(&spec.secrets)?;
+    let mounts = mounts(spec, image)?;
+    if host.mapping.is_some() {
+        refuse_maps_of_owners(&mounts)?;
+    }
     let confinement = security::confinement(spec, host)?;
     let (ulimits, mut notes) =
         cgroup::rlimits(&spec.resources.ulimits, &host.limits, host.may_raise)?;
     notes.extend(host.cdi.notes.iter().cloned());
     notes.extend(security::notes(&confinement, spec, host));
-    let devices = device::nodes(spec, host, users.is_some())?;
-    let rules = device::rules(&devices, confinement.may_make_nodes());
+    let devices = device::nodes(spec, host, ids.is_some())?;
+    let rules = device::rules(spec, &devices, confinement.may_make_nodes())?;
     let list = DeviceList {
         rules: &rules,
         asked: device::asked(spec, &confinement.capabilities),
     };
-    let list = (!spec.security.privileged).then_some(list);
-    let cgroups = cgroup::plan(&spec.resources, &host.cgroups, id, list)?;
+    // Where users are mapped nobody can make a node, so that only those that are shown can be opened.
+    let needs_list = !spec.security.privileged && host.mapping.is_none();
+    let list = needs_list.then_some(list);
+    let wanted = Wanted {
+        resources: &spec.resources,
+        devices: list,
+        disks: &host.disks,
+        holds_all: spec.sharing.has_pid_of_others(),
+    };
+    let cgroups = cgroup::plan(&wanted, &host.cgroups, id)?;
     notes.extend(cgroups.notes.iter().cloned());
     let is_routed = own_network && spec.network() != Network::None;
     let resolv_conf = network::resolv_conf(host, is_routed, &mut notes);
@@ -177,26 +237,27 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         groups: spec.groups.clone(),
         namespaces: Namespaces {
             mount: true,
-            pid: true,
-            ipc: true,
-            uts: true,
-            cgroup: true,
+            pid: !spec.sharing.has_pid_of_others(),
+            ipc: !spec.sharing.has_ipc_of_others(),
+            uts: !spec.sharing.has_uts_of_host(),
+            cgroup: spec.sharing.cgroup != Some(CgroupMode::Host),
             network: own_network,
             user: users.is_some(),
         },
+        joins: Joins::of(spec),
         hostname: hostname.clone(),
         bridged: network::bridged(spec, image)?,
         read_only: spec.read_only,
         filesystems: filesystem::filesystems(spec, ids, &cgroups),
         cdi: host.cdi.origins.clone(),
         devices,
-        files: own_files(host, name, own_network, resolv_conf),
-        mounts: mounts(spec, image)?,
+        files: naming::own_files(spec, host, name, own_network, &resolv_conf)?,
+        mounts,
         hooks: hooks(host, users.is_some())?,
         secrets: spec.secrets.clone(),
         masked_paths,
         read_only_paths,
-        sysctls: sysctls(own_network && users.is_none()),
+        sysctls: sysctl::sysctls(spec, own_network, users.is_some(), host.mapping.as_ref())?,
         cgroups,
         filter: security::filter(&confinement, host, &mut notes)?,
         ulimits,
@@ -204,6 +265,7 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         notes,
         confinement,
         users,
+        mapping: host.mapping.clone(),
         tty: spec.tty,
         stdin: spec.stdin,
         init: spec.init,
@@ -238,11 +300,17 @@ const AUTO_SHAPE: [IdRange; 1] = [IdRange {
 /// The first kernel whose overlay takes layers with other owners; 0.0 is one that is not known.
 const FIRST_WITH_USERS: (u32, u32) = (5, 19);
 
-fn users(spec: &ContainerSpec, kernel: (u32, u32)) -> Result<Option<Users>, Fault> {
+fn users(spec: &ContainerSpec, host: &HostFacts) -> Result<Option<Users>, Fault> {
     let Some(userns) = &spec.security.userns else {
         return Ok(None);
     };
     userns.check()?;
+    let kernel = host.kernel;
+    if host.mapping.is_some() && *userns != Userns::Host {
+        let message = "--userns: only root can show files with other owners";
+        return Err(Fault::new(Kind::Unsupported, message)
+            .hint("leave it out: without root a container's root is you, its other users your subordinate IDs"));
+    }
     if spec.security.privileged && *userns != Userns::Host {
         return Err(Fault::new(
             Kind::Spec,
@@ -262,22 +330,19 @@ fn users(spec: &ContainerSpec, kernel: (u32, u32)) -> Result<Option<Users>, Faul
     })
 }
 
-/// A container on a network of its own has a name of its own, as docker's have.
-fn hostname(spec: &ContainerSpec, own_network: bool, id: &str) -> Result<Option<String>, Fault> {
-    match &spec.hostname {
-        Some(name) => usable_hostname(name).map(Some),
-        None => Ok(own_network.then(|| id.to_owned())),
+/// The kernel lets only root map the owners of files on the machine's filesystems.
+fn refuse_maps_of_owners(mounts: &[Mount]) -> Result<(), Fault> {
+    let is_mapped =
+        |mount: &&Mount| matches!(&mount.source, Source::Bind(bind) if bind.idmap.is_some());
+    match mounts.iter().find(is_mapped) {
+        None => Ok(()),
+        Some(mount) => {
+            let target = mount.target.display();
+            let message =
+                format!("mount {target}: idmap: only root can show files with other owners");
+            Err(Fault::new(Kind::Unsupported, message).hint("leave idmap out, or run ucr as root"))
+        }
     }
-}
-
-fn usable_hostname(name: &str) -> Result<String, Fault> {
-    // HOST_NAME_MAX; what else may be in it, RFC 1123 says.
-    let is_usable = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-    if name.is_empty() || name.len() > 64 || !name.chars().all(is_usable) {
-        let message = format!("host name '{name}' is not 1 to 64 letters, digits, '-', '.', '_'");
-        return Err(Fault::new(Kind::Spec, message));
-    }
-    Ok(name.to_owned())
 }
 
 fn check_secrets(secrets: &[Secret]) -> Result<(), Fault> {
@@ -296,43 +361,13 @@ fn check_secrets(secrets: &[Secret]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Every user may send ICMP echoes and serve low ports where the network is nobody else's, as in
-/// docker.
-fn sysctls(own_network: bool) -> Vec<(String, String)> {
-    if !own_network {
-        return Vec::new();
-    }
-    let pair = |path: &str, value: &str| (path.to_owned(), value.to_owned());
-    vec![
-        pair("net/ipv4/ping_group_range", "0 2147483647"),
-        pair("net/ipv4/ip_unprivileged_port_start", "0"),
-    ]
-}
-
-/// On the host's network a container sees the host's names, on one of its own its own.
-fn own_files(
-    host: &HostFacts,
-    name: &str,
-    own_network: bool,
-    resolv_conf: Vec<u8>,
-) -> Vec<OwnFile> {
-    let file = |target: &str, content: Vec<u8>| OwnFile {
-        target: target.into(),
-        content,
+fn id_ranges(ranges: &[Range]) -> Vec<IdRange> {
+    let range = |&(inside, outside, count): &Range| IdRange {
+        inside,
+        outside,
+        count,
     };
-    let hosts = if let Some(other) = &host.joined {
-        other.hosts.clone()
-    } else if own_network {
-        let local = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
-        (local.to_owned() + &network::own_line(name)).into_bytes()
-    } else {
-        host.hosts.clone()
-    };
-    vec![
-        file("/etc/resolv.conf", resolv_conf),
-        file("/etc/hosts", hosts),
-        file("/etc/hostname", format!("{name}\n").into_bytes()),
-    ]
+    ranges.iter().map(range).collect()
 }
 
 #[cfg(test)]

@@ -21,6 +21,11 @@ impl Plan {
     fn steps(&self) -> Vec<Step> {
         let mut steps = vec![("namespaces", self.namespaces.names().join(" "))];
         steps.extend(self.network());
+        let joins = [("pid", &self.joins.pid), ("ipc", &self.joins.ipc)];
+        let joins = joins
+            .into_iter()
+            .filter_map(|(name, id)| Some((name, id.as_ref()?)));
+        steps.extend(joins.map(|(name, id)| ("join", format!("{name} of container {id}"))));
         steps.extend(self.limits());
         steps.extend(self.identity());
         steps.push((

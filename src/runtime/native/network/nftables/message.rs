@@ -21,7 +21,8 @@ const NESTED: u16 = 0x8000;
 
 /// Packets of IPv4 and IPv6.
 const INET: u8 = 1;
-const UNSPECIFIED: u8 = 0;
+/// The family and the resource that the ends of a batch are about.
+const WHOLE: (u8, u16) = (0, NF_TABLES);
 
 /// What a message does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,26 +54,26 @@ impl Messages {
     /// One request outside of a batch.
     pub(super) fn query(verb: Verb, flags: u16, fill: impl FnOnce(&mut Attributes)) -> Vec<u8> {
         let mut messages = Self::default();
-        messages.message(subsystem(verb), flags | REQUEST, INET, 0, fill);
+        messages.message(subsystem(verb), flags | REQUEST, (INET, 0), fill);
         messages.bytes
     }
 
     /// A batch, still empty.
     pub(super) fn batch() -> Self {
         let mut messages = Self::default();
-        messages.message(BATCH_BEGIN, REQUEST, UNSPECIFIED, NF_TABLES, |_| ());
+        messages.message(BATCH_BEGIN, REQUEST, WHOLE, |_| ());
         messages
     }
 
     /// One request of a batch.
     pub(super) fn push(&mut self, verb: Verb, flags: u16, fill: impl FnOnce(&mut Attributes)) {
         let flags = flags | REQUEST | ACKNOWLEDGE;
-        self.message(subsystem(verb), flags, INET, 0, fill);
+        self.message(subsystem(verb), flags, (INET, 0), fill);
     }
 
     /// The complete batch.
     pub(super) fn finish(mut self) -> Vec<u8> {
-        self.message(BATCH_END, REQUEST, UNSPECIFIED, NF_TABLES, |_| ());
+        self.message(BATCH_END, REQUEST, WHOLE, |_| ());
         self.bytes
     }
 
@@ -80,8 +81,7 @@ impl Messages {
         &mut self,
         kind: u16,
         flags: u16,
-        family: u8,
-        resource: u16,
+        (family, resource): (u8, u16),
         fill: impl FnOnce(&mut Attributes),
     ) {
         let start = self.bytes.len();
