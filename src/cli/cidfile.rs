@@ -32,7 +32,12 @@ impl CidFile {
         }
     }
 
-    /// Writes the ID; from then on the file stays.
+    /// Removes it: there never was a container.
+    pub(super) fn discard(&self) {
+        let _ = fs::remove_file(&self.path);
+    }
+
+    /// Writes the ID, before the command runs, which may look for it.
     pub(super) fn write(&self, id: &str) -> Result<()> {
         let file = OpenOptions::new().write(true).open(&self.path);
         file.and_then(|mut file| file.write_all(id.as_bytes()))

@@ -1,6 +1,6 @@
 //! How `ucr run` starts a container: in the foreground, in the background, attached or not.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -177,8 +177,10 @@ impl Start<'_> {
     fn run(&self, mut background: Option<Background>) -> Result<Ended> {
         let owner = background.as_mut().and_then(|it| it.owner.take());
         let background = background.map(RefCell::new);
+        let is_started = Cell::new(false);
         let happened = |happening: &Happening| {
             self.report(happening);
+            is_started.set(is_started.get() || is_start(happening));
             let background = background.as_ref().filter(|_| is_start(happening));
             if let Some(background) = background {
                 // If whoever started it is gone, it is ended as abandoned.
@@ -194,7 +196,11 @@ impl Start<'_> {
             size: self.size,
             happened: &happened,
         };
-        let ended = self.native.run(&asked, owner)?;
+        let ended = self.native.run(&asked, owner);
+        if let Some(file) = self.cidfile.as_ref().filter(|_| !is_started.get()) {
+            file.discard();
+        }
+        let ended = ended?;
         self.say(&json!({
             "event": "exited",
             "id": self.id,
@@ -207,11 +213,13 @@ impl Start<'_> {
     fn report(&self, happening: &Happening) {
         match happening {
             Happening::Note(text) => self.context.note(text),
-            Happening::Created { id } => self.say(&json!({ "event": "created", "id": id })),
-            Happening::Started { id, pid } => {
+            Happening::Created { id } => {
                 if let Some(Err(error)) = self.cidfile.as_ref().map(|file| file.write(id)) {
                     output::remark("warning", &crate::error::render(&error));
                 }
+                self.say(&json!({ "event": "created", "id": id }));
+            }
+            Happening::Started { id, pid } => {
                 self.say(&json!({ "event": "started", "id": id, "pid": pid }));
             }
         }

@@ -62,8 +62,11 @@ fn row(line: &str) -> Row {
     }
 }
 
+/// Long name, short name and the word for its value.
+type Listed = (String, String, String);
+
 /// What `docker run --help` of each docker on this machine lists.
-fn listed() -> Vec<(PathBuf, Vec<(String, String, String)>)> {
+fn listed() -> Vec<(PathBuf, Vec<Listed>)> {
     let first = need::program("docker", "docker.io");
     let debians = PathBuf::from("/usr/bin/docker");
     let programs = [first, debians].into_iter().filter(|it| it.exists());
@@ -77,8 +80,8 @@ fn listed() -> Vec<(PathBuf, Vec<(String, String, String)>)> {
     programs.map(list).collect()
 }
 
-/// Long name, short name and the word for its value, of a line of help.
-fn option(line: &str) -> Option<(String, String, String)> {
+/// Of a line of help.
+fn option(line: &str) -> Option<Listed> {
     let line = line.trim_start();
     let (short, rest) = match line.split_once(", ") {
         Some((short, rest)) if short.starts_with('-') && short.len() == 2 => (short, rest),

@@ -53,10 +53,10 @@ fn every_option_is_explained() {
         // What is said before may begin a line with an option's name.
         let (_, text) = text.split_once("Options:\n").expect("options");
         let lines: Vec<_> = text.lines().collect();
-        let options = lines
-            .iter()
-            .enumerate()
-            .filter(|(_, line)| line.trim_start().starts_with('-'));
+        let options = lines.iter().enumerate().filter(|(_, line)| {
+            let line = line.trim_start();
+            line.starts_with("-") && !line.starts_with("- ")
+        });
         let mut count = 0;
         for (at, line) in options {
             count += 1;

@@ -10,6 +10,7 @@
 mod support;
 
 mod bundle;
+mod carrier;
 mod cdi;
 mod checklist;
 mod corpus;
@@ -20,10 +21,12 @@ mod devices;
 mod differential;
 mod docker_flags;
 mod escapes;
+mod exec;
 mod exit_codes;
 mod images;
 mod isolation;
 mod lan;
+mod life;
 mod lifetime;
 mod limits;
 mod network;
@@ -37,6 +40,7 @@ mod provision;
 mod resources;
 mod rootless;
 mod seccomp;
+mod terminal;
 mod trees;
 mod volumes;
 mod world;

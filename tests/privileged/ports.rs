@@ -321,9 +321,13 @@ fn a_port_that_nobody_serves() {
         let world = World::small();
         let waiting = Waiting::start(&world, &["-p", "8080:80"]);
         let address = "127.0.0.1:8080".parse().unwrap();
-        let mut client = TcpStream::connect_timeout(&address, LIMIT).unwrap();
-        client.set_read_timeout(Some(LIMIT)).unwrap();
-        let error = client.read(&mut [0]).unwrap_err();
+        let read = |mut client: TcpStream| {
+            client.set_read_timeout(Some(LIMIT))?;
+            client.read(&mut [0])
+        };
+        let error = TcpStream::connect_timeout(&address, LIMIT)
+            .and_then(read)
+            .unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
         waiting.end();
     });

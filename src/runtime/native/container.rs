@@ -220,7 +220,6 @@ impl<'a> Container<'a> {
         let started = self.register(child)?;
         // What others left that died, while the stage is busy and we are not.
         self.native.state.heal(self.native.store);
-        self.native.store.heal();
         if connected.is_err() && !listener.is_closed() {
             return connected.and(Ok(Exit::Code(exit::FAULT)));
         }

@@ -131,7 +131,8 @@ impl State {
     }
 
     /// Ends what a dead ucr left: a container's first process usually dies with it, but not if it
-    /// changed its user since. Then the record goes, to the store if it is to stay.
+    /// changed its user since. Then the record goes, to the store if it is to stay, and what it used
+    /// there.
     pub fn heal(&self, store: &Store) {
         self.free_ranges();
         self.end_dead(store);
@@ -155,6 +156,7 @@ impl State {
                 }
             }
         }
+        store.heal();
     }
 
     fn files(&self) -> Result<Vec<PathBuf>> {

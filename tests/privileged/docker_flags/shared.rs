@@ -221,11 +221,7 @@ fn kernel_values() {
 fn cgroups_of_others() {
     let world = World::small();
     let name = format!("ucr-test-{}", std::process::id());
-    let remove = || {
-        let find =
-            format!("find /sys/fs/cgroup -depth -type d -path '*/{name}*' -exec rmdir {{}} \\;");
-        process::tool(Command::new("sh").args(["-c", &find]));
-    };
+    let made = Made(name.clone());
     let show = |flags: &[&str]| {
         world.script(
             flags,
@@ -257,7 +253,7 @@ fn cgroups_of_others() {
         world.script(&flags, "cat /sys/fs/cgroup/memory/memory.limit_in_bytes"),
         "67108864"
     );
-    remove();
+    drop(made);
     world
         .run(&["--cgroup-parent", "/a/../b"], &["true"])
         .refused(&["--cgroup-parent"]);
@@ -266,4 +262,16 @@ fn cgroups_of_others() {
         .run(&file, &["true"])
         .refused(&["--cgroup-parent /cgroup.procs/x"]);
     world.assert_clean();
+}
+
+/// Cgroups of that name in all trees, which are removed when this is dropped.
+struct Made(String);
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        let name = &self.0;
+        let find =
+            format!("find /sys/fs/cgroup -depth -type d -path '*/{name}*' -exec rmdir {{}} \\;");
+        process::tool(Command::new("sh").args(["-c", &find]));
+    }
 }

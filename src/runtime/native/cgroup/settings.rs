@@ -383,6 +383,23 @@ mod tests {
                 "blkio.weight=1000|blkio.bfq.weight=1000",
                 "io.bfq.weight=1000|io.weight=10000",
             ),
+        ];
+        compare(&rows);
+    }
+
+    type Row<'a> = (Controller, &'a str, &'a str, &'a str);
+
+    fn compare(rows: &[Row]) {
+        for &(controller, json, v1, v2) in rows {
+            assert_eq!(shown(json, controller, Version::V1), v1, "{json}");
+            assert_eq!(shown(json, controller, Version::V2), v2, "{json}");
+        }
+    }
+
+    #[test]
+    fn limits_of_disks_and_those_of_version_1_only() {
+        use Controller::{Blkio, Cpu, Memory};
+        compare(&[
             (
                 Blkio,
                 r#"{"blkio_weight_devices": [{"path": "/dev/x", "weight": 70}]}"#,
@@ -409,11 +426,7 @@ mod tests {
                 "cpu.rt_period_us=1000 cpu.rt_runtime_us=10",
                 "cpu.rt_period_us=1000 cpu.rt_runtime_us=10",
             ),
-        ];
-        for (controller, json, v1, v2) in rows {
-            assert_eq!(shown(json, controller, Version::V1), v1, "{json}");
-            assert_eq!(shown(json, controller, Version::V2), v2, "{json}");
-        }
+        ]);
     }
 
     #[test]
