@@ -204,9 +204,7 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
     };
     check_secrets(&spec.secrets)?;
     let mounts = mounts(spec, image)?;
-    if host.mapping.is_some() {
-        refuse_maps_of_owners(&mounts)?;
-    }
+    refuse_maps_of_owners(&mounts, host)?;
     let confinement = security::confinement(spec, host)?;
     let (ulimits, mut notes) =
         cgroup::rlimits(&spec.resources.ulimits, &host.limits, host.may_raise)?;
@@ -218,9 +216,8 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         rules: &rules,
         asked: device::asked(spec, &confinement.capabilities),
     };
-    // Where users are mapped nobody can make a node, so that only those that are shown can be opened.
-    let needs_list = !spec.security.privileged && host.mapping.is_none();
-    let list = needs_list.then_some(list);
+    // Where users are mapped nobody can make a node: only those that are shown can be opened.
+    let list = (!spec.security.privileged && host.mapping.is_none()).then_some(list);
     let wanted = Wanted {
         resources: &spec.resources,
         devices: list,
@@ -331,10 +328,11 @@ fn users(spec: &ContainerSpec, host: &HostFacts) -> Result<Option<Users>, Fault>
 }
 
 /// The kernel lets only root map the owners of files on the machine's filesystems.
-fn refuse_maps_of_owners(mounts: &[Mount]) -> Result<(), Fault> {
+fn refuse_maps_of_owners(mounts: &[Mount], host: &HostFacts) -> Result<(), Fault> {
     let is_mapped =
         |mount: &&Mount| matches!(&mount.source, Source::Bind(bind) if bind.idmap.is_some());
-    match mounts.iter().find(is_mapped) {
+    let mut refused = mounts.iter().filter(|_| host.mapping.is_some());
+    match refused.find(is_mapped) {
         None => Ok(()),
         Some(mount) => {
             let target = mount.target.display();
