@@ -46,9 +46,7 @@ impl Context {
 
     /// Mends what processes left that died: first their containers, then what those used.
     pub(super) fn heal(&self) -> Result<()> {
-        let store = self.store()?;
-        self.state()?.heal(&store);
-        store.heal();
+        self.state()?.heal(&self.store()?);
         Ok(())
     }
 

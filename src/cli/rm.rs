@@ -8,7 +8,7 @@ use super::context::Context;
 use super::inspect::Named;
 use super::stop::stop;
 use super::{Format, output};
-use crate::error::{Fault, Kind};
+use crate::error::{self, Fault, Kind};
 use crate::exit::Outcome;
 use crate::provision;
 use crate::runtime::Container;
@@ -20,7 +20,7 @@ use crate::spec::SignalNumber;
 /// image alone needed is freed by 'ucr prune'. Prints what was removed.
 #[derive(Debug, Args)]
 pub(super) struct Rm {
-    /// Kill containers that run
+    /// Kill containers that run, and do not mind what is not there
     #[arg(long, short)]
     force: bool,
     /// What to remove
@@ -35,6 +35,7 @@ impl Rm {
         let mut failed = None;
         for name in &self.names {
             match self.remove(context, name) {
+                Err(error) if self.force && error::kind(&error) == Kind::NotFound => (),
                 Ok((kind, what)) if as_json => removed.push(json!({ "kind": kind, "name": what })),
                 Ok((_, what)) => output::line(&what)?,
                 Err(error) => {

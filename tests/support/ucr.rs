@@ -155,6 +155,20 @@ impl Ucr {
     }
 }
 
+/// A test that fails leaves containers in the background.
+impl Drop for Ucr {
+    fn drop(&mut self) {
+        if children(&self.state().join("containers")).is_empty() {
+            return;
+        }
+        let listed = self.command().args(["ps", "--all", "--quiet"]).output();
+        let listed = listed.map(|done| done.stdout).unwrap_or_default();
+        for id in String::from_utf8_lossy(&listed).lines() {
+            let _ = self.command().args(["rm", "--force", id]).output();
+        }
+    }
+}
+
 /// What is in a directory; nothing if there is none.
 pub fn children(directory: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory).into_iter().flatten();

@@ -199,7 +199,6 @@ impl<'a> Container<'a> {
         let started = self.register(child)?;
         // What others left that died, while the stage is busy and we are not.
         self.native.state.heal(self.native.store);
-        self.native.store.heal();
         listener.go()?;
         let announce = || self.announce(&started, is_first);
         self.monitor

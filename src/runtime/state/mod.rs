@@ -124,7 +124,8 @@ impl State {
     }
 
     /// Ends what a dead ucr left: a container's first process usually dies with it, but not if it
-    /// changed its user since. Then the record goes, to the store if it is to stay.
+    /// changed its user since. Then the record goes, to the store if it is to stay, and what it used
+    /// there.
     pub fn heal(&self, store: &Store) {
         self.free_ranges();
         for path in self.files().unwrap_or_default() {
@@ -142,6 +143,7 @@ impl State {
                 }
             }
         }
+        store.heal();
     }
 
     fn files(&self) -> Result<Vec<PathBuf>> {
