@@ -244,7 +244,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand rm" -l root -d 'Directory of the
 complete -c ucr -n "__fish_ucr_using_subcommand rm" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand rm" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
-complete -c ucr -n "__fish_ucr_using_subcommand rm" -s f -l force -d 'Kill containers that run'
+complete -c ucr -n "__fish_ucr_using_subcommand rm" -s f -l force -d 'Kill containers that run, and do not mind what is not there'
 complete -c ucr -n "__fish_ucr_using_subcommand rm" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand rm" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand stop" -s t -l time -l timeout -d 'How long to wait before killing [default: the container\'s --stop-timeout, or 10]' -r
