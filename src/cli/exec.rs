@@ -8,6 +8,7 @@ use clap::Args;
 use super::background;
 use super::context::Context;
 use super::environment;
+use super::rootless::Users;
 use super::run::read_env_files;
 use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
@@ -95,6 +96,14 @@ impl Exec {
             native::exec(&container, &command, streams, &started).map(drop)
         })?;
         Ok(outcome.unwrap_or(Outcome::Done))
+    }
+
+    /// Where an ordinary user's works: those of the container's ucr.
+    pub(super) fn users(&self, context: &Context) -> Result<Users> {
+        let state = context.state()?;
+        let container = state.find_running(&context.store()?, &self.name)?;
+        let started = container.process();
+        Ok(started.map_or(Users::Machine, |started| Users::Of(started.pid)))
     }
 
     fn command(&self) -> Result<Command> {

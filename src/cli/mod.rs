@@ -133,8 +133,9 @@ impl Command {
 
     /// Where an ordinary user's works: whatever reads or removes files of images and containers has
     /// to be whose they are.
-    fn users(&self) -> Users {
-        match self {
+    fn users(&self, context: &Context) -> Result<Users> {
+        Ok(match self {
+            Command::Exec(exec) => exec.users(context)?,
             Command::Images(_)
             | Command::Stop(_)
             | Command::Kill(_)
@@ -142,7 +143,7 @@ impl Command {
             | Command::Logs(_)
             | Command::Attach(_) => Users::Machine,
             _ => Users::Own,
-        }
+        })
     }
 }
 
@@ -197,7 +198,7 @@ fn run_alone() -> clap::Command {
 
 /// Makes an ordinary user the root of a user namespace, if the command is one for that.
 fn become_root(command: &Command, context: &Context) -> Result<()> {
-    let users = command.users();
+    let users = command.users(context)?;
     if users == Users::Own {
         // From in there, nobody can be killed who is in another one.
         context.state()?.heal(&context.store()?);

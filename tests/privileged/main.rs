@@ -10,6 +10,7 @@
 mod support;
 
 mod bundle;
+mod carrier;
 mod cdi;
 mod checklist;
 mod corpus;

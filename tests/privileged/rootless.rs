@@ -446,3 +446,45 @@ fn the_demo() {
         assert!(done.stdout.contains("demo passed"), "{}", done.stdout);
     }
 }
+
+/// From outside the user namespace that it is in, and from inside it.
+#[test]
+fn a_container_in_the_background() {
+    for user in [User::new(), User::single()] {
+        let world = world(user.clone());
+        let run = |words: &[&str]| world.ucr.run(words);
+        let script = "trap 'exit 3' TERM; echo hi; while :; do sleep 0.1; done";
+        run(&["run", "-d", "--name", "c", &world.image, "sh", "-c", script]).ok();
+        let inside = run(&[
+            "exec",
+            "c",
+            "sh",
+            "-c",
+            "id -u; cat /proc/self/uid_map; exit 7",
+        ]);
+        let inside = inside.expect_code(7).stdout;
+        assert!(
+            inside.starts_with("0\n") && inside.contains(&user.uid.to_string()),
+            "{inside}"
+        );
+        if user.first.is_some() {
+            assert_eq!(
+                run(&["exec", "-u", "ada", "c", "id", "-u"]).ok().text(),
+                "1815"
+            );
+        } else {
+            run(&["exec", "-u", "ada", "c", "true"]).refused(&["user 1815"]);
+        }
+        run(&["stop", "c"]).ok();
+        assert_eq!(run(&["wait", "c"]).ok().text(), "3");
+        assert_eq!(run(&["logs", "c"]).ok().text(), "hi");
+        run(&["run", "-d", "--name", "d", &world.image, "sleep", "1000"]).ok();
+        run(&["rm", "-f", "c", "d"]).ok();
+        world.assert_clean();
+        let deadline = Instant::now() + LIMIT;
+        while !user.processes().is_empty() {
+            assert!(Instant::now() < deadline, "{:?}", user.processes());
+            std::thread::yield_now();
+        }
+    }
+}

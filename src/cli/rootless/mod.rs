@@ -38,7 +38,6 @@ pub(super) enum Users {
     /// One of its own.
     Own,
     /// That of the ucr that a process belongs to.
-    #[expect(dead_code, reason = "exec joins a container's; it is being written")]
     Of(i32),
 }
 

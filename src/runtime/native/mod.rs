@@ -12,6 +12,8 @@
 
 mod apart;
 mod apparmor;
+#[path = "network/carrier.rs"]
+pub mod carrier;
 pub mod cdi;
 pub mod cgroup;
 mod command;

@@ -104,7 +104,8 @@ pub(super) fn give_pipes(uid: u32, are_mapped: bool) -> Result<()> {
         let is_pipe = FileType::from_raw_mode(found.st_mode) == FileType::Fifo;
         if is_pipe && found.st_uid != uid {
             match fchown(stream, Some(Uid::from_raw(uid)), None) {
-                Err(rustix::io::Errno::PERM) if are_mapped => (),
+                // One whose user there is not is refused with a better word when it becomes that.
+                Err(rustix::io::Errno::PERM | rustix::io::Errno::INVAL) if are_mapped => (),
                 given => given
                     .map_err(io::Error::from)
                     .context("give the container's user its standard streams")?,

@@ -129,7 +129,13 @@ impl Channel {
     /// The next packet; `None` if there is none now, empty at the end.
     pub(super) fn receive(&self) -> io::Result<Option<Vec<u8>>> {
         let mut buffer = vec![0_u8; MAX_PACKET];
-        match recv(&self.0, &mut buffer[..], RecvFlags::empty()) {
+        let received = match recv(&self.0, &mut buffer[..], RecvFlags::empty()) {
+            // Said once, before what is still there to be read, if the other side left without
+            // having heard all (unix(7)).
+            Err(Errno::CONNRESET) => recv(&self.0, &mut buffer[..], RecvFlags::empty()),
+            received => received,
+        };
+        match received {
             Ok((length, _)) => {
                 buffer.truncate(length);
                 Ok(Some(buffer))
@@ -149,6 +155,16 @@ impl AsFd for Channel {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whoever leaves without having heard all has been heard.
+    #[test]
+    fn last_words_are_heard() {
+        let (ours, theirs) = Channel::pair().unwrap();
+        assert!(ours.send(b"typed too late").unwrap());
+        assert!(theirs.send(b"the end").unwrap());
+        drop(theirs);
+        assert_eq!(ours.receive().unwrap().unwrap(), b"the end");
+    }
 
     #[test]
     fn what_is_said_is_understood() {
