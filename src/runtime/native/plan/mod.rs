@@ -232,15 +232,7 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
     Ok(Plan {
         process: process(spec, image, name)?,
         groups: spec.groups.clone(),
-        namespaces: Namespaces {
-            mount: true,
-            pid: !spec.sharing.has_pid_of_others(),
-            ipc: !spec.sharing.has_ipc_of_others(),
-            uts: !spec.sharing.has_uts_of_host(),
-            cgroup: spec.sharing.cgroup != Some(CgroupMode::Host),
-            network: own_network,
-            user: users.is_some(),
-        },
+        namespaces: own_namespaces(spec, own_network, users.is_some()),
         joins: Joins::of(spec),
         hostname: hostname.clone(),
         bridged: network::bridged(spec, image)?,
@@ -267,6 +259,18 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         stdin: spec.stdin,
         init: spec.init,
     })
+}
+
+fn own_namespaces(spec: &ContainerSpec, own_network: bool, own_users: bool) -> Namespaces {
+    Namespaces {
+        mount: true,
+        pid: !spec.sharing.has_pid_of_others(),
+        ipc: !spec.sharing.has_ipc_of_others(),
+        uts: !spec.sharing.has_uts_of_host(),
+        cgroup: spec.sharing.cgroup != Some(CgroupMode::Host),
+        network: own_network,
+        user: own_users,
+    }
 }
 
 /// In a user namespace a hook would be nobody to the host, whose programs and files it works with.
