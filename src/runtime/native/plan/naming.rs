@@ -192,10 +192,10 @@ mod tests {
         );
         let made = hosts(&spec(None, "{}"), &host, "h", false).unwrap();
         assert_eq!(text(made), "127.0.0.1 localhost");
-        let own = Some(Network::None);
-        let made = hosts(&spec(own, r#"{"domain": "d"}"#), &host, "h", true).unwrap();
+        let own = || Some(Network::None);
+        let made = hosts(&spec(own(), r#"{"domain": "d"}"#), &host, "h", true).unwrap();
         assert!(text(made).ends_with("127.0.1.1\th.d h\n"));
-        let fault = hosts(&spec(own, both), &host, "h", true).unwrap_err();
+        let fault = hosts(&spec(own(), both), &host, "h", true).unwrap_err();
         assert!(fault.to_string().contains("b:host-gateway"), "{fault}");
     }
 }
