@@ -144,7 +144,12 @@ impl<'a> Container<'a> {
         let note = |text: &String| (self.asked.happened)(&Happening::Note(text));
         cgroups.notes().iter().filter(new).for_each(note);
         let (child, listener, copies) = self.start(&cgroups, console.as_deref_mut())?;
-        let exit = self.watch(&child, listener, copies, console.as_deref_mut(), is_first);
+        let io = Io {
+            copies,
+            console: console.as_deref_mut(),
+            forwarder: self.connection.as_ref().and_then(Connection::forwarder),
+        };
+        let exit = self.watch(&child, listener, io, is_first);
         if exit.is_err() {
             // A fault of the watching, not of the container: what nobody watches must not go on.
             // One that has ended already cannot be waited for again.
@@ -207,14 +212,7 @@ impl<'a> Container<'a> {
         locks.chain(network).collect()
     }
 
-    fn watch(
-        &self,
-        child: &Child,
-        listener: Listener,
-        copies: Vec<Copy>,
-        console: Option<&mut Console>,
-        is_first: bool,
-    ) -> Result<Exit> {
+    fn watch(&self, child: &Child, listener: Listener, io: Io, is_first: bool) -> Result<Exit> {
         let connection = self.connection.as_ref();
         let connected = connection.map_or(Ok(()), |it| it.connect(child));
         let started = self.register(child)?;
@@ -225,11 +223,6 @@ impl<'a> Container<'a> {
         }
         listener.go()?;
         let announce = || self.announce(&started, is_first);
-        let io = Io {
-            copies,
-            console,
-            forwarder: connection.and_then(Connection::forwarder),
-        };
         let exit = self.monitor.attend(child, listener, io, &announce)?;
         // A container that failed by itself has said why.
         connected.map(|()| exit)
