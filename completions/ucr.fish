@@ -50,6 +50,7 @@ complete -c ucr -n "__fish_ucr_needs_command" -f -a "stats" -d 'Show what runnin
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "cp" -d 'Copy files out of a container or into it'
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "prune" -d 'Remove everything that no image, root filesystem or container refers to'
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "volume" -d 'List, make, show and remove named volumes'
+complete -c ucr -n "__fish_ucr_needs_command" -f -a "network" -d 'List, make, show and remove networks'
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l policy -d 'When to ask [default: newer for oci: and oci-archive:; else always for pull, missing elsewhere]' -r -f -a "always\t'Ask every time, fetch what is missing'
 missing\t'Only if the image is not in the store'
@@ -112,7 +113,6 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -s v -l volume -d 'Show a p
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l mount -d 'The same in fields, as in type=bind|volume|tmpfs|image,source=…,target=…; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l tmpfs -d 'Show an empty directory in memory inside; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l sandbox -d 'Directory of the host to mount as the Mesos sandbox; sets MESOS_SANDBOX' -r -F
-complete -c ucr -n "__fish_ucr_using_subcommand run" -l network -d 'Network: host (default), or none' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l name -d 'A name for the container, which no other one has' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l restart -d 'Start the container again when it ends: no (default), on-failure[:NUMBER], always or unless-stopped' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l stop-signal -d 'The signal that asks it to end [default: the image\'s, or TERM]' -r
@@ -125,6 +125,12 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l health-timeout -d 'How l
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l health-retries -d 'Failures in a row that make it unhealthy [default: the image\'s, or 3]' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l health-start-period -d 'Time after the start in which failures do not count [default: the image\'s, or 0s]' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l health-start-interval -d 'Time between checks during that time [default: the image\'s, or 5s]' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l network -d 'Network: host (default), none, bridge, container:ID, or one of \'ucr network ls\'' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -s p -l publish -d 'Let a port of the host, or a free one, lead to one of the container, which is on a bridge unless the network is said; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l expose -d 'Name ports that the container serves, for --publish-all; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l ip -d 'IPv4 address of the container, of its network\'s' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l ip6 -d 'IPv6 address of the container, of its network\'s' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l mac-address -d 'Hardware address of the container\'s device' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s l -l label -d 'A word about the container, for ucr inspect; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l label-file -d 'The words of a file, NAME=VALUE a line; those of -l win; repeatable' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l annotation -d 'A word for programs around the container, for ucr inspect; repeatable' -r
@@ -204,6 +210,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l init -d 'Put a process b
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s i -l interactive -d 'Keep stdin open for the command; without this it is /dev/null'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s t -l tty -d 'Give the container a terminal'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l no-healthcheck -d 'Make no checks, whatever the image says'
+complete -c ucr -n "__fish_ucr_using_subcommand run" -s P -l publish-all -d 'Let free ports of the host lead to all that the image or --expose names'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l oom-kill-disable -d 'Let its processes wait where memory is used up, and kill none; cgroups of version 1'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l privileged -d 'Lift all isolation but the namespaces; root inside can then do what the host\'s root can'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s d -l detach -d 'Start the container in the background and print its ID'
@@ -366,26 +373,77 @@ complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcomma
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "inspect" -d 'Show all that is known of volumes'
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "rm" -d 'Remove volumes and everything in them. Prints what was removed'
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume help" -f -a "pull" -d 'Pull an image into the store'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume help" -f -a "provision" -d 'Make a root filesystem, or an OCI bundle, from an image'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume help" -f -a "run" -d 'Run a command in a new container and return its exit code'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume help" -f -a "inspect" -d 'Show all that is known of an image, a container or a root filesystem'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume help" -f -a "images" -d 'List the images in the store'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume help" -f -a "ps" -d 'List running containers and provisioned root filesystems'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume help" -f -a "exec" -d 'Run another command in a running container'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume help" -f -a "rm" -d 'Remove containers, root filesystems and image names'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume help" -f -a "stop" -d 'Ask containers to end, and kill those that do not'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume help" -f -a "kill" -d 'Send a signal to containers'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume help" -f -a "wait" -d 'Wait until containers end, and print their exit codes'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume help" -f -a "logs" -d 'Print what a container in the background printed'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume help" -f -a "attach" -d 'Attach to a container in the background'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume help" -f -a "top" -d 'List the processes of a running container'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume help" -f -a "stats" -d 'Show what running containers use'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume help" -f -a "cp" -d 'Copy files out of a container or into it'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume help" -f -a "prune" -d 'Remove everything that no image, root filesystem or container refers to'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume help" -f -a "volume" -d 'List, make, show and remove named volumes'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -f -a "ls" -d 'List the networks'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -f -a "create" -d 'Make a network. Prints its name'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -f -a "inspect" -d 'Show all that is known of networks'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -f -a "rm" -d 'Remove networks that no container is on. Prints what was removed. Of the network named bridge, the devices and rules go, until the next container needs them'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from ls" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from ls" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from ls" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -l subnet -d 'Its addresses; a free subnet where none is said; once for IPv4, once for IPv6' -r
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -l gateway -d 'The host\'s address on it; the first one where none is said; once for IPv4, once for IPv6' -r
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -l ip-range -d 'Give only these addresses to containers that do not ask for one' -r
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -s o -l opt -d 'Options of the bridge: mtu=BYTES; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -l ipv6 -d 'IPv6 addresses, too'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -l internal -d 'No way out of the network, and none in'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from inspect" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from inspect" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from inspect" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from rm" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from rm" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from rm" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from rm" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "ls" -d 'List the networks'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "create" -d 'Make a network. Prints its name'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "inspect" -d 'Show all that is known of networks'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "rm" -d 'Remove networks that no container is on. Prints what was removed. Of the network named bridge, the devices and rules go, until the next container needs them'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "pull" -d 'Pull an image into the store'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "provision" -d 'Make a root filesystem, or an OCI bundle, from an image'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "run" -d 'Run a command in a new container and return its exit code'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "inspect" -d 'Show all that is known of an image, a container or a root filesystem'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "images" -d 'List the images in the store'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "ps" -d 'List running containers and provisioned root filesystems'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "exec" -d 'Run another command in a running container'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "rm" -d 'Remove containers, root filesystems and image names'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "stop" -d 'Ask containers to end, and kill those that do not'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "kill" -d 'Send a signal to containers'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "wait" -d 'Wait until containers end, and print their exit codes'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "logs" -d 'Print what a container in the background printed'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "attach" -d 'Attach to a container in the background'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "top" -d 'List the processes of a running container'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "stats" -d 'Show what running containers use'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "cp" -d 'Copy files out of a container or into it'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "prune" -d 'Remove everything that no image, root filesystem or container refers to'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "volume" -d 'List, make, show and remove named volumes'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "network" -d 'List, make, show and remove networks'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from volume" -f -a "ls" -d 'List the volumes'
 complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from volume" -f -a "create" -d 'Make an empty volume; one that is there stays as it is. Prints its name'
 complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from volume" -f -a "inspect" -d 'Show all that is known of volumes'
 complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from volume" -f -a "rm" -d 'Remove volumes and everything in them. Prints what was removed'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "ls" -d 'List the networks'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "create" -d 'Make a network. Prints its name'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "inspect" -d 'Show all that is known of networks'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "rm" -d 'Remove networks that no container is on. Prints what was removed. Of the network named bridge, the devices and rules go, until the next container needs them'

@@ -46,16 +46,6 @@ const fn refused(
     }
 }
 
-/// What is on its way.
-const fn later(long: &'static str, short: &'static str) -> Refused {
-    refused(
-        long,
-        short,
-        "not yet",
-        "leave it out; see DOCKER OPTIONS in ucr-run(1)",
-    )
-}
-
 const WINDOWS: &str = "it is for Windows";
 
 /// By name.
@@ -68,7 +58,6 @@ pub const REFUSED: &[Refused] = &[
         "ucr knows no signatures of Notary's that could be checked",
         "leave it out; an image by digest, NAME@sha256:…, is always checked",
     ),
-    later("--expose", ""),
     refused(
         "--io-maxbandwidth",
         "",
@@ -81,8 +70,6 @@ pub const REFUSED: &[Refused] = &[
         WINDOWS,
         "say --device-read-iops and --device-write-iops",
     ),
-    later("--ip", ""),
-    later("--ip6", ""),
     refused(
         "--isolation",
         "",
@@ -107,15 +94,12 @@ pub const REFUSED: &[Refused] = &[
         "the kernel gives link-local addresses by itself",
         "leave it out",
     ),
-    later("--mac-address", ""),
     refused(
         "--network-alias",
         "",
         "no name server knows the names of containers",
         "say --add-host NAME:ADDRESS for those that look for it",
     ),
-    later("--publish", "-p"),
-    later("--publish-all", "-P"),
     refused(
         "--runtime",
         "",

@@ -10,7 +10,7 @@ use crate::image::{Document, ImageConfig, chain_ids};
 use crate::provision;
 use crate::runtime::native::host_name;
 use crate::runtime::{Container, Ended, HealthState, Started};
-use crate::spec::{ContainerSpec, process};
+use crate::spec::{ContainerSpec, Definition, process};
 use crate::store::{ImageRecord, RootfsRecord, Store, VolumeRecord};
 use crate::sys::process::Exit;
 
@@ -100,6 +100,7 @@ pub(super) fn container(container: &Container) -> Value {
         "created_at": time(record.created_at),
         "started_at": life.started.and_then(|started: Started| time(started.at)),
         "restarts": life.restarts,
+        "connection": record.connection,
         "spec": record.spec,
     });
     if let Some(health) = &life.health {
@@ -150,6 +151,27 @@ pub(super) fn volume(record: &VolumeRecord, used_by: &[&str]) -> Value {
         "path": record.path,
         "created_at": time(record.created_at),
         "used_by": used_by,
+    })
+}
+
+/// A network, and the containers that are on it.
+pub(super) fn network(definition: &Definition, containers: Vec<Value>) -> Value {
+    json!({
+        "kind": "network",
+        "name": definition.name,
+        "bridge": definition.bridge,
+        "subnet": definition.subnet,
+        "gateway": definition.gateway,
+        "ip_range": definition.ip_range,
+        "subnet6": definition.subnet6,
+        "gateway6": definition.gateway6,
+        "internal": definition.internal,
+        "mtu": definition.mtu,
+        "created_at": match definition.created_at {
+            0 => None,
+            made => time(made),
+        },
+        "containers": containers,
     })
 }
 

@@ -14,7 +14,7 @@ use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
 use crate::runtime::native::{Attachment, DetachKeys, Line, LogReader, Stream, connect};
 use crate::runtime::{Container, State};
-use crate::spec::Span;
+use crate::spec::TimeSpan;
 use crate::sys;
 
 /// How often a log is looked at that does not grow.
@@ -98,7 +98,7 @@ fn time(text: &str) -> Result<DateTime<Utc>, Fault> {
     if let Ok(seconds) = text.parse::<i64>() {
         return DateTime::from_timestamp(seconds, 0).ok_or_else(wrong);
     }
-    let ago: Span = text.parse().map_err(|_| wrong())?;
+    let ago: TimeSpan = text.parse().map_err(|_| wrong())?;
     let ago = TimeDelta::from_std(ago.duration()).map_err(|_| wrong())?;
     let now = i64::try_from(sys::now()).ok();
     let now = now.and_then(|now| DateTime::from_timestamp(now, 0));
@@ -123,7 +123,7 @@ impl Logs {
     fn print_all(&self, reader: &mut LogReader, state: &State, of: &Container) -> Result<()> {
         let mut last = VecDeque::new();
         let mut is_open = false;
-        while let Some(line) = reader.next()? {
+        while let Some(line) = reader.next_line()? {
             if !self.takes(&line) {
                 continue;
             }
@@ -146,24 +146,26 @@ impl Logs {
         last.iter()
             .flatten()
             .try_for_each(|line| self.print(line))?;
-        self.go_on(reader, state, of)
+        match self.follow {
+            true => self.go_on(reader, state, of),
+            false => Ok(()),
+        }
     }
 
     fn go_on(&self, reader: &mut LogReader, state: &State, of: &Container) -> Result<()> {
-        while self.follow {
+        loop {
             // Asked before the log is read for the last time.
             let is_over = state.watch(&of.record.id)?.is_none();
-            while let Some(line) = reader.next()? {
+            while let Some(line) = reader.next_line()? {
                 if self.takes(&line) {
                     self.print(&line)?;
                 }
             }
             if is_over {
-                break;
+                return Ok(());
             }
             std::thread::sleep(PAUSE);
         }
-        Ok(())
     }
 
     fn takes(&self, line: &Line) -> bool {

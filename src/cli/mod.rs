@@ -13,6 +13,7 @@ mod exec;
 mod images;
 mod inspect;
 mod logs;
+mod network;
 mod others;
 mod output;
 mod progress;
@@ -125,6 +126,7 @@ enum Command {
     Cp(cp::Cp),
     Prune(prune::Prune),
     Volume(volume::Volume),
+    Network(network::Network),
 }
 
 impl Command {
@@ -246,5 +248,6 @@ fn dispatch(cli: Cli) -> Result<Outcome> {
         Command::Cp(cp) => cp.run(&context),
         Command::Prune(prune) => prune.run(&context),
         Command::Volume(volume) => volume.run(&context),
+        Command::Network(network) => network.run(&context),
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 mod health;
 mod life;
 mod naming;
+mod network;
 mod resources;
 mod security;
 mod sharing;
@@ -13,10 +14,11 @@ mod words;
 use clap::Args;
 
 use crate::error::{Fault, Kind};
-use crate::spec::{ContainerSpec, Mount, Network, Secret, Version};
+use crate::spec::{ContainerSpec, Mount, Secret, Version};
 use health::HealthFlags;
 use life::LifeFlags;
 use naming::NamingFlags;
+use network::NetworkFlags;
 use resources::ResourceFlags;
 use security::SecurityFlags;
 use sharing::SharingFlags;
@@ -63,9 +65,6 @@ pub struct ContainerFlags {
     /// Refuse writes to the root filesystem; /dev, /dev/shm and volumes stay writable
     #[arg(long)]
     read_only: bool,
-    /// Network: host (default), or none
-    #[arg(long, alias = "net", value_name = "NETWORK")]
-    network: Option<Network>,
     /// Put a process before the command that reaps orphans and passes signals on
     #[arg(long)]
     init: bool,
@@ -79,6 +78,8 @@ pub struct ContainerFlags {
     life: LifeFlags,
     #[command(flatten)]
     health: HealthFlags,
+    #[command(flatten)]
+    network: NetworkFlags,
     #[command(flatten)]
     words: WordFlags,
     #[command(flatten)]
@@ -153,7 +154,8 @@ impl ContainerFlags {
             read_only: self.read_only,
             devices: self.security.devices()?,
             device_rules: self.resources.device_cgroup_rule.clone(),
-            network: self.network,
+            network: self.network.network(),
+            endpoint: self.network.endpoint(),
             hostname: self.naming.hostname.clone(),
             naming: self.naming.naming(),
             sharing: self.sharing.sharing(),

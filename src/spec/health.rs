@@ -4,12 +4,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ContainerSpec, Span};
+use super::{ContainerSpec, TimeSpan};
 use crate::error::{Fault, Kind};
 use crate::image::ImageConfig;
 
 /// Shortest time that docker takes.
-const SHORTEST: Span = Span::from_nanos(1_000_000);
+const SHORTEST: TimeSpan = TimeSpan::from_nanos(1_000_000);
 const SECOND: u64 = 1_000_000_000;
 /// Executes a check that is text, unless the image has another.
 const SHELL: [&str; 2] = ["/bin/sh", "-c"];
@@ -23,19 +23,19 @@ pub struct Health {
     pub test: Option<HealthTest>,
     /// Between the end of a check, or the start of the container, and the next check.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub interval: Option<Span>,
+    pub interval: Option<TimeSpan>,
     /// How long a check may take before it is killed and counts as failed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<Span>,
+    pub timeout: Option<TimeSpan>,
     /// So many failures in a row make it unhealthy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retries: Option<u32>,
     /// Failures that come so soon after the start do not count, unless a check was passed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub start_period: Option<Span>,
+    pub start_period: Option<TimeSpan>,
     /// The interval during that time.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub start_interval: Option<Span>,
+    pub start_interval: Option<TimeSpan>,
 }
 
 /// How it is checked.
@@ -56,15 +56,15 @@ pub struct HealthCheck {
     /// What is executed in the container.
     pub argv: Vec<String>,
     /// See [`Health::interval`].
-    pub interval: Span,
+    pub interval: TimeSpan,
     /// See [`Health::timeout`].
-    pub timeout: Span,
+    pub timeout: TimeSpan,
     /// See [`Health::retries`].
     pub retries: u32,
     /// See [`Health::start_period`].
-    pub start_period: Span,
+    pub start_period: TimeSpan,
     /// See [`Health::start_interval`].
-    pub start_interval: Span,
+    pub start_interval: TimeSpan,
 }
 
 impl Health {
@@ -77,7 +77,7 @@ impl Health {
             ("start interval", self.start_interval),
         ];
         for (name, span) in times {
-            if span.is_some_and(|span| span != Span::default() && span < SHORTEST) {
+            if span.is_some_and(|span| span != TimeSpan::default() && span < SHORTEST) {
                 let message = format!("health check: its {name} is less than a millisecond");
                 return Err(Fault::new(Kind::Usage, message));
             }
@@ -159,9 +159,9 @@ fn test(words: &[String]) -> Result<Option<HealthTest>, Fault> {
     }
 }
 
-fn span(nanos: i64) -> Result<Option<Span>, Fault> {
+fn span(nanos: i64) -> Result<Option<TimeSpan>, Fault> {
     let nanos = u64::try_from(nanos).map_err(|_| of_image("it has a negative time"))?;
-    Ok((nanos > 0).then(|| Span::from_nanos(nanos)))
+    Ok((nanos > 0).then(|| TimeSpan::from_nanos(nanos)))
 }
 
 /// How a container of this image is checked; `None` if it is not. Fails with [`Kind::Spec`] if what
@@ -186,10 +186,10 @@ pub fn health_check(
             return Err(Fault::new(Kind::Spec, message).hint("say --health-cmd, too"));
         }
     };
-    let choose = |own: Option<Span>, other: Option<Span>, seconds: u64| {
+    let choose = |own: Option<TimeSpan>, other: Option<TimeSpan>, seconds: u64| {
         let set = [own, other].into_iter().flatten();
-        let mut set = set.filter(|span| *span != Span::default());
-        set.next().unwrap_or(Span::from_nanos(seconds * SECOND))
+        let mut set = set.filter(|span| *span != TimeSpan::default());
+        set.next().unwrap_or(TimeSpan::from_nanos(seconds * SECOND))
     };
     let mut retries = [asked.retries, found.retries].into_iter().flatten();
     Ok(Some(HealthCheck {
@@ -239,16 +239,16 @@ mod tests {
     fn the_image_fills_what_was_not_asked_for() {
         let check = decide(Health::default(), IMAGE).unwrap().unwrap();
         assert_eq!(check.argv, ["/bin/sh", "-c", "check"]);
-        assert_eq!(check.interval, Span::from_nanos(2 * SECOND));
+        assert_eq!(check.interval, TimeSpan::from_nanos(2 * SECOND));
         assert_eq!(
             (check.timeout, check.retries),
-            (Span::from_nanos(30 * SECOND), 7)
+            (TimeSpan::from_nanos(30 * SECOND), 7)
         );
-        assert_eq!(check.start_interval, Span::from_nanos(5 * SECOND));
+        assert_eq!(check.start_interval, TimeSpan::from_nanos(5 * SECOND));
         let asked = Health {
             test: Some(HealthTest::Exec(vec!["/own".into()])),
             retries: Some(1),
-            interval: Some(Span::default()),
+            interval: Some(TimeSpan::default()),
             ..Default::default()
         };
         let check = decide(asked, IMAGE).unwrap().unwrap();
@@ -256,7 +256,7 @@ mod tests {
             (check.argv.as_slice(), check.retries),
             (&["/own".into()][..], 1)
         );
-        assert_eq!(check.interval, Span::from_nanos(2 * SECOND));
+        assert_eq!(check.interval, TimeSpan::from_nanos(2 * SECOND));
     }
 
     #[test]
@@ -323,7 +323,7 @@ mod tests {
             assert!(fault(health).contains("no command"));
         }
         let short = Health {
-            timeout: Some(Span::from_nanos(999_999)),
+            timeout: Some(TimeSpan::from_nanos(999_999)),
             ..Default::default()
         };
         assert!(fault(short).contains("millisecond"));

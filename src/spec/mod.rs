@@ -3,6 +3,7 @@
 
 mod capability;
 pub mod defaults;
+mod definition;
 mod device;
 mod disk;
 mod document;
@@ -10,6 +11,8 @@ mod health;
 mod life;
 pub mod mount;
 mod naming;
+mod network;
+mod port;
 mod process;
 mod quantity;
 pub mod resources;
@@ -17,20 +20,21 @@ mod secret;
 mod security;
 mod sharing;
 mod signal;
-mod span;
+mod subnet;
 pub mod sysctl;
+mod time_span;
 mod ulimit;
 mod user;
 
 use std::collections::BTreeMap;
 use std::ops::Not;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Fault, Kind};
 pub use capability::{Capabilities, capabilities};
+pub use definition::{BRIDGE_PREFIX, Definition};
 pub use device::{Device, HostDevice, check_cdi_name, check_device_place, check_inside, gpus};
 pub use disk::{DiskRate, DiskWeight};
 pub use document::{MAX_DOCUMENT, Version};
@@ -38,14 +42,17 @@ pub use health::{Health, HealthCheck, HealthTest, health_check};
 pub use life::{Log, Restart, STOP_TIMEOUT, check_name};
 pub use mount::{Mount, SANDBOX};
 pub use naming::{HostAddress, HostEntry, Naming, check_host_name};
+pub use network::{Endpoint, Mac, Network, is_usable, network_name};
+pub use port::{Exposed, Protocol, Publish, Span, Wanted};
 pub use process::{Process, process, with_home};
 pub use resources::{CgroupPolicy, Cpus, Resources, Ulimit, UlimitName};
 pub use secret::{Secret, SecretSource, SecretTarget};
 pub use security::{IdRange, Seccomp, Security, Userns};
 pub use sharing::{CgroupMode, IpcMode, PidMode, Sharing, UtsMode};
 pub use signal::SignalNumber;
-pub use span::Span;
+pub use subnet::Subnet;
 pub use sysctl::Sysctl;
+pub use time_span::TimeSpan;
 pub use user::{Account, resolve_groups, resolve_user};
 
 /// A container as it was asked for.
@@ -98,6 +105,9 @@ pub struct ContainerSpec {
     /// Which network it is on; the host's if unset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
+    /// Its end of that network.
+    #[serde(default, skip_serializing_if = "Endpoint::is_default")]
+    pub endpoint: Endpoint,
     /// Its name on that network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
@@ -157,6 +167,8 @@ impl ContainerSpec {
         self.health.as_ref().map_or(Ok(()), Health::check)?;
         capability::check(&self.security)?;
         self.devices.iter().try_for_each(Device::check)?;
+        self.endpoint.check(&self.network())?;
+        self.check_shared_network()?;
         self.naming.check()?;
         sharing::check(self)?;
         if let Some(name) = &self.hostname {
@@ -165,6 +177,38 @@ impl ContainerSpec {
         match &self.security.userns {
             Some(userns) => userns.check(),
             None => Ok(()),
+        }
+    }
+
+    /// What belongs to a network is that of the container whose network it is.
+    fn check_shared_network(&self) -> Result<(), Fault> {
+        let Network::Container(_) = self.network() else {
+            return Ok(());
+        };
+        let own_users = !matches!(self.security.userns, None | Some(Userns::Host));
+        let naming = &self.naming;
+        let asked = [
+            (self.hostname.is_some(), "--hostname"),
+            (naming.domain.is_some(), "--domainname"),
+            (!naming.dns.is_empty(), "--dns"),
+            (!naming.dns_search.is_empty(), "--dns-search"),
+            (!naming.dns_options.is_empty(), "--dns-option"),
+            (!naming.hosts.is_empty(), "--add-host"),
+            (own_users, "--userns"),
+        ];
+        let Some((_, option)) = asked.into_iter().find(|(asked, _)| *asked) else {
+            return Ok(());
+        };
+        let message = format!("{option} does not go with --network {}", self.network());
+        Err(Fault::new(Kind::Usage, message).hint("say it for the container whose network it is"))
+    }
+
+    /// Which network it is on: the host's if nothing is said, but ports are published on a bridge.
+    pub fn network(&self) -> Network {
+        match &self.network {
+            Some(network) => network.clone(),
+            None if self.endpoint.publishes() => Network::Bridge,
+            None => Network::Host,
         }
     }
 
@@ -184,30 +228,5 @@ impl ContainerSpec {
         let binds = self.mounts.iter_mut().filter_map(Mount::host_path);
         let rest = profile.into_iter().chain(secrets).chain(binds);
         self.sandbox.iter_mut().chain(rest)
-    }
-}
-
-/// A network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Network {
-    /// The host's.
-    Host,
-    /// Nothing but its own loopback.
-    None,
-}
-
-impl FromStr for Network {
-    type Err = Fault;
-
-    fn from_str(text: &str) -> Result<Self, Fault> {
-        match text {
-            "host" => Ok(Self::Host),
-            "none" => Ok(Self::None),
-            _ => Err(
-                Fault::new(Kind::Usage, format!("network '{text}' is not supported"))
-                    .hint("'host' and 'none' are; see LIMITS in ucr-run(1)"),
-            ),
-        }
     }
 }

@@ -84,6 +84,14 @@ impl Lock {
         Self::opened(File::open(path)?, path)
     }
 
+    /// Takes a shared lock on a file that is there; waits for an exclusive holder to go. `None` if
+    /// the path is another's meanwhile.
+    pub(super) fn existing_shared(path: &Path) -> Result<Option<Self>> {
+        let file = File::open(path)?;
+        file.lock_shared()?;
+        Ok(still_named(&file, path).then_some(Self { file }))
+    }
+
     /// Takes the exclusive lock on a directory or file that is there, or if others have it, a shared
     /// one; waits for an exclusive holder to go. Returns whether it is exclusive; `None` if the path
     /// is another's meanwhile.

@@ -22,6 +22,8 @@
 //!                                 that its ucr lives; also what else it has for itself, and
 //!                                 container.json if it stays after its end; see `container`
 //! ROOT/volumes/NAME/              a named volume; see `volume`
+//! ROOT/networks/NAME.json         a named network; a flock on it says who uses it: shared by
+//!                                 running containers, exclusive while it is removed
 //! ```
 //!
 //! Everything is published by fsync and rename, names last, so `kill -9` at any moment leaves only
@@ -36,6 +38,7 @@ mod gc;
 mod ingest;
 mod layer;
 mod lock;
+mod network;
 mod places;
 mod refs;
 mod rootfs;
@@ -60,6 +63,7 @@ pub use gc::Reclaimed;
 pub use ingest::{Ingest, KEPT_ALIGNMENT};
 pub use layer::{LayerRecord, Staging};
 pub use lock::{Lock, Patience};
+pub use network::{NetworkUse, NetworksLock};
 pub use refs::{Image, ImageRecord};
 pub use rootfs::{Backend, PathRight, RootfsMaking, RootfsRecord};
 pub use volume::{VolumeRecord, VolumeUse};

@@ -64,9 +64,9 @@ fn descriptions_that_cannot_be() {
         (&["--cap-add", "NO_SUCH"], "'NO_SUCH' is no capability"),
         (&["--cap-drop", "NO_SUCH"], "'NO_SUCH' is no capability"),
         (&["--userns", "1:1:1"], "no ID 0"),
-        (&["--network", "bridge"], "'bridge' is not supported"),
+        (&["--network", "../x"], "'../x' is not supported"),
         (&["--ulimit", "core=2:1"], "--ulimit core=2:1"),
-        (&["-p", "80:80"], "--publish is not supported"),
+        (&["-p", "80/sctp"], "protocol sctp"),
     ];
     for (flags, word) in rows {
         let words = [&["run"][..], flags, &[image.as_str()]].concat();

@@ -9,8 +9,8 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use ucr::spec::{
-    CgroupMode, CgroupPolicy, ContainerSpec, Health, HealthTest, HostDevice, IdRange, Log, Mount,
-    Naming, Network, Resources, Seccomp, Secret, SecretSource, SecretTarget, Security, Sharing,
+    CgroupMode, CgroupPolicy, ContainerSpec, Endpoint, Health, HealthTest, HostDevice, IdRange,
+    Log, Mount, Naming, Resources, Seccomp, Secret, SecretSource, SecretTarget, Security, Sharing,
     Ulimit, UlimitName, Userns, UtsMode,
 };
 
@@ -78,6 +78,7 @@ fn every_key_is_explained_and_no_other() {
         ("MOUNTS", keys::<Mount>()),
         ("DEVICES", keys::<HostDevice>()),
         ("SECRETS", keys::<Secret>()),
+        ("ENDPOINT", keys::<Endpoint>()),
         ("RESOURCES", keys::<Resources>()),
         ("ULIMITS", keys::<Ulimit>()),
         ("SECURITY", keys::<Security>()),
@@ -98,7 +99,6 @@ fn every_word_is_named() {
         ))
     };
     let lists = [
-        ("THE CONTAINER", values::<Network>()),
         ("HEALTH", values::<HealthTest>()),
         ("NAMESPACES", values::<UtsMode>()),
         ("NAMESPACES", values::<CgroupMode>()),

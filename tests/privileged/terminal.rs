@@ -82,7 +82,9 @@ impl Tmux {
         self.shows(&format!("{mark}-end"));
         let screen = self.screen();
         let line = screen.lines().find(|line| line.contains("speed"));
-        line.unwrap_or_else(|| panic!("{screen}")).to_owned()
+        let line = line.unwrap_or_else(|| panic!("{screen}"));
+        // But for the size, which is another matter.
+        line.split("line =").last().unwrap().to_owned()
     }
 }
 

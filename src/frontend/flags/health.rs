@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::spec::{Health, HealthTest, Span};
+use crate::spec::{Health, HealthTest, TimeSpan};
 
 /// Health.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
@@ -13,19 +13,19 @@ pub struct HealthFlags {
     health_cmd: Option<String>,
     /// Time between checks [default: the image's, or 30s]
     #[arg(long, value_name = "TIME", conflicts_with = "no_healthcheck")]
-    health_interval: Option<Span>,
+    health_interval: Option<TimeSpan>,
     /// How long a check may take [default: the image's, or 30s]
     #[arg(long, value_name = "TIME", conflicts_with = "no_healthcheck")]
-    health_timeout: Option<Span>,
+    health_timeout: Option<TimeSpan>,
     /// Failures in a row that make it unhealthy [default: the image's, or 3]
     #[arg(long, value_name = "NUMBER", conflicts_with = "no_healthcheck")]
     health_retries: Option<u32>,
     /// Time after the start in which failures do not count [default: the image's, or 0s]
     #[arg(long, value_name = "TIME", conflicts_with = "no_healthcheck")]
-    health_start_period: Option<Span>,
+    health_start_period: Option<TimeSpan>,
     /// Time between checks during that time [default: the image's, or 5s]
     #[arg(long, value_name = "TIME", conflicts_with = "no_healthcheck")]
-    health_start_interval: Option<Span>,
+    health_start_interval: Option<TimeSpan>,
     /// Make no checks, whatever the image says
     #[arg(long)]
     no_healthcheck: bool,

@@ -11,6 +11,7 @@ use super::copies::{self, Copy};
 use super::handles::{Basis, Handles};
 use super::health::Health;
 use super::monitor::{Io, Monitor};
+use super::network::{Connection, Joined};
 use super::plan::{self, Plan};
 use super::stage::Stage;
 use super::status::{self, Listener};
@@ -20,7 +21,7 @@ use super::{Asked, Happening, HostFacts, Native};
 use crate::error::{self, Fault, Kind};
 use crate::exit;
 use crate::runtime::{self, ContainerRecord, Ended, Event, HealthFile, Life, Published, Started};
-use crate::spec::{Restart, SignalNumber};
+use crate::spec::{Network, Restart, SignalNumber};
 use crate::store::{ContainerDir, Lease};
 use crate::sys;
 use crate::sys::namespace::with_children_in;
@@ -46,6 +47,8 @@ pub(super) struct Container<'a> {
     // In this order they are let go: the record last, so that whoever finds it can end the rest.
     directory: ContainerDir,
     users: Option<Leased>,
+    connection: Option<Connection>,
+    joined: Option<Joined>,
     published: Published,
 }
 
@@ -53,9 +56,14 @@ impl<'a> Container<'a> {
     /// Decides all that can be decided, takes what nobody else may have, and publishes the record.
     pub(super) fn make(native: &'a Native<'a>, asked: &'a Asked<'a>) -> Result<Self> {
         let (image, spec) = (asked.image, asked.spec);
-        let host = HostFacts::read(spec, native.cdi_directories)?;
+        let mut host = HostFacts::read(spec, native.cdi_directories)?;
+        let joined = match spec.network() {
+            Network::Container(id) => Some(Joined::find(native.store, native.state, &id)?),
+            _ => None,
+        };
+        host.joined = joined.as_ref().map(|joined| joined.names.clone());
         host.can_make_containers()?;
-        let plan = plan::plan(spec, &image.config, &host, asked.id)?;
+        let mut plan = plan::plan(spec, &image.config, &host, asked.id)?;
         plan.notes
             .iter()
             .for_each(|text| (asked.happened)(&Happening::Note(text)));
@@ -67,7 +75,13 @@ impl<'a> Container<'a> {
         kept.use_volumes(native.store, &plan.mounts)?;
         let monitor = Monitor::prepare()?;
         let users = Leased::take(&plan, native.state)?;
-        let record = record(native, asked, &plan)?;
+        let connection = Connection::prepare(plan.bridged.as_ref(), native.store, native.state)?;
+        if let Some(connection) = &connection {
+            let addresses = connection.addresses();
+            plan.name_addresses(addresses.ip, addresses.ip6);
+        }
+        let mut record = record(native, asked, &plan)?;
+        record.connection = connection.as_ref().map(Connection::record);
         // Before there are cgroups, so that whoever finds the record can remove them.
         let published = native.state.publish(&record, native.store)?;
         let health = record
@@ -83,6 +97,8 @@ impl<'a> Container<'a> {
             health: health.transpose()?,
             directory,
             users,
+            connection,
+            joined,
             published,
         })
     }
@@ -134,7 +150,13 @@ impl<'a> Container<'a> {
         let note = |text: &String| (self.asked.happened)(&Happening::Note(text));
         cgroups.notes().iter().filter(new).for_each(note);
         let (child, listener, copies) = self.start(&cgroups, console.as_deref_mut())?;
-        let exit = self.watch(&child, listener, copies, console.as_deref_mut(), is_first);
+        let io = Io {
+            copies,
+            console: console.as_deref_mut(),
+            forwarder: self.connection.as_ref().and_then(Connection::forwarder),
+            health: None,
+        };
+        let exit = self.watch(&child, listener, io, is_first);
         if exit.is_err() {
             // A fault of the watching, not of the container: what nobody watches must not go on.
             // One that has ended already cannot be waited for again.
@@ -181,6 +203,7 @@ impl<'a> Container<'a> {
             basis,
             locks: self.locks(),
             size,
+            network: self.joined.as_ref().map(|joined| &joined.namespace),
         };
         let (child, listener) = start(stage, users)?;
         Ok((child, listener, copies))
@@ -191,29 +214,32 @@ impl<'a> Container<'a> {
         let users = self.users.as_ref().and_then(Leased::lock);
         let volumes = self.kept.locks();
         let own = [self.directory.lock(), self.published.lock()];
-        own.into_iter().chain(users).chain(volumes).collect()
+        let network = self.connection.iter().flat_map(Connection::locks);
+        let locks = own.into_iter().chain(users).chain(volumes);
+        locks.chain(network).collect()
     }
 
-    fn watch(
-        &self,
-        child: &Child,
-        listener: Listener,
-        copies: Vec<Copy>,
-        console: Option<&mut Console>,
-        is_first: bool,
-    ) -> Result<Exit> {
+    fn watch(&self, child: &Child, listener: Listener, io: Io, is_first: bool) -> Result<Exit> {
+        let connection = self.connection.as_ref();
+        let connected = connection.map_or(Ok(()), |it| it.connect(child));
         let started = self.register(child)?;
         // What others left that died, while the stage is busy and we are not.
         self.native.state.heal(self.native.store);
+        if connected.is_err() && !listener.is_closed() {
+            return connected.and(Ok(Exit::Code(exit::FAULT)));
+        }
         listener.go()?;
         let announce = || self.announce(&started, is_first);
         let mut health = self.health(started)?;
         let io = Io {
-            copies,
-            console,
+            copies: io.copies,
+            console: io.console,
+            forwarder: io.forwarder,
             health: health.as_mut(),
         };
-        self.monitor.attend(child, listener, io, &announce)
+        let exit = self.monitor.attend(child, listener, io, &announce)?;
+        // A container that failed by itself has said why.
+        connected.map(|()| exit)
     }
 
     fn health(&self, started: Started) -> Result<Option<Health<'_>>> {
@@ -316,6 +342,7 @@ fn record(native: &Native, asked: &Asked, plan: &Plan) -> Result<ContainerRecord
         is_kept: asked.is_kept,
         has_console: asked.has_console,
         has_health: plan.health.is_some(),
+        connection: None,
         spec: spec.clone(),
     })
 }

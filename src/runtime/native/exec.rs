@@ -103,6 +103,7 @@ pub fn exec(
         copies,
         console: console.as_mut(),
         health: None,
+        forwarder: None,
     };
     let exit = monitor.attend(&child, listener, io, started);
     if exit.is_err() {

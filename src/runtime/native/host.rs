@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::apparmor::AppArmor;
 use super::cdi;
 use super::cgroup::{self, Rlimit};
+use super::network::Names;
 use crate::error::{Fault, Kind};
 use crate::spec::{ContainerSpec, Device, Seccomp};
 use crate::sys;
@@ -28,6 +29,10 @@ pub struct HostFacts {
     pub name: String,
     /// Its `/etc/resolv.conf`.
     pub resolv_conf: Vec<u8>,
+    /// What another container knows of names, whose network is shared.
+    pub joined: Option<Names>,
+    /// What systemd-resolved asks itself, where that is needed.
+    pub uplink_resolv_conf: Vec<u8>,
     /// Its `/etc/hosts`.
     pub hosts: Vec<u8>,
     /// Its kernel's version: major and minor.
@@ -97,6 +102,11 @@ impl HostFacts {
         Ok(Self {
             name: host_name(),
             resolv_conf: file("/etc/resolv.conf"),
+            joined: None,
+            uplink_resolv_conf: match spec.network().is_own() {
+                true => file("/run/systemd/resolve/resolv.conf"),
+                false => Vec::new(),
+            },
             hosts: file("/etc/hosts"),
             kernel: kernel_version(&system.release().to_string_lossy()),
             capabilities: sys::credential::available().context("read capabilities")?,

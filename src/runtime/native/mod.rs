@@ -29,6 +29,7 @@ mod host;
 mod interpreter;
 mod join;
 mod monitor;
+pub mod network;
 mod observe;
 mod own_file;
 mod plan;

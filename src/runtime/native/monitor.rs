@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::console::{Console, Request};
 use super::copies::Copy;
 use super::health::Health;
+use super::network::Forwarder;
 use super::status::{Listener, Message};
 use crate::sys::process::{Child, Exit};
 use crate::sys::signal::{Inbox, is_forwarded, is_job_control, stop_ourselves};
@@ -31,6 +32,7 @@ pub(super) struct Io<'a, 'b> {
     pub(super) copies: Vec<Copy>,
     pub(super) console: Option<&'a mut Console>,
     pub(super) health: Option<&'a mut Health<'b>>,
+    pub(super) forwarder: Option<&'a Forwarder>,
 }
 
 /// What is known of one start so far.
@@ -150,6 +152,9 @@ impl Monitor {
         if let Some(health) = io.health.as_mut().filter(|_| ready.health) {
             health.step()?;
         }
+        if let Some(forwarder) = io.forwarder.filter(|_| ready.forwarder) {
+            forwarder.step();
+        }
         let Some(console) = io.console.as_mut().filter(|_| ready.console) else {
             return Ok(());
         };
@@ -178,6 +183,8 @@ impl Monitor {
             let wanted = copy.waits_for();
             copies.push(wanted.map(|(stream, events)| push(&mut fds, stream, events)));
         }
+        let forwarder = io.forwarder;
+        let forwarder = forwarder.map(|it| push(&mut fds, it.as_fd(), PollFlags::IN));
         wait(&mut fds, None)?;
         let any =
             |place: Option<usize>| place.is_some_and(|place| !fds[place].revents().is_empty());
@@ -186,6 +193,7 @@ impl Monitor {
             report: any(report),
             console: any(console),
             health: any(health),
+            forwarder: any(forwarder),
             copies: copies.into_iter().map(any).collect(),
         })
     }
@@ -241,6 +249,7 @@ struct Ready {
     copies: Vec<bool>,
     console: bool,
     health: bool,
+    forwarder: bool,
     ended: bool,
     report: bool,
 }

@@ -3,7 +3,7 @@
 //! still visible, moves into it, gives up what the command must not have, and becomes the command.
 
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use anyhow::{Context, Error, Result};
@@ -12,6 +12,7 @@ use super::apparmor;
 use super::copies;
 use super::handles::{Basis, Handles};
 use super::hook;
+use super::network::join;
 use super::plan::Plan;
 use super::privileges::give_up_privileges;
 use super::rootfs::{self, Rootfs};
@@ -43,6 +44,8 @@ pub(super) struct Stage<'a> {
     pub(super) locks: Vec<BorrowedFd<'a>>,
     /// The size of its terminal, if it has one.
     pub(super) size: Option<Size>,
+    /// The network of another container.
+    pub(super) network: Option<&'a OwnedFd>,
 }
 
 impl Stage<'_> {
@@ -75,6 +78,10 @@ impl Stage<'_> {
         mount::make_all_private().context("cut the mount namespace off")?;
         if self.plan.users.is_some() {
             reporter.wait_for_users()?;
+        }
+        // Before the filesystem of devices is made, which shows those of the network.
+        if let Some(other) = self.network {
+            join(other).context("join the network of a container")?;
         }
         let rootfs = rootfs::build(self)?;
         // While no label is set, no filter loaded and no privilege given up.

@@ -7,6 +7,7 @@
 //! STATE/health/ID           whether it is well, if that is checked; replaced by rename
 //! STATE/names.lock           flock: held while a name is looked for and taken
 //! STATE/users/N              a range of users that is taken
+//! STATE/network/BRIDGE_IP    an address of a network that is taken, and what is to be undone
 //! ```
 //!
 //! Nothing of a record is ever written over, so that `kill -9` at any moment loses none. One whose
@@ -26,6 +27,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use super::native::cgroup::destroy_left;
+use super::native::network;
 use crate::error::{Fault, Kind};
 use crate::store::{Lock, Patience, Store};
 use crate::sys;
@@ -60,6 +62,11 @@ impl State {
 
     fn record_path(&self, id: &str) -> PathBuf {
         self.containers().join(format!("{id}.json"))
+    }
+
+    /// Where it is written down who has which address of a network.
+    pub(super) fn network_room(&self) -> PathBuf {
+        self.directory.join("network")
     }
 
     /// Where the sockets are at which containers are attached to.
@@ -131,6 +138,12 @@ impl State {
     /// there.
     pub fn heal(&self, store: &Store) {
         self.free_ranges();
+        self.end_dead(store);
+        // When their containers are gone.
+        network::heal(self);
+    }
+
+    fn end_dead(&self, store: &Store) {
         for path in self.files().unwrap_or_default() {
             if let Ok(Some(_dead)) = Lock::exclusive(&path, Patience::Try) {
                 if let Ok(Some(container)) = read(&path)

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::HealthState;
 use crate::image::{ChainId, Digest};
+use crate::runtime::native::network::ConnectionRecord;
 use crate::spec::{ContainerSpec, Process};
 use crate::sys::process::Exit;
 
@@ -39,6 +40,9 @@ pub struct ContainerRecord {
     /// It is checked whether it is well.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_health: bool,
+    /// How it is connected, on a bridged network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<ConnectionRecord>,
     /// What was asked for.
     pub spec: ContainerSpec,
 }

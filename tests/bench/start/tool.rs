@@ -14,6 +14,10 @@ pub enum Tool {
     UcrVolume,
     /// With its own init.
     UcrInit,
+    /// On the built-in bridge.
+    UcrBridge,
+    /// The same with a published port.
+    UcrPort,
     /// Namespaces and an overlay, a few mounts.
     Bwrap,
     /// The same with all that ucr mounts and hides.
@@ -47,11 +51,13 @@ pub enum View {
 
 impl Tool {
     /// All, in the order of the table.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Ucr,
         Self::Beside,
         Self::UcrVolume,
         Self::UcrInit,
+        Self::UcrBridge,
+        Self::UcrPort,
         Self::Bwrap,
         Self::BwrapFull,
         Self::Crun,
@@ -81,6 +87,8 @@ impl Tool {
             Self::Beside => "beside",
             Self::UcrVolume => "ucr-volume",
             Self::UcrInit => "ucr-init",
+            Self::UcrBridge => "ucr-bridge",
+            Self::UcrPort => "ucr-port",
             Self::Bwrap => "bwrap",
             Self::BwrapFull => "bwrap-full",
             Self::Crun => "crun",
@@ -101,6 +109,8 @@ impl Tool {
             Self::Beside => "the other ucr run",
             Self::UcrVolume => "ucr run -v",
             Self::UcrInit => "ucr run --init",
+            Self::UcrBridge => "ucr run --network bridge",
+            Self::UcrPort => "  with a published port",
             Self::Bwrap => "bwrap --overlay",
             Self::BwrapFull => "  with masks and read-only paths",
             Self::Crun => "crun run",
@@ -118,6 +128,7 @@ impl Tool {
     pub fn packages(self) -> &'static [&'static str] {
         match self {
             Self::Ucr | Self::Beside | Self::UcrVolume | Self::UcrInit => &[],
+            Self::UcrBridge | Self::UcrPort => &[],
             Self::Bwrap | Self::BwrapFull => &["bubblewrap"],
             Self::Crun | Self::CrunUnconfined => &["crun"],
             Self::Runc | Self::RuncUnconfined => &["runc"],

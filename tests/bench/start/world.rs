@@ -37,6 +37,15 @@ pub const BESIDE: &str = "/run/ucr-beside";
 pub struct World {
     views: Views,
     _docker: Option<Daemon>,
+    has_bridge: bool,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if self.has_bridge {
+            must(ucr(UCR).args(["network", "rm", "bridge"]));
+        }
+    }
 }
 
 impl World {
@@ -46,7 +55,8 @@ impl World {
         unpack();
         let views = Views::make();
         let has = |wanted: &[Tool]| tools.iter().any(|tool| wanted.contains(tool));
-        if has(&[Tool::Ucr, Tool::Beside, Tool::UcrVolume, Tool::UcrInit]) {
+        let ours = [Tool::Ucr, Tool::Beside, Tool::UcrVolume, Tool::UcrInit];
+        if has(&ours) || has(&[Tool::UcrBridge, Tool::UcrPort]) {
             must(ucr(UCR).args(["pull", "--quiet", IMAGE]));
             fs::create_dir("/mnt/volume").expect("mkdir");
         }
@@ -64,6 +74,7 @@ impl World {
         Self {
             views,
             _docker: docker,
+            has_bridge: has(&[Tool::UcrBridge, Tool::UcrPort]),
         }
     }
 
@@ -142,9 +153,13 @@ pub fn traced() -> Command {
 }
 
 fn ucr_run(program: &str, options: &[&str]) -> Command {
+    ucr_run_on("none", program, options)
+}
+
+fn ucr_run_on(network: &str, program: &str, options: &[&str]) -> Command {
     let mut ucr = ucr(program);
     // As for an image of a registry: a layout on this machine would be looked at each time.
-    ucr.args(["run", "--policy", "missing", "--network", "none"])
+    ucr.args(["run", "--policy", "missing", "--network", network])
         .args(options)
         .arg(IMAGE)
         .args(COMMAND);
@@ -195,6 +210,8 @@ fn command(tool: Tool) -> Command {
         Tool::Beside => ucr_run(BESIDE, &[]),
         Tool::UcrVolume => ucr_run(UCR, &["-v", "/mnt/volume:/data"]),
         Tool::UcrInit => ucr_run(UCR, &["--init"]),
+        Tool::UcrBridge => ucr_run_on("bridge", UCR, &[]),
+        Tool::UcrPort => ucr_run_on("bridge", UCR, &["-p", "80"]),
         Tool::Bwrap => bwrap(false),
         Tool::BwrapFull => bwrap(true),
         Tool::Podman => {

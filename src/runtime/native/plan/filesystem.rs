@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::runtime::native::cgroup::{CgroupPlan, Group};
 use crate::runtime::native::host::HostFacts;
 use crate::spec::defaults::{FILESYSTEMS, Filesystem, MASKED_PATHS, READ_ONLY_PATHS};
-use crate::spec::{ContainerSpec, IdRange, IpcMode, Network};
+use crate::spec::{ContainerSpec, IdRange, IpcMode};
 
 /// The type of a view of one of the container's cgroups, whose option is its path on the host.
 pub const CGROUP: &str = "cgroup";
@@ -56,7 +56,7 @@ pub(super) fn filesystems(
                 filesystem.options.retain(|option| option != "gid=5");
             }
             // A network's sysfs belongs to the network's user namespace.
-            "sysfs" if ids.is_some() && spec.network != Some(Network::None) => {
+            "sysfs" if ids.is_some() && !spec.network().is_own() => {
                 filesystem.kind = BIND.to_owned();
             }
             _ => (),

@@ -6,6 +6,7 @@
 mod device;
 mod filesystem;
 mod naming;
+mod network;
 mod security;
 mod sysctl;
 mod text;
@@ -31,6 +32,7 @@ use crate::sys::users::{Mapping, Range};
 
 pub use device::Node;
 pub use filesystem::{BIND, CGROUP, JOINED, KernelFilesystem};
+pub use network::Bridged;
 pub use security::{Confinement, Filtering};
 
 /// A file that ucr writes and shows inside the container.
@@ -72,6 +74,9 @@ pub struct Plan {
     pub mapping: Option<Mapping>,
     /// Its host name, if it is not the host's.
     pub hostname: Option<String>,
+    /// The bridged network that it is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bridged: Option<Bridged>,
     /// Refuse writes to the root filesystem.
     pub read_only: bool,
     /// Fresh filesystems of the kernel, in the order of mounting.
@@ -180,14 +185,12 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         spec.env.push(format!("MESOS_SANDBOX={SANDBOX}"));
     }
     let spec = &spec;
-    let own_network = spec.network == Some(Network::None);
-    let hostname = naming::hostname(spec, own_network, id)?;
+    let own_network = spec.network().is_own();
+    let hostname = naming::hostname(spec, host, own_network, id)?;
     let name = hostname.as_deref().unwrap_or(&host.name);
     let users = users(spec, host)?;
-    let groups_here = host
-        .mapping
-        .as_ref()
-        .map(|mapping| id_ranges(&mapping.gids));
+    let mapping = host.mapping.as_ref();
+    let groups_here = mapping.map(|mapping| id_ranges(&mapping.gids));
     let ids = match &users {
         Some(Users::Map(ids)) => Some(ids.as_slice()),
         Some(Users::Auto) => Some(&AUTO_SHAPE[..]),
@@ -195,9 +198,7 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
     };
     check_secrets(&spec.secrets)?;
     let mounts = mounts(spec, image)?;
-    if host.mapping.is_some() {
-        refuse_maps_of_owners(&mounts)?;
-    }
+    refuse_maps_of_owners(&mounts, host)?;
     let confinement = security::confinement(spec, host)?;
     let (ulimits, mut notes) =
         cgroup::rlimits(&spec.resources.ulimits, &host.limits, host.may_raise)?;
@@ -209,9 +210,8 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         rules: &rules,
         asked: device::asked(spec, &confinement.capabilities),
     };
-    // Where users are mapped nobody can make a node, so that only those that are shown can be opened.
-    let needs_list = !spec.security.privileged && host.mapping.is_none();
-    let list = needs_list.then_some(list);
+    // Where users are mapped nobody can make a node: only those that are shown can be opened.
+    let list = (!spec.security.privileged && host.mapping.is_none()).then_some(list);
     let wanted = Wanted {
         resources: &spec.resources,
         devices: list,
@@ -220,32 +220,27 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
     };
     let cgroups = cgroup::plan(&wanted, &host.cgroups, id)?;
     notes.extend(cgroups.notes.iter().cloned());
+    let is_routed = own_network && spec.network() != Network::None;
+    let resolv_conf = network::resolv_conf(host, is_routed, &mut notes);
     let (masked_paths, read_only_paths) = filesystem::hidden(spec, host);
     Ok(Plan {
         process: process(spec, image, name)?,
         groups: spec.groups.clone(),
-        namespaces: Namespaces {
-            mount: true,
-            pid: !spec.sharing.has_pid_of_others(),
-            ipc: !spec.sharing.has_ipc_of_others(),
-            uts: !spec.sharing.has_uts_of_host(),
-            cgroup: spec.sharing.cgroup != Some(CgroupMode::Host),
-            network: own_network,
-            user: users.is_some(),
-        },
+        namespaces: own_namespaces(spec, own_network, users.is_some()),
         joins: Joins::of(spec),
         hostname: hostname.clone(),
+        bridged: network::bridged(spec, image)?,
         read_only: spec.read_only,
         filesystems: filesystem::filesystems(spec, ids, &cgroups),
         cdi: host.cdi.origins.clone(),
         devices,
-        files: naming::own_files(spec, host, name, own_network)?,
+        files: naming::own_files(spec, host, name, own_network, &resolv_conf)?,
         mounts,
         hooks: hooks(host, users.is_some())?,
         secrets: spec.secrets.clone(),
         masked_paths,
         read_only_paths,
-        sysctls: sysctl::sysctls(spec, own_network, users.is_some(), host.mapping.as_ref())?,
+        sysctls: sysctl::sysctls(spec, own_network, users.is_some(), mapping)?,
         cgroups,
         filter: security::filter(&confinement, host, &mut notes)?,
         ulimits,
@@ -259,6 +254,18 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         init: spec.init,
         health: health_check(spec, image)?,
     })
+}
+
+fn own_namespaces(spec: &ContainerSpec, own_network: bool, own_users: bool) -> Namespaces {
+    Namespaces {
+        mount: true,
+        pid: !spec.sharing.has_pid_of_others(),
+        ipc: !spec.sharing.has_ipc_of_others(),
+        uts: !spec.sharing.has_uts_of_host(),
+        cgroup: spec.sharing.cgroup != Some(CgroupMode::Host),
+        network: own_network,
+        user: own_users,
+    }
 }
 
 /// In a user namespace a hook would be nobody to the host, whose programs and files it works with.
@@ -320,10 +327,11 @@ fn users(spec: &ContainerSpec, host: &HostFacts) -> Result<Option<Users>, Fault>
 }
 
 /// The kernel lets only root map the owners of files on the machine's filesystems.
-fn refuse_maps_of_owners(mounts: &[Mount]) -> Result<(), Fault> {
+fn refuse_maps_of_owners(mounts: &[Mount], host: &HostFacts) -> Result<(), Fault> {
     let is_mapped =
         |mount: &&Mount| matches!(&mount.source, Source::Bind(bind) if bind.idmap.is_some());
-    match mounts.iter().find(is_mapped) {
+    let mut refused = mounts.iter().filter(|_| host.mapping.is_some());
+    match refused.find(is_mapped) {
         None => Ok(()),
         Some(mount) => {
             let target = mount.target.display();

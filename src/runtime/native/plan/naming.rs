@@ -4,21 +4,24 @@ use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::OwnFile;
+use super::network::own_line;
 use crate::error::{Fault, Kind};
 use crate::runtime::native::host::HostFacts;
-use crate::spec::{ContainerSpec, HostAddress, Naming, Network, check_host_name};
+use crate::spec::{ContainerSpec, Definition, HostAddress, Naming, Network, check_host_name};
 
-/// A container on a network of its own has a name of its own, as docker's have; `None` is the
-/// host's.
+/// A container on a network of its own has a name of its own, as docker's have, and one on that of
+/// another container the other's; `None` is the host's.
 pub(super) fn hostname(
     spec: &ContainerSpec,
+    host: &HostFacts,
     own_network: bool,
     id: &str,
 ) -> Result<Option<String>, Fault> {
     if spec.sharing.has_uts_of_host() {
         return Ok(None);
     }
-    let Some(name) = &spec.hostname else {
+    let of_other = host.joined.as_ref().map(|other| &other.hostname);
+    let Some(name) = of_other.or(spec.hostname.as_ref()) else {
         return Ok(own_network.then(|| id.to_owned()));
     };
     check_host_name("host name", name)?;
@@ -31,16 +34,14 @@ pub(super) fn own_files(
     host: &HostFacts,
     name: &str,
     own_network: bool,
+    of_host: &[u8],
 ) -> Result<Vec<OwnFile>, Fault> {
     let file = |target: &str, content: Vec<u8>| OwnFile {
         target: target.into(),
         content,
     };
     Ok(vec![
-        file(
-            "/etc/resolv.conf",
-            resolv_conf(&spec.naming, &host.resolv_conf),
-        ),
+        file("/etc/resolv.conf", resolv_conf(&spec.naming, of_host)),
         file("/etc/hosts", hosts(spec, host, name, own_network)?),
         file("/etc/hostname", format!("{name}\n").into_bytes()),
     ])
@@ -94,9 +95,11 @@ fn hosts(
         Some(domain) => format!("{name}.{domain} {name}"),
         None => name.to_owned(),
     };
-    let mut text = if own_network {
+    let mut text = if let Some(other) = &host.joined {
+        other.hosts.clone()
+    } else if own_network {
         let local = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
-        format!("{local}127.0.1.1\t{names}\n").into_bytes()
+        (local.to_owned() + &own_line(&names)).into_bytes()
     } else {
         host.hosts.clone()
     };
@@ -115,9 +118,18 @@ fn hosts(
 
 /// At which address a container reaches the host.
 fn gateway(spec: &ContainerSpec, name: &str) -> Result<IpAddr, Fault> {
-    match spec.network {
-        None | Some(Network::Host) => Ok(Ipv4Addr::LOCALHOST.into()),
-        Some(Network::None) => {
+    match spec.network() {
+        Network::Host => Ok(Ipv4Addr::LOCALHOST.into()),
+        Network::Bridge => Ok(Definition::built_in().gateway.into()),
+        Network::Named(_) | Network::Cni(_) | Network::Container(_) => {
+            let message = format!(
+                "--add-host {name}:host-gateway does not go with --network {}",
+                spec.network()
+            );
+            Err(Fault::new(Kind::Unsupported, message)
+                .hint("'ucr network inspect' shows the host's address: say that"))
+        }
+        Network::None => {
             let message = format!(
                 "--add-host {name}:host-gateway: on the network 'none' nothing leads to the host"
             );
@@ -182,10 +194,10 @@ mod tests {
         );
         let made = hosts(&spec(None, "{}"), &host, "h", false).unwrap();
         assert_eq!(text(made), "127.0.0.1 localhost");
-        let own = Some(Network::None);
-        let made = hosts(&spec(own, r#"{"domain": "d"}"#), &host, "h", true).unwrap();
+        let own = || Some(Network::None);
+        let made = hosts(&spec(own(), r#"{"domain": "d"}"#), &host, "h", true).unwrap();
         assert!(text(made).ends_with("127.0.1.1\th.d h\n"));
-        let fault = hosts(&spec(own, both), &host, "h", true).unwrap_err();
+        let fault = hosts(&spec(own(), both), &host, "h", true).unwrap_err();
         assert!(fault.to_string().contains("b:host-gateway"), "{fault}");
     }
 }

@@ -20,6 +20,7 @@ type Step = (&'static str, String);
 impl Plan {
     fn steps(&self) -> Vec<Step> {
         let mut steps = vec![("namespaces", self.namespaces.names().join(" "))];
+        steps.extend(self.network());
         let joins = [("pid", &self.joins.pid), ("ipc", &self.joins.ipc)];
         let joins = joins
             .into_iter()
@@ -62,6 +63,26 @@ impl Plan {
         }));
         steps.extend(self.notes.iter().map(|note| ("note", note.clone())));
         steps
+    }
+
+    fn network(&self) -> Vec<Step> {
+        let Some(bridged) = &self.bridged else {
+            return Vec::new();
+        };
+        let endpoint = &bridged.endpoint;
+        let addresses = [
+            endpoint.ip.map(|ip| ip.to_string()),
+            endpoint.ip6.map(|ip| ip.to_string()),
+            endpoint.mac_address.map(|mac| mac.to_string()),
+        ];
+        let addresses = addresses
+            .into_iter()
+            .flatten()
+            .map(|text| format!(" {text}"));
+        let network = format!("{}{}", bridged.network, addresses.collect::<String>());
+        let ports = endpoint.publish.iter();
+        let ports = ports.map(|port| ("publish", port.to_string()));
+        std::iter::once(("network", network)).chain(ports).collect()
     }
 
     fn limits(&self) -> Vec<Step> {

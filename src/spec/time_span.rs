@@ -24,9 +24,9 @@ const UNITS: [(&str, u64); 8] = [
 /// A length of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub struct Span(Duration);
+pub struct TimeSpan(Duration);
 
-impl Span {
+impl TimeSpan {
     /// Of so many nanoseconds.
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(Duration::from_nanos(nanos))
@@ -38,7 +38,7 @@ impl Span {
     }
 }
 
-impl FromStr for Span {
+impl FromStr for TimeSpan {
     type Err = Fault;
 
     fn from_str(text: &str) -> Result<Self, Fault> {
@@ -89,7 +89,7 @@ fn part(number: &str, length: u64) -> Option<u64> {
     whole.checked_mul(length)?.checked_add(fraction)
 }
 
-impl fmt::Display for Span {
+impl fmt::Display for TimeSpan {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         let mut rest = self.0.as_nanos();
         if rest == 0 {
@@ -106,13 +106,13 @@ impl fmt::Display for Span {
     }
 }
 
-impl From<Span> for String {
-    fn from(span: Span) -> Self {
+impl From<TimeSpan> for String {
+    fn from(span: TimeSpan) -> Self {
         span.to_string()
     }
 }
 
-impl TryFrom<String> for Span {
+impl TryFrom<String> for TimeSpan {
     type Error = Fault;
 
     fn try_from(text: String) -> Result<Self, Fault> {
@@ -143,10 +143,10 @@ mod tests {
             ("0.1h", 360_000_000_000, "6m"),
             ("0.0000000001s", 0, "0s"),
         ] {
-            let span: Span = text.parse().unwrap();
-            assert_eq!(span, Span::from_nanos(nanos), "{text}");
+            let span: TimeSpan = text.parse().unwrap();
+            assert_eq!(span, TimeSpan::from_nanos(nanos), "{text}");
             assert_eq!(span.to_string(), again, "{text}");
-            assert_eq!(again.parse::<Span>().unwrap(), span);
+            assert_eq!(again.parse::<TimeSpan>().unwrap(), span);
         }
     }
 
@@ -156,7 +156,7 @@ mod tests {
         for text in [
             "", "h", "5", "5x", "m5", "-1s", "+1s", "1..5s", ".s", "1 s", "1S", "6000000h", &long,
         ] {
-            assert!(text.parse::<Span>().is_err(), "{text}");
+            assert!(text.parse::<TimeSpan>().is_err(), "{text}");
         }
     }
 }

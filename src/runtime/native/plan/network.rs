@@ -1,0 +1,173 @@
+//! What a plan has about a bridged network, and the names and servers that are seen there.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::Plan;
+use crate::error::{Fault, Kind};
+use crate::image::ImageConfig;
+use crate::runtime::native::host::HostFacts;
+use crate::spec::{ContainerSpec, Endpoint, Exposed, Network, Publish};
+
+/// A bridged network and the container's end of it. Which addresses it gets, unless they are asked
+/// for, and which free ports, is decided when it starts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Bridged {
+    /// Which.
+    pub network: Network,
+    /// With all ports that are published.
+    pub endpoint: Endpoint,
+}
+
+/// Debian's installer has it, too, for a host whose address is not known.
+const NOT_KNOWN: &str = "127.0.1.1";
+
+/// The bridged network of a container, if it is on one.
+pub(super) fn bridged(spec: &ContainerSpec, image: &ImageConfig) -> Result<Option<Bridged>, Fault> {
+    let network = spec.network();
+    if let Network::Cni(_) = network {
+        let message = format!("--network {network}: CNI networks are not supported yet");
+        return Err(Fault::new(Kind::Unsupported, message)
+            .hint("'ucr network create' makes a network; say --network with its name"));
+    }
+    if !network.is_bridged() {
+        return Ok(None);
+    }
+    let mut endpoint = spec.endpoint.clone();
+    if endpoint.publish_all {
+        let parse = |text: &String| text.parse::<Exposed>();
+        let of_image: Vec<_> = image
+            .exposed_ports
+            .iter()
+            .map(parse)
+            .collect::<Result<_, _>>()?;
+        let published = |exposed: &Exposed, all: &[Publish]| {
+            all.iter().any(|publish| publish.container == *exposed)
+        };
+        for exposed in of_image.iter().chain(&spec.endpoint.expose) {
+            if !published(exposed, &endpoint.publish) {
+                endpoint.publish.push(Publish::anywhere(*exposed));
+            }
+        }
+    }
+    Ok(Some(Bridged { network, endpoint }))
+}
+
+/// The line of `/etc/hosts` with the container's own name, until its address is known.
+pub(super) fn own_line(name: &str) -> String {
+    format!("{NOT_KNOWN}\t{name}\n")
+}
+
+impl Plan {
+    /// Puts the container's own addresses into its `/etc/hosts`.
+    pub fn name_addresses(&mut self, ip: Ipv4Addr, ip6: Option<Ipv6Addr>) {
+        let hosts = self
+            .files
+            .iter_mut()
+            .find(|file| file.target == Path::new("/etc/hosts"));
+        let Some(hosts) = hosts else {
+            return;
+        };
+        let mut written = Vec::new();
+        for line in hosts.content.split_inclusive(|byte| *byte == b'\n') {
+            match line.strip_prefix(NOT_KNOWN.as_bytes()) {
+                Some(names) => {
+                    written.extend(ip.to_string().into_bytes());
+                    written.extend(names);
+                    if let Some(ip6) = ip6 {
+                        written.extend(ip6.to_string().into_bytes());
+                        written.extend(names);
+                    }
+                }
+                None => written.extend(line),
+            }
+        }
+        hosts.content = written;
+    }
+}
+
+/// The host's `/etc/resolv.conf` without servers that only the host reaches; if no other is left,
+/// those that systemd-resolved asks itself.
+pub(super) fn resolv_conf(host: &HostFacts, own_network: bool, notes: &mut Vec<String>) -> Vec<u8> {
+    if let Some(other) = &host.joined {
+        return other.resolv_conf.clone();
+    }
+    if !own_network || !has_server(&host.resolv_conf, is_loopback) {
+        return host.resolv_conf.clone();
+    }
+    for found in [&host.resolv_conf, &host.uplink_resolv_conf] {
+        if has_server(found, |address| !is_loopback(address)) {
+            return without_loopback(found);
+        }
+    }
+    notes.push("the host's name servers are on its loopback device: the container has none".into());
+    without_loopback(&host.resolv_conf)
+}
+
+fn has_server(file: &[u8], wanted: impl Fn(&str) -> bool) -> bool {
+    file.split(|byte| *byte == b'\n')
+        .filter_map(server)
+        .any(|address| wanted(&address))
+}
+
+fn without_loopback(file: &[u8]) -> Vec<u8> {
+    let lines = file.split_inclusive(|byte| *byte == b'\n');
+    let kept = lines.filter(|line| server(line).is_none_or(|address| !is_loopback(&address)));
+    kept.collect::<Vec<_>>().concat()
+}
+
+/// The address in a line such as `nameserver 127.0.0.53`.
+fn server(line: &[u8]) -> Option<String> {
+    let line = String::from_utf8_lossy(line);
+    let mut words = line.split_ascii_whitespace();
+    (words.next()? == "nameserver").then(|| words.next().map(str::to_owned))?
+}
+
+/// Or of a device of the host's.
+fn is_loopback(address: &str) -> bool {
+    address.contains('%')
+        || address
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_that_a_container_reaches() {
+        for (own, uplink, expected) in [
+            ("nameserver 9.9.9.9\n", "", "nameserver 9.9.9.9\n"),
+            (
+                "search x\nnameserver 127.0.0.53\nnameserver 9.9.9.9\n",
+                "",
+                "search x\nnameserver 9.9.9.9\n",
+            ),
+            (
+                "nameserver 127.0.0.53\noptions edns0\n",
+                "nameserver 10.0.0.1\n",
+                "nameserver 10.0.0.1\n",
+            ),
+            ("nameserver ::1\nsearch x\n", "", "search x\n"),
+            (
+                "nameserver fe80::1%eth0\nnameserver fd00::1",
+                "",
+                "nameserver fd00::1",
+            ),
+        ] {
+            let host = HostFacts {
+                resolv_conf: own.into(),
+                uplink_resolv_conf: uplink.into(),
+                ..HostFacts::default()
+            };
+            let mut notes = Vec::new();
+            let made = resolv_conf(&host, true, &mut notes);
+            assert_eq!(String::from_utf8(made).unwrap(), expected);
+            assert_eq!(notes.len(), usize::from(!expected.contains("nameserver")));
+            assert_eq!(resolv_conf(&host, false, &mut notes), own.as_bytes());
+        }
+    }
+}
