@@ -113,8 +113,8 @@ impl<'a> Container<'a> {
             if self.is_over(&ended, failures) {
                 return self.end(ended);
             }
-            self.monitor
-                .pause(pause, &|| self.is_over(&ended, failures))?;
+            let is_over = || self.is_over(&ended, failures);
+            self.monitor.pause(pause, console.as_mut(), &is_over)?;
             if self.is_over(&ended, failures) {
                 return self.end(ended);
             }
