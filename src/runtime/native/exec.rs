@@ -250,7 +250,7 @@ impl Entry {
             limit.set()?;
         }
         enter_working_directory(&plan.process.working_dir)?;
-        give_up_privileges(plan, &account)?;
+        give_up_privileges(plan, &account, self.own.descriptor().is_some())?;
         signal::reset()?;
         // After the last change of credentials, which would undo it.
         process::die_with_parent()?;
