@@ -171,7 +171,7 @@ impl LogReader {
     }
 
     /// The next whole line of the file; `None` if there is none yet.
-    pub fn next(&mut self) -> Result<Option<Line>> {
+    pub fn next_line(&mut self) -> Result<Option<Line>> {
         loop {
             let start = self.file.stream_position()?;
             let mut line = Vec::new();
@@ -215,7 +215,7 @@ mod tests {
     fn printed(path: &Path) -> [Vec<u8>; 2] {
         let mut reader = LogReader::open(path).unwrap().unwrap();
         let mut all = [Vec::new(), Vec::new()];
-        while let Some(line) = reader.next().unwrap() {
+        while let Some(line) = reader.next_line().unwrap() {
             all[usize::from(line.stream == Stream::Error)].extend(line.content);
         }
         all
