@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::Args;
 
+use super::cni::CniOptions;
 use super::context::Context;
 use super::pull::PullOptions;
 use super::start::StartOptions;
@@ -66,6 +67,8 @@ pub(super) struct Run {
     #[arg(long, value_name = "DIR", help_heading = "Security options")]
     cdi_spec_dir: Vec<PathBuf>,
     #[command(flatten)]
+    cni: CniOptions,
+    #[command(flatten)]
     start: StartOptions,
     #[command(flatten)]
     options: PullOptions,
@@ -85,7 +88,8 @@ impl Run {
             Err(exit) => return Ok(Outcome::Exited(exit)),
         };
         let directories = self.cdi_directories(context)?;
-        self.start.start(context, &image, &spec, &directories)
+        let cni = self.cni.places(context)?;
+        self.start.start(context, &image, &spec, &directories, &cni)
     }
 
     fn description(&self, context: &Context) -> Result<ContainerSpec> {

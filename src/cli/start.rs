@@ -15,6 +15,7 @@ use super::{Format, output};
 use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
 use crate::runtime::Ended;
+use crate::runtime::native::network::cni::Places;
 use crate::runtime::native::{Asked, Attachment, DetachKeys, Happening, Native};
 use crate::spec::{ContainerSpec, Restart};
 use crate::store::Image;
@@ -89,6 +90,7 @@ impl StartOptions {
         image: &Image,
         spec: &ContainerSpec,
         cdi_directories: &[PathBuf],
+        cni: &Places,
     ) -> Result<Outcome> {
         let (store, state) = (context.store()?, context.state()?);
         let start = Start {
@@ -97,6 +99,7 @@ impl StartOptions {
                 store: &store,
                 state: &state,
                 cdi_directories,
+                cni,
             },
             image,
             spec,

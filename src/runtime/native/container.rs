@@ -10,7 +10,9 @@ use super::console::Console;
 use super::copies::{self, Copy};
 use super::handles::{Basis, Handles};
 use super::monitor::{Io, Monitor};
-use super::network::{Connection, Joined};
+use super::network::cni::Cni;
+use super::network::{Connection, Forwarder, Joined};
+use super::own_file::LateFiles;
 use super::plan::{self, Plan};
 use super::stage::Stage;
 use super::status::{self, Listener};
@@ -46,8 +48,16 @@ pub(super) struct Container<'a> {
     directory: ContainerDir,
     users: Option<Leased>,
     connection: Option<Connection>,
+    plugged: Option<Plugged>,
     joined: Option<Joined>,
     published: Published,
+}
+
+/// A network that plugins make, and what the stage is told of it.
+#[derive(Debug)]
+struct Plugged {
+    cni: Cni,
+    files: LateFiles,
 }
 
 impl<'a> Container<'a> {
@@ -74,6 +84,7 @@ impl<'a> Container<'a> {
         let monitor = Monitor::prepare()?;
         let users = Leased::take(&plan, native.state)?;
         let connection = Connection::prepare(plan.bridged.as_ref(), native.store, native.state)?;
+        let plugged = plugged(native, asked, &plan)?;
         if let Some(connection) = &connection {
             let addresses = connection.addresses();
             plan.name_addresses(addresses.ip, addresses.ip6);
@@ -92,6 +103,7 @@ impl<'a> Container<'a> {
             directory,
             users,
             connection,
+            plugged,
             joined,
             published,
         })
@@ -153,7 +165,18 @@ impl<'a> Container<'a> {
         }
         let oom_kills = cgroups.oom_kills().unwrap_or(0);
         let removed = cgroups.destroy();
-        let error = console.and_then(Console::drain);
+        let disconnected = self
+            .plugged
+            .as_ref()
+            .map_or(Ok(()), |it| it.cni.disconnect());
+        if let Err(error) = &disconnected {
+            note(&format!(
+                "{}: tried again by the next command",
+                error::render(error)
+            ));
+        }
+        let failed = disconnected.err().map(|error| error::render(&error));
+        let error = console.and_then(Console::drain).or(failed);
         let exit = exit?;
         removed?;
         Ok(Ended {
@@ -192,6 +215,7 @@ impl<'a> Container<'a> {
             locks: self.locks(),
             size,
             network: self.joined.as_ref().map(|joined| &joined.namespace),
+            late: self.plugged.as_ref().map(|plugged| &plugged.files),
         };
         let (child, listener) = start(stage, users)?;
         Ok((child, listener, copies))
@@ -220,6 +244,11 @@ impl<'a> Container<'a> {
         let started = self.register(child)?;
         // What others left that died, while the stage is busy and we are not.
         self.native.state.heal(self.native.store);
+        let plugged = connected.and_then(|()| self.plug(child, &listener));
+        let (connected, forwarder) = match plugged {
+            Ok(forwarder) => (Ok(()), forwarder),
+            Err(error) => (Err(error), None),
+        };
         if connected.is_err() && !listener.is_closed() {
             return connected.and(Ok(Exit::Code(exit::FAULT)));
         }
@@ -228,11 +257,29 @@ impl<'a> Container<'a> {
         let io = Io {
             copies,
             console,
-            forwarder: connection.and_then(Connection::forwarder),
+            forwarder: connection
+                .and_then(Connection::forwarder)
+                .or(forwarder.as_ref()),
         };
         let exit = self.monitor.attend(child, listener, io, &announce)?;
         // A container that failed by itself has said why.
         connected.map(|()| exit)
+    }
+
+    /// Has plugins connect it, where there are any, and tells the stage what they gave.
+    fn plug(&self, child: &Child, listener: &Listener) -> Result<Option<Forwarder>> {
+        let Some(Plugged { cni, files }) = &self.plugged else {
+            return Ok(None);
+        };
+        let is_over = || Ok(listener.is_closed() || self.monitor.is_asked_to_end()?);
+        let attached = cni.connect(child, &is_over)?;
+        let (own, servers) = (attached.own(), attached.resolv_conf());
+        let naming = &self.asked.spec.naming;
+        files.write(&self.plan.files_with(&own, servers.as_deref(), naming))?;
+        let forwarder = cni.forwarder(&attached)?;
+        self.published.add(&Event::Attached(attached))?;
+        listener.names_are_known()?;
+        Ok(forwarder)
     }
 
     /// Writes down who the first process is, before it executes anything: from then on it could
@@ -276,6 +323,19 @@ impl<'a> Container<'a> {
         }
         Ok(ended)
     }
+}
+
+fn plugged(native: &Native, asked: &Asked, plan: &Plan) -> Result<Option<Plugged>> {
+    let (naming, id) = (&asked.spec.naming, asked.id);
+    let network = plan.plugged.as_ref();
+    let cni = Cni::prepare(network, naming, native.state, native.cni, id)?;
+    cni.map(|cni| {
+        Ok(Plugged {
+            cni,
+            files: LateFiles::new()?,
+        })
+    })
+    .transpose()
 }
 
 /// A start that failed, of a container that had been started before.

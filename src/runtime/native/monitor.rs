@@ -86,13 +86,20 @@ impl Monitor {
                 tv_nsec: 50_000_000,
             };
             wait(&mut [PollFd::new(&self.inbox, PollFlags::IN)], Some(&step))?;
-            while let Some(number) = self.inbox.next()? {
-                if is_end(number) {
-                    self.stops.borrow_mut().is_enough(Instant::now());
-                }
-            }
+            self.is_asked_to_end()?;
         }
         Ok(())
+    }
+
+    /// Whether a signal has asked for the end by now, while nothing runs that signals could be
+    /// passed on to.
+    pub(super) fn is_asked_to_end(&self) -> Result<bool> {
+        while let Some(number) = self.inbox.next()? {
+            if is_end(number) {
+                self.stops.borrow_mut().is_enough(Instant::now());
+            }
+        }
+        Ok(self.was_stopped())
     }
 
     /// Watches until the end of one start. `announce` is called when the command is executed.

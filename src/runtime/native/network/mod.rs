@@ -12,6 +12,7 @@
 //! lease before it is done, so that the next command undoes it for a ucr that was killed.
 
 mod bridge;
+pub mod cni;
 mod create;
 mod forward;
 mod joined;
@@ -226,6 +227,7 @@ impl Connection {
 /// Undoes what dead holders of addresses left.
 pub(crate) fn heal(state: &State) {
     lease::heal(&state.network_room());
+    cni::heal(&state.cni_rooms());
 }
 
 /// Whether this kernel has IPv6.

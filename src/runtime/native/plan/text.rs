@@ -62,10 +62,13 @@ impl Plan {
     }
 
     fn network(&self) -> Vec<Step> {
-        let Some(bridged) = &self.bridged else {
+        let bridged = self.bridged.as_ref();
+        let bridged = bridged.map(|it| (it.network.to_string(), &it.endpoint));
+        let plugged = self.plugged.as_ref();
+        let plugged = plugged.map(|it| (format!("cni:{}", it.list), &it.endpoint));
+        let Some((network, endpoint)) = bridged.or(plugged) else {
             return Vec::new();
         };
-        let endpoint = &bridged.endpoint;
         let addresses = [
             endpoint.ip.map(|ip| ip.to_string()),
             endpoint.ip6.map(|ip| ip.to_string()),
@@ -75,7 +78,7 @@ impl Plan {
             .into_iter()
             .flatten()
             .map(|text| format!(" {text}"));
-        let network = format!("{}{}", bridged.network, addresses.collect::<String>());
+        let network = format!("{network}{}", addresses.collect::<String>());
         let ports = endpoint.publish.iter();
         let ports = ports.map(|port| ("publish", port.to_string()));
         std::iter::once(("network", network)).chain(ports).collect()
