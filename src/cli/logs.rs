@@ -144,7 +144,7 @@ impl Logs {
     fn print_all(&self, reader: &mut LogReader, state: &State, of: &Container) -> Result<()> {
         let mut last = VecDeque::new();
         let mut is_open = false;
-        while let Some(line) = reader.next()? {
+        while let Some(line) = reader.next_line()? {
             if !self.takes(&line) {
                 continue;
             }
@@ -167,24 +167,26 @@ impl Logs {
         last.iter()
             .flatten()
             .try_for_each(|line| self.print(line))?;
-        self.go_on(reader, state, of)
+        match self.follow {
+            true => self.go_on(reader, state, of),
+            false => Ok(()),
+        }
     }
 
     fn go_on(&self, reader: &mut LogReader, state: &State, of: &Container) -> Result<()> {
-        while self.follow {
+        loop {
             // Asked before the log is read for the last time.
             let is_over = state.watch(&of.record.id)?.is_none();
-            while let Some(line) = reader.next()? {
+            while let Some(line) = reader.next_line()? {
                 if self.takes(&line) {
                     self.print(&line)?;
                 }
             }
             if is_over {
-                break;
+                return Ok(());
             }
             std::thread::sleep(PAUSE);
         }
-        Ok(())
     }
 
     fn takes(&self, line: &Line) -> bool {

@@ -125,8 +125,8 @@ impl<'a> Container<'a> {
             if self.is_over(&ended, failures) {
                 return self.end(ended);
             }
-            self.monitor
-                .pause(pause, &|| self.is_over(&ended, failures))?;
+            let is_over = || self.is_over(&ended, failures);
+            self.monitor.pause(pause, console.as_mut(), &is_over)?;
             if self.is_over(&ended, failures) {
                 return self.end(ended);
             }
@@ -156,7 +156,12 @@ impl<'a> Container<'a> {
         let note = |text: &String| (self.asked.happened)(&Happening::Note(text));
         cgroups.notes().iter().filter(new).for_each(note);
         let (child, listener, copies) = self.start(&cgroups, console.as_deref_mut())?;
-        let exit = self.watch(&child, listener, copies, console.as_deref_mut(), is_first);
+        let io = Io {
+            copies,
+            console: console.as_deref_mut(),
+            forwarder: self.connection.as_ref().and_then(Connection::forwarder),
+        };
+        let exit = self.watch(&child, listener, io, is_first);
         if exit.is_err() {
             // A fault of the watching, not of the container: what nobody watches must not go on.
             // One that has ended already cannot be waited for again.
@@ -165,17 +170,8 @@ impl<'a> Container<'a> {
         }
         let oom_kills = cgroups.oom_kills().unwrap_or(0);
         let removed = cgroups.destroy();
-        let disconnected = self
-            .plugged
-            .as_ref()
-            .map_or(Ok(()), |it| it.cni.disconnect());
-        if let Err(error) = &disconnected {
-            note(&format!(
-                "{}: tried again by the next command",
-                error::render(error)
-            ));
-        }
-        let failed = disconnected.err().map(|error| error::render(&error));
+        let failed = self.unplug();
+        failed.iter().for_each(note);
         let error = console.and_then(Console::drain).or(failed);
         let exit = exit?;
         removed?;
@@ -231,14 +227,7 @@ impl<'a> Container<'a> {
         locks.chain(network).collect()
     }
 
-    fn watch(
-        &self,
-        child: &Child,
-        listener: Listener,
-        copies: Vec<Copy>,
-        console: Option<&mut Console>,
-        is_first: bool,
-    ) -> Result<Exit> {
+    fn watch(&self, child: &Child, listener: Listener, io: Io, is_first: bool) -> Result<Exit> {
         let connection = self.connection.as_ref();
         let connected = connection.map_or(Ok(()), |it| it.connect(child));
         let started = self.register(child)?;
@@ -255,11 +244,8 @@ impl<'a> Container<'a> {
         listener.go()?;
         let announce = || self.announce(&started, is_first);
         let io = Io {
-            copies,
-            console,
-            forwarder: connection
-                .and_then(Connection::forwarder)
-                .or(forwarder.as_ref()),
+            forwarder: io.forwarder.or(forwarder.as_ref()),
+            ..io
         };
         let exit = self.monitor.attend(child, listener, io, &announce)?;
         // A container that failed by itself has said why.
@@ -271,7 +257,10 @@ impl<'a> Container<'a> {
         let Some(Plugged { cni, files }) = &self.plugged else {
             return Ok(None);
         };
-        let is_over = || Ok(listener.is_closed() || self.monitor.is_asked_to_end()?);
+        let is_over = || {
+            let is_meant = self.monitor.is_asked_to_end()? || self.published.life()?.is_stopping;
+            Ok(is_meant || listener.is_closed())
+        };
         let attached = cni.connect(child, &is_over)?;
         let (own, servers) = (attached.own(), attached.resolv_conf());
         let naming = &self.asked.spec.naming;
@@ -280,6 +269,13 @@ impl<'a> Container<'a> {
         self.published.add(&Event::Attached(attached))?;
         listener.names_are_known()?;
         Ok(forwarder)
+    }
+
+    /// Has plugins disconnect it; what they say if they cannot does not change how it ended.
+    fn unplug(&self) -> Option<String> {
+        let error = self.plugged.as_ref()?.cni.disconnect().err()?;
+        let why = error::render(&error);
+        Some(format!("{why}: the next command tries it again"))
     }
 
     /// Writes down who the first process is, before it executes anything: from then on it could

@@ -15,7 +15,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::cgroup;
 use super::command::OwnProgram;
-use super::console::{Channel, Console};
+use super::console::{Console, Owner};
 use super::copies::{self, Inside};
 use super::monitor::{Io, Monitor};
 use super::privileges::give_up_privileges;
@@ -60,7 +60,7 @@ pub enum Streams {
     /// This process's.
     Own,
     /// A console's, with somebody attached or not.
-    Console(Option<Channel>, Option<Size>),
+    Console(Option<Owner>, Option<Size>),
 }
 
 /// Everything the new process needs.
@@ -88,7 +88,7 @@ pub fn exec(
         Streams::Own => (None, None),
         Streams::Console(owner, size) => {
             let mut console = Console::new(command.tty)?;
-            owner.map_or(Ok(()), |owner| console.adopt_owner(owner))?;
+            owner.map_or(Ok(()), |owner| console.adopt(owner))?;
             (Some(console), size)
         }
     };

@@ -56,7 +56,8 @@ use crate::sys::tty::Size;
 
 pub use apparmor::AppArmor;
 pub use console::{
-    Attached, Attachment, Channel, Console, DetachKeys, Line, LogReader, Stream, attach, connect,
+    Attached, Attachment, Channel, Console, DetachKeys, Line, LogReader, Owner, Stream, attach,
+    connect,
 };
 use container::Container;
 pub use exec::{Command, Streams, exec};
@@ -127,7 +128,7 @@ impl Native<'_> {
     /// started if the description makes no sense; with [`Kind::NoCommand`] or
     /// [`Kind::NotExecutable`] if the command cannot be executed. `owner` is attached to it from
     /// the start, if it has a console.
-    pub fn run(&self, asked: &Asked, owner: Option<Channel>) -> Result<Ended> {
+    pub fn run(&self, asked: &Asked, owner: Option<Owner>) -> Result<Ended> {
         if !sys::is_root() {
             return Err(
                 Fault::new(Kind::Unsupported, "running containers needs root")
@@ -150,7 +151,7 @@ impl Native<'_> {
         Ok(ended)
     }
 
-    fn console(&self, asked: &Asked, owner: Option<Channel>) -> Result<Console> {
+    fn console(&self, asked: &Asked, owner: Option<Owner>) -> Result<Console> {
         let mut console = Console::new(asked.spec.tty)?;
         if !asked.spec.log.none {
             let path = self.store.container_log(asked.id);
@@ -158,7 +159,7 @@ impl Native<'_> {
         }
         console.set_size(asked.size);
         console.listen(&self.state.consoles(), asked.id)?;
-        owner.map_or(Ok(()), |owner| console.adopt_owner(owner))?;
+        owner.map_or(Ok(()), |owner| console.adopt(owner))?;
         Ok(console)
     }
 

@@ -19,6 +19,12 @@ const REQUESTS: u32 = 3;
 /// How long requests to stop count together.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How often it is asked during a pause whether it is over.
+const STEP: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 50_000_000,
+};
+
 /// Watches one container.
 #[derive(Debug)]
 pub struct Monitor {
@@ -77,16 +83,27 @@ impl Monitor {
         self.stops.borrow().any
     }
 
-    /// Waits so long, or until a signal asks for the end or `is_over` says that it is meant.
-    pub(super) fn pause(&self, length: Duration, is_over: &dyn Fn() -> bool) -> Result<()> {
+    /// Waits so long, or until somebody asks for the end or `is_over` says that it is meant.
+    pub(super) fn pause(
+        &self,
+        length: Duration,
+        mut console: Option<&mut Console>,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<()> {
         let end = Instant::now() + length;
         while Instant::now() < end && !is_over() && !self.was_stopped() {
-            let step = Timespec {
-                tv_sec: 0,
-                tv_nsec: 50_000_000,
-            };
-            wait(&mut [PollFd::new(&self.inbox, PollFlags::IN)], Some(&step))?;
+            let mut fds = vec![PollFd::new(&self.inbox, PollFlags::IN)];
+            if let Some(console) = &console {
+                push(&mut fds, console.handle(), PollFlags::IN);
+            }
+            wait(&mut fds, Some(&STEP))?;
             self.is_asked_to_end()?;
+            for request in console.as_mut().map_or(Ok(Vec::new()), |it| it.step())? {
+                match request {
+                    Request::Signal(number) => self.note_end(number),
+                    Request::Abandoned => self.note_end(libc::SIGTERM),
+                }
+            }
         }
         Ok(())
     }
@@ -95,11 +112,15 @@ impl Monitor {
     /// passed on to.
     pub(super) fn is_asked_to_end(&self) -> Result<bool> {
         while let Some(number) = self.inbox.next()? {
-            if is_end(number) {
-                self.stops.borrow_mut().is_enough(Instant::now());
-            }
+            self.note_end(number);
         }
         Ok(self.was_stopped())
+    }
+
+    fn note_end(&self, number: i32) {
+        if is_end(number) {
+            self.stops.borrow_mut().is_enough(Instant::now());
+        }
     }
 
     /// Watches until the end of one start. `announce` is called when the command is executed.

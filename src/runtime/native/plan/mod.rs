@@ -22,7 +22,6 @@ use super::host::HostFacts;
 use super::seccomp::Filter;
 use crate::error::{Fault, Kind};
 use crate::image::ImageConfig;
-use crate::spec::check_host_name;
 use crate::spec::mount::{Source, mounts};
 use crate::spec::{
     CgroupMode, ContainerSpec, IdRange, IpcMode, Mount, Network, PidMode, Process, SANDBOX, Secret,
@@ -187,13 +186,7 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
     }
     let spec = &spec;
     let own_network = spec.network().is_own();
-    let hostname = match &host.joined {
-        Some(other) if !spec.sharing.has_uts_of_host() => {
-            check_host_name("host name", &other.hostname)?;
-            Some(other.hostname.clone())
-        }
-        _ => naming::hostname(spec, own_network, id)?,
-    };
+    let hostname = naming::hostname(spec, host, own_network, id)?;
     let name = hostname.as_deref().unwrap_or(&host.name);
     let users = users(spec, host)?;
     let groups_here = host

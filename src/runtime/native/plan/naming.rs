@@ -9,17 +9,19 @@ use crate::error::{Fault, Kind};
 use crate::runtime::native::host::HostFacts;
 use crate::spec::{ContainerSpec, Definition, HostAddress, Naming, Network, check_host_name};
 
-/// A container on a network of its own has a name of its own, as docker's have; `None` is the
-/// host's.
+/// A container on a network of its own has a name of its own, as docker's have, and one on that of
+/// another container the other's; `None` is the host's.
 pub(super) fn hostname(
     spec: &ContainerSpec,
+    host: &HostFacts,
     own_network: bool,
     id: &str,
 ) -> Result<Option<String>, Fault> {
     if spec.sharing.has_uts_of_host() {
         return Ok(None);
     }
-    let Some(name) = &spec.hostname else {
+    let of_other = host.joined.as_ref().map(|other| &other.hostname);
+    let Some(name) = of_other.or(spec.hostname.as_ref()) else {
         return Ok(own_network.then(|| id.to_owned()));
     };
     check_host_name("host name", name)?;
