@@ -10,7 +10,7 @@ use clap::Args;
 use super::cni::CniOptions;
 use super::context::Context;
 use super::pull::PullOptions;
-use super::start::StartOptions;
+use super::start::{Directories, StartOptions};
 use super::{others, output};
 use crate::error::{Fault, Kind};
 use crate::exit::{self, Outcome};
@@ -87,9 +87,11 @@ impl Run {
             Ok(image) => image,
             Err(exit) => return Ok(Outcome::Exited(exit)),
         };
-        let directories = self.cdi_directories(context)?;
-        let cni = self.cni.places(context)?;
-        self.start.start(context, &image, &spec, &directories, &cni)
+        let directories = Directories {
+            cdi: self.cdi_directories(context)?,
+            cni: self.cni.places(context)?,
+        };
+        self.start.start(context, &image, &spec, &directories)
     }
 
     fn description(&self, context: &Context) -> Result<ContainerSpec> {

@@ -65,6 +65,15 @@ struct Start<'a> {
     cidfile: Option<CidFile>,
 }
 
+/// Where the host describes what containers can have.
+#[derive(Debug)]
+pub(super) struct Directories {
+    /// Of CDI files.
+    pub(super) cdi: Vec<PathBuf>,
+    /// Of CNI lists and plugins.
+    pub(super) cni: Places,
+}
+
 impl StartOptions {
     /// Refuses what makes no sense, before anybody waits for a pull.
     pub(super) fn check(&self, spec: &ContainerSpec) -> Result<(), Fault> {
@@ -89,8 +98,7 @@ impl StartOptions {
         context: &Context,
         image: &Image,
         spec: &ContainerSpec,
-        cdi_directories: &[PathBuf],
-        cni: &Places,
+        host: &Directories,
     ) -> Result<Outcome> {
         let (store, state) = (context.store()?, context.state()?);
         let start = Start {
@@ -98,8 +106,8 @@ impl StartOptions {
             native: Native {
                 store: &store,
                 state: &state,
-                cdi_directories,
-                cni,
+                cdi_directories: &host.cdi,
+                cni: &host.cni,
             },
             image,
             spec,

@@ -6,7 +6,6 @@ use super::answer::Answer;
 use super::list::List;
 use super::request::Wishes;
 use super::version::Version;
-use super::*;
 use crate::spec::Endpoint;
 
 fn list(capabilities: &Value) -> List {
