@@ -14,9 +14,12 @@ use serde_json::{Value, json};
 
 use super::lan::{CLIENT, LIMIT, Waiting, alone, eventually, inside, ip, outside, spawn};
 use super::world::World;
+use crate::support::layout::Layout;
 use crate::support::need;
 use crate::support::process::{Finished, tool};
-use crate::support::ucr::children;
+use crate::support::samples;
+use crate::support::ucr::{Ucr, children};
+use crate::support::user::User;
 
 /// A world with lists and plugins of its own.
 struct Plugged {
@@ -755,4 +758,16 @@ fn lists_are_listed() {
     assert_eq!(own["plugins"], json!(["one", "two"]));
     assert_eq!(own["containers"][0]["ip"], "192.0.2.7");
     waiting.end();
+}
+
+#[test]
+fn an_ordinary_user_is_told_why_not() {
+    let world = World::for_ucr(
+        Ucr::of(User::new()),
+        Layout::of(samples::TAG, &samples::small()),
+    );
+    let network = ["--network=cni:any"];
+    world
+        .run(&network, &["true"])
+        .refused(&["cni:any needs root", "--network bridge"]);
 }

@@ -41,6 +41,7 @@ mod provision;
 mod resources;
 mod rootless;
 mod seccomp;
+mod starting;
 mod terminal;
 mod trees;
 mod volumes;

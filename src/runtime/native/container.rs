@@ -11,7 +11,7 @@ use super::copies::{self, Copy};
 use super::handles::{Basis, Handles};
 use super::monitor::{Io, Monitor};
 use super::network::cni::Cni;
-use super::network::{Connection, Forwarder, Joined};
+use super::network::{Carriage, Carrying, Connection, Forwarder, Joined, namespace_of};
 use super::own_file::LateFiles;
 use super::plan::{self, Plan};
 use super::stage::Stage;
@@ -49,6 +49,7 @@ pub(super) struct Container<'a> {
     users: Option<Leased>,
     connection: Option<Connection>,
     plugged: Option<Plugged>,
+    carriage: Option<Carriage>,
     joined: Option<Joined>,
     published: Published,
 }
@@ -58,6 +59,14 @@ pub(super) struct Container<'a> {
 struct Plugged {
     cni: Cni,
     files: LateFiles,
+}
+
+/// What there is of a container whose first process has been started, and waits.
+struct Begun {
+    listener: Listener,
+    copies: Vec<Copy>,
+    /// Its network, where that is carried.
+    network: Option<OwnedFd>,
 }
 
 impl<'a> Container<'a> {
@@ -85,12 +94,13 @@ impl<'a> Container<'a> {
         let users = Leased::take(&plan, native.state)?;
         let connection = Connection::prepare(plan.bridged.as_ref(), native.store, native.state)?;
         let plugged = plugged(native, asked, &plan)?;
-        if let Some(connection) = &connection {
-            let addresses = connection.addresses();
-            plan.name_addresses(addresses.ip, addresses.ip6);
-        }
+        let carriage = Carriage::prepare(plan.bridged.as_ref())?;
         let mut record = record(native, asked, &plan)?;
-        record.connection = connection.as_ref().map(Connection::record);
+        let connected = connection.as_ref().map(Connection::record);
+        record.connection = connected.or_else(|| carriage.as_ref().map(Carriage::record));
+        if let Some(connection) = &record.connection {
+            plan.name_addresses(connection.addresses.ip, connection.addresses.ip6);
+        }
         // Before there are cgroups, so that whoever finds the record can remove them.
         let published = native.state.publish(&record, native.store)?;
         Ok(Self {
@@ -104,6 +114,7 @@ impl<'a> Container<'a> {
             users,
             connection,
             plugged,
+            carriage,
             joined,
             published,
         })
@@ -155,13 +166,8 @@ impl<'a> Container<'a> {
         let new = |text: &&String| !self.plan.notes.contains(text);
         let note = |text: &String| (self.asked.happened)(&Happening::Note(text));
         cgroups.notes().iter().filter(new).for_each(note);
-        let (child, listener, copies) = self.start(&cgroups, console.as_deref_mut())?;
-        let io = Io {
-            copies,
-            console: console.as_deref_mut(),
-            forwarder: self.connection.as_ref().and_then(Connection::forwarder),
-        };
-        let exit = self.watch(&child, listener, io, is_first);
+        let (child, begun) = self.start(&cgroups, console.as_deref_mut())?;
+        let exit = self.watch(&child, begun, console.as_deref_mut(), is_first);
         if exit.is_err() {
             // A fault of the watching, not of the container: what nobody watches must not go on.
             // One that has ended already cannot be waited for again.
@@ -183,11 +189,7 @@ impl<'a> Container<'a> {
         })
     }
 
-    fn start(
-        &self,
-        cgroups: &Cgroups,
-        console: Option<&mut Console>,
-    ) -> Result<(Child, Listener, Vec<Copy>)> {
+    fn start(&self, cgroups: &Cgroups, console: Option<&mut Console>) -> Result<(Child, Begun)> {
         let size = console.as_ref().and_then(|console| console.size());
         let (streams, copies) = match console {
             _ if self.plan.tty => Default::default(),
@@ -214,7 +216,26 @@ impl<'a> Container<'a> {
             late: self.plugged.as_ref().map(|plugged| &plugged.files),
         };
         let (child, listener) = start(stage, users)?;
-        Ok((child, listener, copies))
+        let mut begun = Begun {
+            listener,
+            copies,
+            network: None,
+        };
+        if self.carriage.is_some() {
+            // Of a process that has changed its user, nobody without root may open it.
+            begun.network = Some(namespace_of(&child).context("reach the container's network")?);
+            begun.listener.users_are_known()?;
+        }
+        Ok((child, begun))
+    }
+
+    fn connect(&self, child: &Child, network: Option<OwnedFd>) -> Result<Option<Carrying>> {
+        if let Some(connection) = &self.connection {
+            connection.connect(child)?;
+        }
+        let carried = self.carriage.as_ref().zip(network);
+        let start = |(it, network): (&Carriage, OwnedFd)| it.start(&network, self.directory.path());
+        carried.map(start).transpose()
     }
 
     /// What holds locks of this process.
@@ -227,29 +248,38 @@ impl<'a> Container<'a> {
         locks.chain(network).collect()
     }
 
-    fn watch(&self, child: &Child, listener: Listener, io: Io, is_first: bool) -> Result<Exit> {
-        let connection = self.connection.as_ref();
-        let connected = connection.map_or(Ok(()), |it| it.connect(child));
+    fn watch(
+        &self,
+        child: &Child,
+        begun: Begun,
+        console: Option<&mut Console>,
+        is_first: bool,
+    ) -> Result<Exit> {
+        let Begun {
+            listener,
+            copies,
+            network,
+        } = begun;
+        let connected = self.connect(child, network);
         let started = self.register(child)?;
         // What others left that died, while the stage is busy and we are not.
         self.native.state.heal(self.native.store);
-        let plugged = connected.and_then(|()| self.plug(child, &listener));
-        let (connected, forwarder) = match plugged {
-            Ok(forwarder) => (Ok(()), forwarder),
-            Err(error) => (Err(error), None),
-        };
+        let connected = connected.and_then(|carrying| Ok((carrying, self.plug(child, &listener)?)));
         if connected.is_err() && !listener.is_closed() {
-            return connected.and(Ok(Exit::Code(exit::FAULT)));
+            return connected.map(|_| Exit::Code(exit::FAULT));
         }
         listener.go()?;
         let announce = || self.announce(&started, is_first);
+        let of_bridge = self.connection.as_ref().and_then(Connection::forwarder);
+        let plugged = connected.as_ref().ok().and_then(|(_, it)| it.as_ref());
         let io = Io {
-            forwarder: io.forwarder.or(forwarder.as_ref()),
-            ..io
+            copies,
+            console,
+            forwarder: of_bridge.or(plugged),
         };
         let exit = self.monitor.attend(child, listener, io, &announce)?;
         // A container that failed by itself has said why.
-        connected.map(|()| exit)
+        connected.map(|_| exit)
     }
 
     /// Has plugins connect it, where there are any, and tells the stage what they gave.
@@ -408,7 +438,7 @@ fn start(stage: Stage, users: Option<&[Range]>) -> Result<(Child, Listener)> {
             limit.permit(child.pid())?;
         }
         set_map(&child, users, users).context("map the container's users")?;
-        listener.users_are_mapped()?;
+        listener.users_are_known()?;
     }
     Ok((child, listener))
 }

@@ -12,8 +12,6 @@
 
 mod apart;
 mod apparmor;
-#[path = "network/carrier.rs"]
-pub mod carrier;
 pub mod cdi;
 pub mod cgroup;
 mod command;

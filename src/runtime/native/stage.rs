@@ -14,7 +14,7 @@ use super::handles::{Basis, Handles};
 use super::hook;
 use super::network::join;
 use super::own_file::LateFiles;
-use super::plan::Plan;
+use super::plan::{Bridged, Plan};
 use super::privileges::give_up_privileges;
 use super::rootfs::{self, Rootfs};
 use super::status::Reporter;
@@ -79,7 +79,8 @@ impl Stage<'_> {
         }
         self.handles.joined.enter()?;
         mount::make_all_private().context("cut the mount namespace off")?;
-        if self.plan.users.is_some() {
+        let is_carried = |bridged: &Bridged| bridged.way_out.is_some();
+        if self.plan.users.is_some() || self.plan.bridged.as_ref().is_some_and(is_carried) {
             reporter.wait_for_users()?;
         }
         // Before the filesystem of devices is made, which shows those of the network.
@@ -107,7 +108,7 @@ impl Stage<'_> {
         for limit in &self.plan.ulimits {
             limit.set()?;
         }
-        give_up_privileges(self.plan, &account)?;
+        give_up_privileges(self.plan, &account, self.handles.own.descriptor().is_some())?;
         signal::reset()?;
         // After the last change of credentials, which would undo it.
         process::die_with_parent()?;

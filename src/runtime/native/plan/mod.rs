@@ -231,7 +231,7 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         namespaces: own_namespaces(spec, own_network, users.is_some()),
         joins: Joins::of(spec),
         hostname: hostname.clone(),
-        bridged: network::bridged(spec, image)?,
+        bridged: network::bridged(spec, image, host)?,
         plugged: network::by_plugins(spec, image, host)?,
         read_only: spec.read_only,
         filesystems: filesystem::filesystems(spec, ids, &cgroups),

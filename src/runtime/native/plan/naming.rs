@@ -109,7 +109,7 @@ fn hosts(
     for entry in &spec.naming.hosts {
         let address = match entry.address {
             HostAddress::Ip(ip) => ip,
-            HostAddress::Gateway => gateway(spec, &entry.name)?,
+            HostAddress::Gateway => gateway(spec, host, &entry.name)?,
         };
         text.extend(format!("{address}\t{}\n", entry.name).bytes());
     }
@@ -117,9 +117,17 @@ fn hosts(
 }
 
 /// At which address a container reaches the host.
-fn gateway(spec: &ContainerSpec, name: &str) -> Result<IpAddr, Fault> {
+fn gateway(spec: &ContainerSpec, host: &HostFacts, name: &str) -> Result<IpAddr, Fault> {
+    let carried = host.way_out.as_ref();
     match spec.network() {
         Network::Host => Ok(Ipv4Addr::LOCALHOST.into()),
+        Network::Bridge if carried.is_some() => {
+            let found = carried.and_then(|way_out| way_out.host);
+            found.map(IpAddr::V4).ok_or_else(|| {
+                let message = format!("--add-host {name}:host-gateway: the host has no way out");
+                Fault::new(Kind::Unsupported, message).hint("say an address of the host")
+            })
+        }
         Network::Bridge => Ok(Definition::built_in().gateway.into()),
         Network::Named(_) | Network::Cni(_) | Network::Container(_) => {
             let message = format!(

@@ -78,7 +78,10 @@ impl Plan {
             .into_iter()
             .flatten()
             .map(|text| format!(" {text}"));
-        let network = format!("{network}{}", addresses.collect::<String>());
+        let by = self.bridged.as_ref().and_then(|it| it.way_out.as_ref());
+        let by = by.map(|way_out| format!(" by {}", way_out.carrier.program().display()));
+        let addresses = addresses.collect::<String>();
+        let network = format!("{network}{addresses}{}", by.unwrap_or_default());
         let ports = endpoint.publish.iter();
         let ports = ports.map(|port| ("publish", port.to_string()));
         std::iter::once(("network", network)).chain(ports).collect()
