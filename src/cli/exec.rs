@@ -13,7 +13,9 @@ use super::run::read_env_files;
 use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
 use crate::frontend::flags::variables;
+use crate::runtime::Started;
 use crate::runtime::native::{self, Attachment, Command, DetachKeys, Streams};
+use crate::sys::proc::Proc;
 use crate::sys::tty::{Size, is_terminal};
 
 /// Run another command in a running container
@@ -102,7 +104,11 @@ impl Exec {
     pub(super) fn users(&self, context: &Context) -> Result<Users> {
         let state = context.state()?;
         let container = state.find_running(&context.store()?, &self.name)?;
-        let started = container.process();
+        let proc = Proc::open()?;
+        // What has its number by now may be anybody's; then it is not running, which is said later.
+        let is_it =
+            |it: &Started| it.start_time.is_some() && proc.start_time(it.pid) == it.start_time;
+        let started = container.process().filter(is_it);
         Ok(started.map_or(Users::Machine, |started| Users::Of(started.pid)))
     }
 
