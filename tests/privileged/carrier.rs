@@ -188,7 +188,7 @@ fn every_start_is_connected() {
         let done = world.run(&flags, &["sh", "-c", &script]).expect_code(1);
         assert_eq!(done.stdout, "answer\nanswer\nanswer\n", "{program:?}");
         // In the background as well, where nobody is left who waits.
-        let script = "busybox nc -l -p 80 -e cat";
+        let script = "busybox nc -ll -p 80 -e cat";
         let line = ["run", "-d", "--name=c", "-p", "8080:80", &world.image];
         world
             .ucr

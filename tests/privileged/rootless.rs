@@ -40,8 +40,21 @@ fn again(variable: &str, words: &[&str]) {
 
 #[test]
 fn the_others_tests_with_subordinate_ids() {
-    let modules = ["exit_codes::", "process::", "described::", "lifetime::"];
-    again("user", &modules);
+    let words = [
+        "exit_codes::",
+        "process::",
+        "described::",
+        "lifetime::",
+        "life::",
+        "terminal::",
+        "exec::",
+        "--skip",
+        "docker_flags::",
+        // They limit processes and memory, which is root's to do here.
+        "--skip",
+        "exec::it_is",
+    ];
+    again("user", &words);
 }
 
 /// What needs other users is skipped: it is refused, see below.
@@ -51,6 +64,10 @@ fn the_others_tests_alone() {
         "exit_codes::",
         "process::",
         "lifetime::",
+        "life::",
+        "terminal::",
+        "--skip",
+        "docker_flags::",
         "--skip",
         "process::users",
     ];
@@ -191,6 +208,23 @@ fn what_only_root_can_do_is_refused() {
         .run(&["-m", "64m", "--cgroups", "best-effort"], &["true"])
         .ok();
     world.assert_clean();
+}
+
+/// What is mounted below a directory may hide something from a user.
+#[test]
+fn what_is_mounted_below_cannot_be_left_out() {
+    for user in [User::new(), User::single()] {
+        let world = world(
+            user.before("mount -t tmpfs none /mnt; mkdir /mnt/in; mount -t tmpfs none /mnt/in"),
+        );
+        let flag = |more: &str| format!("type=bind,src=/mnt,dst=/v,ro{more}");
+        let script = "touch /v/in/f 2>/dev/null || ls /v";
+        assert_eq!(world.script(&["--mount", &flag("")], script), "in");
+        world
+            .run(&["--mount", &flag(",bind-recursive=disabled")], &["true"])
+            .refused(&["/mnt", "without root", "leave out bind-recursive=disabled"]);
+        world.assert_clean();
+    }
 }
 
 /// A user's tree, with the IDs and the capabilities that it has from inside.

@@ -9,7 +9,6 @@ use super::life::{LIMIT, wait_for};
 use super::world::World;
 use crate::support::need;
 use crate::support::process;
-use crate::support::ucr::Ucr;
 
 /// A terminal of 100 by 30 with a shell in it.
 struct Tmux {
@@ -99,15 +98,17 @@ impl Drop for Tmux {
     }
 }
 
-/// `ucr WORDS` for a shell.
+/// `ucr WORDS` for a shell, whoever's it is.
 fn line(world: &World, words: &str) -> String {
-    let (root, state) = (world.ucr.root(), world.ucr.state());
-    format!(
-        "{} --root {} --state {} {words}",
-        Ucr::binary().display(),
-        root.display(),
-        state.display()
-    )
+    let command = world.ucr.command();
+    let all = std::iter::once(command.get_program()).chain(command.get_args());
+    let quoted = all.map(|word| {
+        let word = word.to_str().unwrap();
+        format!("'{}'", word.replace('\'', "'\\''"))
+    });
+    let script = format!("exec {} \"$@\"\n", quoted.collect::<Vec<_>>().join(" "));
+    let script = world.ucr.scratch().file("as-whoever", script);
+    format!("sh {} {words}", script.display())
 }
 
 fn run(world: &World, flags: &str, words: &str) -> String {

@@ -33,7 +33,8 @@ pub(super) fn take(mount: &Mount, bind: &Bind, users: Option<&OwnUsers>) -> Resu
     let read_only = mount.is_read_only();
     let sharing = sharing(bind, source.as_fd())?;
     let recursive = bind.recursive != Some(Recursive::Disabled);
-    let tree = mount::clone_tree_of(source.as_fd(), recursive)?;
+    let tree = mount::clone_tree_of(source.as_fd(), recursive)
+        .map_err(|error| refuse_to_uncover(error, recursive))?;
     // At once, in a call of its own: what is cloned from a shared mount is shared.
     mount::share(tree.as_fd(), sharing, recursive)?;
     if let Some(map) = &bind.idmap {
@@ -63,6 +64,20 @@ pub(super) fn take(mount: &Mount, bind: &Bind, users: Option<&OwnUsers>) -> Resu
         tree,
         is_directory: kind == FileType::Directory,
     })
+}
+
+/// What is mounted below may hide something from a user, who may not take it off
+/// (mount_namespaces(7), "Restrictions on mount namespaces").
+fn refuse_to_uncover(error: io::Error, recursive: bool) -> anyhow::Error {
+    match error.raw_os_error() {
+        Some(libc::EINVAL) if !recursive && users::are_mapped() => {
+            let message = "without root, what is mounted below it cannot be left out";
+            Fault::new(Kind::Unsupported, message)
+                .hint("leave out bind-recursive=disabled and bind-nonrecursive")
+                .into()
+        }
+        _ => error.into(),
+    }
 }
 
 fn open(path: &Path) -> io::Result<OwnedFd> {
