@@ -5,18 +5,20 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use anyhow::{Context as _, Result};
-use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout, stdin};
 
 use super::output;
 use crate::error::{Fault, Kind};
 use crate::exit::{self, Outcome};
-use crate::runtime::native::{Attached, Attachment, Channel, attach};
+use crate::runtime::native::{Attached, Attachment, Channel, Owner, attach};
+use crate::sys::memory::let_program_go;
 use crate::sys::process::{Child, Namespaces, close_all_but, spawn};
+use crate::sys::tty::Saved;
 
 /// What the process in the background has of the one in the foreground.
 pub(super) struct Background {
     /// Whoever is attached from the start.
-    pub(super) owner: Option<Channel>,
+    pub(super) owner: Option<Owner>,
     started: Option<OwnedFd>,
 }
 
@@ -28,6 +30,8 @@ impl Background {
         };
         dup2_stderr(null()?)?;
         rustix::io::write(started, b"s")?;
+        // What comes is to wait, and there may be many of us.
+        let _ = let_program_go();
         Ok(())
     }
 }
@@ -53,7 +57,7 @@ pub(super) fn start(
         None => (None, None),
     };
     let background = Background {
-        owner: theirs,
+        owner: theirs.map(|channel| owner(channel, how)).transpose()?,
         started: Some(to_start.into()),
     };
     let child = in_own_process(background, as_json, kept, watch)?;
@@ -63,6 +67,16 @@ pub(super) fn start(
         (true, Some(channel), Some(how)) => follow(channel, how).map(Some),
         (true, _, _) => Ok(None),
     }
+}
+
+/// With his terminal, if he is going to change its modes.
+fn owner(channel: Channel, how: Option<&Attachment>) -> io::Result<Owner> {
+    let is_raw = how.is_some_and(|how| how.tty && how.stdin);
+    let terminal = match is_raw {
+        true => Saved::of(stdin())?,
+        false => None,
+    };
+    Ok(Owner { channel, terminal })
 }
 
 fn in_own_process(
@@ -89,9 +103,13 @@ fn detach(background: &Background, kept: Option<BorrowedFd>) -> Result<()> {
     dup2_stdin(&null)?;
     dup2_stdout(&null)?;
     drop(null);
-    let owner = background.owner.as_ref().map(AsFd::as_fd);
+    let owner = background.owner.as_ref();
+    let terminal = owner
+        .and_then(|owner| owner.terminal.as_ref())
+        .map(AsFd::as_fd);
+    let owner = owner.map(|owner| owner.channel.as_fd());
     let started = background.started.as_ref().map(AsFd::as_fd);
-    let needed = [started, owner, kept];
+    let needed = [started, owner, terminal, kept];
     Ok(close_all_but(needed.into_iter().flatten())?)
 }
 

@@ -100,10 +100,7 @@ impl Exec {
 
     /// Where an ordinary user's works: those of the container's ucr.
     pub(super) fn users(&self, context: &Context) -> Result<Users> {
-        let state = context.state()?;
-        let container = state.find_running(&context.store()?, &self.name)?;
-        let started = container.process();
-        Ok(started.map_or(Users::Machine, |started| Users::Of(started.pid)))
+        Users::of_container(context, &self.name)
     }
 
     fn command(&self) -> Result<Command> {

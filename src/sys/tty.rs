@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, openat};
+use rustix::io::fcntl_dupfd_cloexec;
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use rustix::termios::{
     LocalModes, OptionalActions, Termios, Winsize, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
@@ -138,6 +139,36 @@ impl Drop for Raw<'_> {
     fn drop(&mut self) {
         // If the terminal is gone there is nothing to restore.
         let _ = tcsetattr(self.terminal, OptionalActions::Drain, &self.before);
+    }
+}
+
+/// A terminal and the modes that it had, for when the process that changes them is killed.
+#[derive(Debug)]
+pub struct Saved {
+    terminal: OwnedFd,
+    before: Termios,
+}
+
+impl Saved {
+    /// Of a terminal; `None` if it is none.
+    pub fn of(terminal: BorrowedFd) -> io::Result<Option<Self>> {
+        let Ok(before) = tcgetattr(terminal) else {
+            return Ok(None);
+        };
+        let terminal = fcntl_dupfd_cloexec(terminal, 3)?;
+        Ok(Some(Self { terminal, before }))
+    }
+
+    /// Gives the modes back.
+    pub fn restore(self) {
+        // If the terminal is gone there is nothing to restore.
+        let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
+    }
+}
+
+impl AsFd for Saved {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.terminal.as_fd()
     }
 }
 

@@ -53,6 +53,19 @@ pub fn are_mapped() -> bool {
     stat(OWN).is_ok_and(|found| found.st_ino != FIRST)
 }
 
+/// Whether the network here belongs to our own user namespace: root here may make devices then.
+pub fn own_network() -> io::Result<bool> {
+    // include/uapi/linux/nsfs.h; not in libc for musl.
+    const NS_GET_USERNS: libc::c_int = 0xb701;
+    let network = Proc::open()?.open_file("self/ns/net")?;
+    match related(&network, NS_GET_USERNS) {
+        Ok(owner) => Ok(fstat(&owner)?.st_ino == stat(OWN)?.st_ino),
+        // It is above us.
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// What our own user namespace has; `None` for the first one, which has everything.
 pub fn own_mapping() -> io::Result<Option<Mapping>> {
     if !are_mapped() {
@@ -124,8 +137,12 @@ pub fn enter_user_namespace_of(pid: i32) -> io::Result<()> {
 fn parent_of(namespace: &OwnedFd) -> io::Result<OwnedFd> {
     // include/uapi/linux/nsfs.h; not in libc for musl.
     const NS_GET_PARENT: libc::c_int = 0xb702;
-    // SAFETY: the request takes no argument and returns a new descriptor.
-    let found = unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_PARENT as _) };
+    related(namespace, NS_GET_PARENT)
+}
+
+fn related(namespace: &OwnedFd, request: libc::c_int) -> io::Result<OwnedFd> {
+    // SAFETY: both requests take no argument and return a new descriptor.
+    let found = unsafe { libc::ioctl(namespace.as_raw_fd(), request as _) };
     if found < 0 {
         return Err(io::Error::last_os_error());
     }

@@ -1,209 +1,322 @@
-//! The network of an ordinary user's container, by pasta and by slirp4netns: this program runs
-//! itself as that user in a user namespace, where it connects a network namespace; the client is
-//! out here.
+//! The network of an ordinary user's container, by pasta and by slirp4netns: real clients and servers
+//! on the machine, outside of it, and inside.
 
-use std::io::Read;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
-use std::time::{Duration, Instant};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::thread;
 
 use nix::sys::signal::Signal;
-use ucr::runtime::native::carrier::{Carrier, Forward};
 
-use crate::support::process::{self, Running};
-use crate::support::scratch::Scratch;
+use crate::support::layout::Layout;
+use crate::support::need;
+use crate::support::samples::{self, TAG};
+use crate::support::ucr::Ucr;
 use crate::support::user::User;
 
-const LIMIT: Duration = Duration::from_secs(30);
-const DIRECTORY: &str = "UCR_TEST_DIRECTORY";
-const PROGRAM: &str = "UCR_TEST_CARRIER";
-const PORT: &str = "UCR_TEST_PORT";
-const HELLO: &str = "hello from inside\n";
+use super::lan::{CLIENT, HOST, LIMIT, Waiting, alone, eventually, inside, ip, outside};
+use super::ports::{own_namespace, serve_tcp, serve_udp, tcp, udp};
+use super::world::World;
 
 /// An open node in the place of one that only root may open.
-fn open_tun(scratch: &Scratch) -> String {
-    let tun = scratch.join("tun");
-    let tun = tun.display();
-    format!("mknod -m 666 {tun} c 10 200; mount --bind {tun} /dev/net/tun")
+const OPEN_TUN: &str = "mount -t tmpfs none /dev/net; mknod -m 666 /dev/net/tun c 10 200";
+const NO_PASTA: &str = "mount --bind /dev/null /usr/bin/pasta";
+const NO_SLIRP: &str = "mount --bind /dev/null /usr/bin/slirp4netns";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Program {
+    Pasta,
+    Slirp,
 }
 
-fn carried(scratch: &Scratch, before: &str, program: &str, port: u16) -> (User, Running) {
-    let before = format!("{before}; set -- unshare -Urm \"$@\"");
-    let user = User::single().before(&before);
-    scratch.dir("home");
-    user.prepare(scratch);
-    let own = std::env::current_exe().unwrap();
-    let mut command = user.command(scratch, &own);
-    command
-        .args(["--exact", "carrier::inside", "--ignored", "--nocapture"])
-        .env(DIRECTORY, scratch.path())
-        .env(PROGRAM, program)
-        .env(PORT, port.to_string());
-    let running = process::spawn(&mut command, b"");
-    (user, running)
+fn world(user: User, before: &[&str]) -> World {
+    need::program("pasta", "passt");
+    need::program("slirp4netns", "slirp4netns");
+    let user = user.before(&before.join("; "));
+    World::for_ucr(Ucr::of(user), Layout::of(TAG, &samples::small()))
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap().port()
-}
-
-const SERVER: &str = "
-import socket
-tcp = socket.create_server(('0.0.0.0', 80))
-open('up', 'w').close()
-while True:
-    client = tcp.accept()[0]
-    client.sendall(b'hello from inside\\n')
-    client.close()
-";
-
-fn server(directory: &Path) -> Child {
-    let words = [
-        "--pdeathsig",
-        "KILL",
-        "unshare",
-        "-n",
-        "python3",
-        "-c",
-        SERVER,
-    ];
-    let mut command = Command::new("/usr/bin/setpriv");
-    command
-        .args(words)
-        .current_dir(directory)
-        .env("PATH", "/usr/bin:/bin");
-    command.spawn().unwrap()
-}
-
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + LIMIT;
-    while !condition() {
-        assert!(Instant::now() < deadline, "no {what}");
-        std::thread::yield_now();
+fn carried(user: User, program: Program) -> World {
+    match program {
+        Program::Pasta => world(user, &[OPEN_TUN]),
+        Program::Slirp => world(user, &[OPEN_TUN, NO_PASTA]),
     }
 }
 
-/// The user's side.
+/// Every program, with and without subordinate IDs.
+fn each(test: impl Fn(Program, World) + Sync) {
+    for (program, user) in [
+        (Program::Pasta, User::new()),
+        (Program::Slirp, User::new()),
+        (Program::Pasta, User::single()),
+        (Program::Slirp, User::single()),
+    ] {
+        alone(|| test(program, carried(user.clone(), program)));
+    }
+}
+
+/// A machine with a way out, to a client that is outside.
+fn way_out() -> File {
+    let client = outside();
+    ip(&format!("route add default via {}", CLIENT[0]));
+    ip(&format!("-6 route add default via {}", CLIENT[1]));
+    client
+}
+
+fn assert_nobody(world: &World) {
+    let user = world.ucr.user().unwrap();
+    eventually("all have ended", || user.processes().is_empty());
+}
+
 #[test]
-#[ignore = "run by the tests here"]
-fn inside() {
-    let variable = |name: &str| std::env::var(name).unwrap();
-    let scratch = PathBuf::from(variable(DIRECTORY));
-    let port: u16 = variable(PORT).parse().unwrap();
-    let path = match variable(PROGRAM).as_str() {
-        "pasta" => "/usr/bin".into(),
-        program => {
-            let only = scratch.join("only");
-            std::fs::create_dir(&only).unwrap();
-            std::os::unix::fs::symlink(Path::new("/usr/bin").join(program), only.join(program))
-                .unwrap();
-            only
+fn published_ports_lead_inside() {
+    each(|program, world| {
+        let (here, outside) = (own_namespace(), way_out());
+        let flags = ["-p", "8080:80", "-p", "8080:80/udp"];
+        let server = Waiting::start(&world, &flags);
+        let has_v6 = program == Program::Pasta;
+        assert_eq!(server.document["connection"]["ip6"].is_string(), has_v6);
+        let versions: &[bool] = if has_v6 { &[true, false] } else { &[true] };
+        let (by_tcp, by_udp) = (serve_tcp(&server, versions), serve_udp(&server, versions));
+        let local = ["127.0.0.1", "::1", "127.0.0.2"];
+        let all = [&local[..], &HOST].concat();
+        for (from, addresses) in [(&here, all), (&outside, HOST.to_vec())] {
+            for address in addresses {
+                let to = SocketAddr::new(address.parse().unwrap(), 8080);
+                let place = usize::from(to.is_ipv6() && has_v6);
+                let seen = tcp(from, to, &by_tcp[place]);
+                // Not as one that is local inside.
+                assert_eq!(seen, server.ip(place == 0), "{program:?} {to}");
+                assert_eq!(udp(from, to, &by_udp[place]), seen, "{program:?} {to}");
+            }
         }
-    };
-    let carrier = match Carrier::find(path.as_os_str()) {
-        Ok(carrier) => carrier,
-        Err(fault) => {
-            println!("refused: {fault}");
-            return;
+        drop((by_tcp, by_udp));
+        server.end();
+        assert_nobody(&world);
+        world.assert_clean();
+    });
+}
+
+/// A server that answers everybody once, and where it is.
+fn answering(place: &File, address: &str) -> SocketAddr {
+    let listener = inside(place, || TcpListener::bind((address, 0)).unwrap());
+    let at = listener.local_addr().unwrap();
+    // It ends with the test.
+    thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            // All of it: to close with something unread would be a reset.
+            let lines = BufReader::new(&client).lines().map_while(Result::ok);
+            lines.take_while(|line| !line.is_empty()).for_each(drop);
+            let _ = client.write_all(b"HTTP/1.0 200 OK\r\n\r\nanswer");
         }
-    };
-    let mut server = server(&scratch);
-    wait_until("server", || scratch.join("up").exists());
-    let forward = |udp| Forward {
-        address: Some(Ipv4Addr::LOCALHOST.into()),
-        host: port,
-        container: 80,
-        udp,
-    };
-    let directory = scratch.join("private");
-    std::fs::create_dir(&directory).unwrap();
-    let pid = i32::try_from(server.id()).unwrap();
-    let forwards = [false, true].map(forward);
-    let carried = carrier.start(pid, &directory, &forwards).unwrap();
-    let routes = std::fs::read_to_string(format!("/proc/{pid}/net/route")).unwrap();
-    let mut routes = routes.lines();
-    assert!(
-        routes.any(|line| line.contains("\t00000000\t")),
-        "no way out"
-    );
-    println!("connected");
-    wait_until("client", || scratch.join("next").exists());
-    drop(carried);
-    // What was mounted and made for it is gone.
-    std::fs::remove_dir(&directory).unwrap();
-    println!("disconnected");
-    wait_until("client", || scratch.join("last").exists());
-    server.kill().unwrap();
-    server.wait().unwrap();
-    println!("stopped");
-}
-
-fn await_line(running: &Running, line: &str) {
-    running.wait_until(line, LIMIT, || running.stdout_so_far().contains(line));
-}
-
-fn ask_tcp(port: u16) -> String {
-    let mut answer = String::new();
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-    stream.set_read_timeout(Some(LIMIT)).unwrap();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    });
+    at
 }
 
 #[test]
-fn a_published_port_leads_inside() {
-    for program in ["pasta", "slirp4netns"] {
-        let (scratch, port) = (Scratch::new(), free_port());
-        let (user, running) = carried(&scratch, &open_tun(&scratch), program, port);
-        await_line(&running, "connected\n");
-        assert_eq!(ask_tcp(port), HELLO, "{program}");
-        // The machine's other addresses are not published.
-        let other = TcpStream::connect((Ipv4Addr::new(127, 0, 0, 2), port));
-        assert!(other.is_err(), "{program}");
-        scratch.file("next", "");
-        await_line(&running, "disconnected\n");
-        let after = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
-        assert!(after.is_err(), "{program}");
-        scratch.file("last", "");
-        running.finish(LIMIT).ok();
-        wait_until("end of all", || user.processes().is_empty());
-    }
+fn the_way_out() {
+    each(|program, world| {
+        let (here, outside) = (own_namespace(), way_out());
+        let get = |to: SocketAddr| format!("busybox wget -q -O - http://{to}/");
+        let has_v6 = usize::from(program == Program::Pasta);
+        for address in [&CLIENT[..=has_v6], &HOST[..=has_v6]].concat() {
+            let place = if HOST.contains(&address) {
+                &here
+            } else {
+                &outside
+            };
+            let script = get(answering(place, address));
+            let answer = world.script(&["--network", "bridge"], &script);
+            assert_eq!(answer, "answer", "{program:?} {address}");
+        }
+        let waiting = Waiting::start(&world, &["--network=bridge"]);
+        let server = inside(&outside, || UdpSocket::bind((CLIENT[0], 0)).unwrap());
+        udp(&waiting.namespace(), server.local_addr().unwrap(), &server);
+        waiting.end();
+        // What is only on the machine's loopback stays there.
+        for (on, to) in [("127.0.0.1", "10.0.2.2"), ("127.0.0.1", "127.0.0.1")] {
+            let port = answering(&here, on).port();
+            let script =
+                format!("! busybox timeout 1 wget -q -O - http://{to}:{port}/ 2>/dev/null");
+            world.script(&["--network", "bridge"], &script);
+        }
+        world.assert_clean();
+    });
 }
 
 #[test]
-fn it_ends_when_ucr_is_killed() {
-    for program in ["pasta", "slirp4netns"] {
-        let scratch = Scratch::new();
-        let (user, running) = carried(&scratch, &open_tun(&scratch), program, free_port());
-        await_line(&running, "connected\n");
-        assert!(user.processes().len() > 1);
-        running.signal(Signal::SIGKILL);
-        running.finish(LIMIT);
-        wait_until("end of all", || user.processes().is_empty());
-    }
+fn what_is_seen_inside() {
+    each(|program, world| {
+        let _outside = way_out();
+        let flags = [
+            "-p",
+            "9000:70",
+            "--hostname=me",
+            "--add-host=host:host-gateway",
+            "--mac-address=02:00:00:00:00:09",
+        ];
+        let script = "ip -o addr; ip route; ip -6 route; cat /etc/hosts /etc/resolv.conf; \
+                      cat /sys/class/net/eth0/address";
+        let seen = world.script(&flags, script);
+        let mut rows = vec![
+            "inet 10.0.2.100/24",
+            "default via 10.0.2.2 dev eth0",
+            "10.0.2.100\tme",
+            "198.51.100.1\thost",
+            "02:00:00:00:00:09",
+        ];
+        rows.extend(match program {
+            Program::Pasta => &["inet6 fd75:6372:0:1::100/64", "fd75:6372:0:1::100\tme"][..],
+            Program::Slirp => &["nameserver 10.0.2.3\n"],
+        });
+        for expected in rows {
+            assert!(
+                seen.contains(expected),
+                "{program:?}: no {expected} in\n{seen}"
+            );
+        }
+    });
 }
 
 #[test]
-fn what_is_missing_is_said() {
-    let rows = [
+fn every_start_is_connected() {
+    each(|program, world| {
+        let (here, outside) = (own_namespace(), way_out());
+        let at = answering(&outside, CLIENT[0]);
+        let script = format!("busybox wget -q -O - http://{at}/ && echo; exit 1");
+        let flags = ["-p", "8080:80", "--restart", "on-failure:2"];
+        let done = world.run(&flags, &["sh", "-c", &script]).expect_code(1);
+        assert_eq!(done.stdout, "answer\nanswer\nanswer\n", "{program:?}");
+        // In the background as well, where nobody is left who waits.
+        let script = "busybox nc -l -p 80 -e cat";
+        let line = ["run", "-d", "--name=c", "-p", "8080:80", &world.image];
+        world
+            .ucr
+            .run([&line[..], &["sh", "-c", script]].concat())
+            .ok();
+        eventually("it serves", || {
+            let to = "127.0.0.1:8080".parse().unwrap();
+            let client = inside(&here, || TcpStream::connect_timeout(&to, LIMIT));
+            let mut client = client.unwrap();
+            let mut answer = String::new();
+            let _ = client.write_all(b"hi");
+            let _ = client.shutdown(std::net::Shutdown::Write);
+            client.read_to_string(&mut answer).is_ok() && answer == "hi"
+        });
+        world.ucr.run(["rm", "-f", "c"]).ok();
+        assert_nobody(&world);
+        world.assert_clean();
+    });
+}
+
+#[test]
+fn nothing_is_left_when_ucr_is_killed() {
+    each(|_, world| {
+        let _outside = way_out();
+        let user = world.ucr.user().unwrap();
+        let running = Waiting::start(&world, &["-p", "8080:80"]);
+        // ucr, its shell inside, what carries, what passes on.
+        assert!(user.processes().len() >= 4, "{:?}", user.processes());
+        running.kill();
+        assert_nobody(&world);
+        TcpListener::bind("0.0.0.0:8080").unwrap();
+        world.ucr.run(["ps"]).ok();
+        world.assert_clean();
+    });
+}
+
+/// Ctrl-C is for all processes of the terminal; the container decides what it means.
+#[test]
+fn ctrl_c_does_not_end_the_network() {
+    each(|program, world| {
+        let outside = way_out();
+        let at = answering(&outside, CLIENT[0]);
+        let script = format!(
+            "trap 'busybox wget -q -O - http://{at}/; exit 0' INT; echo ready; \
+             while :; do sleep 0.05; done"
+        );
+        let user = world.ucr.user().unwrap();
+        let running = world
+            .command(&["--network=bridge"], &["sh", "-c", &script])
+            .spawn();
+        running.wait_until("'ready'", LIMIT, || {
+            running.stdout_so_far().contains("ready")
+        });
+        running.signal_group(Signal::SIGINT);
+        let done = running.finish(LIMIT).ok();
+        assert!(
+            done.stdout.ends_with("answer"),
+            "{program:?}: {}",
+            done.stdout
+        );
+        eventually("all have ended", || user.processes().is_empty());
+    });
+}
+
+#[test]
+fn why_there_is_no_network() {
+    let rows: [(&[&str], &[&str], &[&str]); 8] = [
         (
-            "chmod 600 /dev/net/tun",
-            "pasta",
-            "/dev/net/tun: Permission denied",
+            &[OPEN_TUN, "chmod 600 /dev/net/tun"],
+            &["--network=bridge"],
+            &[
+                "/dev/net/tun",
+                "Permission denied",
+                "chmod 666 /dev/net/tun",
+                "--network none",
+            ],
         ),
         (
-            "true",
-            "no-such-program",
-            "neither pasta nor slirp4netns is installed",
+            &["mount -t tmpfs none /dev/net"],
+            &["-p", "80"],
+            &["/dev/net/tun", "No such file", "modprobe tun"],
+        ),
+        (
+            &[OPEN_TUN, NO_PASTA, NO_SLIRP],
+            &["-p", "80"],
+            &[
+                "neither pasta nor slirp4netns is installed",
+                "apt install passt",
+            ],
+        ),
+        (
+            &[OPEN_TUN],
+            &["--network=bridge"],
+            &["pasta", "--network none"],
+        ),
+        (
+            &[OPEN_TUN],
+            &["-p", "80:80"],
+            &["port 80/tcp", "ip_unprivileged_port_start"],
+        ),
+        (
+            &[OPEN_TUN],
+            &["--network=web"],
+            &["--network web needs root", "--network bridge works"],
+        ),
+        (
+            &[OPEN_TUN],
+            &["--network=bridge", "--ip=10.0.2.7"],
+            &["--ip needs root"],
+        ),
+        (
+            &[OPEN_TUN],
+            &["--network=bridge", "--ip6=fd00::7"],
+            &["--ip needs root"],
         ),
     ];
-    for (before, program, words) in rows {
-        let scratch = Scratch::new();
-        let before = format!("{}; {before}", open_tun(&scratch));
-        let (_, running) = carried(&scratch, &before, program, 1);
-        let said = running.finish(LIMIT).ok().stdout;
-        assert!(said.contains(words), "{said}");
-    }
+    alone(|| {
+        for (before, flags, words) in rows {
+            let world = world(User::new(), before);
+            world.run(flags, &["true"]).refused(words);
+            assert_nobody(&world);
+            world.assert_clean();
+            // The hint is not a lie.
+            world.run(&["--network", "none"], &["true"]).ok();
+        }
+        let world = world(User::new(), &[]);
+        let made = world.ucr.run(["network", "create", "web"]);
+        made.refused(&["making networks needs root", "--network bridge"]);
+        world.ucr.run(["network", "ls"]).ok();
+    });
 }

@@ -276,6 +276,39 @@ fn a_watcher_is_small() {
     world.ucr.run(["rm", "-f", "box"]).ok();
 }
 
+/// What is said of it makes sense from before its start to after its end.
+#[test]
+fn it_is_inspected_in_every_phase() {
+    let world = World::small();
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..5 {
+        let flags = ["-d", "--name", "box"];
+        let starting = world.command(&flags, &["sh", "-c", "sleep 0.05"]).spawn();
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            let done = world.ucr.run(["inspect", "box"]);
+            if done.code != 0 {
+                done.refused(&["'box'"]);
+                continue;
+            }
+            let status = done.json()["status"].as_str().unwrap().to_owned();
+            seen.insert(status.clone());
+            if status == "exited" {
+                break;
+            }
+            assert!(Instant::now() < deadline, "it never ends");
+        }
+        starting.finish(LIMIT).ok();
+        world.ucr.run(["rm", "box"]).ok();
+    }
+    assert!(seen.contains("running"), "{seen:?}");
+    let known = ["created", "exited", "running"];
+    assert!(
+        seen.iter().all(|one| known.contains(&one.as_str())),
+        "{seen:?}"
+    );
+}
+
 #[test]
 fn a_stopped_one_is_not_started_again() {
     let world = World::small();
@@ -289,6 +322,24 @@ fn a_stopped_one_is_not_started_again() {
     assert_eq!(found["restarts"], 1);
     world.ucr.run(["rm", "box"]).ok();
     world.assert_clean();
+}
+
+/// Whatever it is doing when somebody wants it to end: it ends, and is not started again.
+#[test]
+fn stopping_at_any_moment() {
+    let world = World::small();
+    for pause in [0, 1, 2, 3, 5, 8, 12, 20, 40, 80] {
+        let flags = ["-d", "--name", "box", "--restart", "always"];
+        let starting = world.command(&flags, &["sh", "-c", "sleep 0.01"]).spawn();
+        wait_for("it", || world.ucr.run(["inspect", "box"]).code == 0);
+        std::thread::sleep(Duration::from_millis(pause));
+        let start = Instant::now();
+        world.ucr.run(["stop", "-t", "1", "box"]).ok();
+        assert!(start.elapsed() < Duration::from_secs(10));
+        starting.finish(LIMIT);
+        world.ucr.run(["rm", "-f", "box"]).ok();
+        world.assert_clean();
+    }
 }
 
 #[test]

@@ -9,35 +9,36 @@ use std::time::Duration;
 use super::lan::{HOST, LIMIT, Waiting, alone, assert_no_traces, inside, outside};
 use super::world::World;
 
+const BOTH: [bool; 2] = [true, false];
 const SHORT: Duration = Duration::from_millis(300);
 
-fn own_namespace() -> File {
+pub fn own_namespace() -> File {
     File::open("/proc/thread-self/ns/net").unwrap()
 }
 
-/// Answers one connection on a port of a container with who was seen, in both versions.
-fn serve_tcp(container: &Waiting, port: u16) -> Vec<TcpListener> {
-    let bind = |v4| {
-        let address = SocketAddr::new(container.ip(v4), port);
+/// Servers on port 80 of a container, of version 4 where it is said to be so, else 6.
+pub fn serve_tcp(container: &Waiting, versions: &[bool]) -> Vec<TcpListener> {
+    let bind = |v4: &bool| {
+        let address = SocketAddr::new(container.ip(*v4), 80);
         inside(&container.namespace(), || {
             TcpListener::bind(address).unwrap()
         })
     };
-    vec![bind(true), bind(false)]
+    versions.iter().map(bind).collect()
 }
 
-fn serve_udp(container: &Waiting, port: u16) -> Vec<UdpSocket> {
-    let bind = |v4| {
-        let address = SocketAddr::new(container.ip(v4), port);
+pub fn serve_udp(container: &Waiting, versions: &[bool]) -> Vec<UdpSocket> {
+    let bind = |v4: &bool| {
+        let address = SocketAddr::new(container.ip(*v4), 80);
         let socket = inside(&container.namespace(), || UdpSocket::bind(address).unwrap());
         socket.set_read_timeout(Some(LIMIT)).unwrap();
         socket
     };
-    vec![bind(true), bind(false)]
+    versions.iter().map(bind).collect()
 }
 
 /// Says something to a port from somewhere, and gives the server's view of who it was.
-fn tcp(from: &File, to: SocketAddr, server: &TcpListener) -> IpAddr {
+pub fn tcp(from: &File, to: SocketAddr, server: &TcpListener) -> IpAddr {
     let mut client = inside(from, || TcpStream::connect_timeout(&to, LIMIT))
         .unwrap_or_else(|error| panic!("{to}: {error}"));
     client.set_read_timeout(Some(LIMIT)).unwrap();
@@ -55,7 +56,7 @@ fn tcp(from: &File, to: SocketAddr, server: &TcpListener) -> IpAddr {
     peer.ip()
 }
 
-fn udp(from: &File, to: SocketAddr, server: &UdpSocket) -> IpAddr {
+pub fn udp(from: &File, to: SocketAddr, server: &UdpSocket) -> IpAddr {
     let any: IpAddr = if to.is_ipv4() { "0.0.0.0" } else { "::" }.parse().unwrap();
     let client = inside(from, || UdpSocket::bind((any, 0)).unwrap());
     // Only answers from where it sent to get through to a connected one.
@@ -89,7 +90,7 @@ fn published_ports_are_reached() {
         let neighbour = Waiting::start(&world, &["--network=bridge"]);
         world.ucr.run(["network", "create", "--ipv6", "far"]).ok();
         let far = Waiting::start(&world, &["--network=far"]);
-        let (by_tcp, by_udp) = (serve_tcp(&server, 80), serve_udp(&server, 80));
+        let (by_tcp, by_udp) = (serve_tcp(&server, &BOTH), serve_udp(&server, &BOTH));
         let to = |address: &str| SocketAddr::new(address.parse().unwrap(), 8080);
         let gateways = [["10.87.0.1", "fd75:6372::1"]];
         for (name, from, addresses) in [
@@ -163,7 +164,7 @@ fn the_address_that_was_said_and_no_other() {
             "198.51.100.1:8081:80",
         ];
         let waiting = Waiting::start(&world, &flags);
-        let servers = serve_tcp(&waiting, 80);
+        let servers = serve_tcp(&waiting, &BOTH);
         let reached = |from: &File, to: &str| {
             let to = to.parse().unwrap();
             inside(from, || TcpStream::connect_timeout(&to, SHORT).is_ok())
@@ -260,7 +261,7 @@ fn nothing_is_lost() {
         let world = World::small();
         let (here, outside) = (own_namespace(), outside());
         let waiting = Waiting::start(&world, &["-p", "8080:80"]);
-        let servers = serve_tcp(&waiting, 80);
+        let servers = serve_tcp(&waiting, &BOTH);
         let data: Vec<u8> = (0..8_u32 << 20)
             .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
             .collect();
@@ -294,7 +295,7 @@ fn many_clients_at_once() {
     alone(|| {
         let world = World::small();
         let waiting = Waiting::start(&world, &["-p", "8080:80"]);
-        let servers = serve_tcp(&waiting, 80);
+        let servers = serve_tcp(&waiting, &BOTH);
         let clients: Vec<_> = (0..300)
             .map(|_| TcpStream::connect_timeout(&"127.0.0.1:8080".parse().unwrap(), LIMIT).unwrap())
             .collect();

@@ -151,6 +151,7 @@ fn a_session() {
     tmux.type_line("jobs");
     tmux.shows("Stopped");
     tmux.type_line("kill -9 %1; wait; clear; exit 7");
+    tmux.shows("@ ");
     tmux.type_line("echo code=$?");
     tmux.shows("code=7");
     tmux.tell(&["resize-window", "-x", "100", "-y", "30"]);
@@ -239,12 +240,13 @@ fn nothing_is_lost_at_the_end() {
     world.assert_clean();
 }
 
-/// Whoever is killed in the foreground takes the container along; the one behind restores nothing,
-/// but leaves nothing either.
+/// Whoever is killed in the foreground takes the container along, and the one behind restores the
+/// terminal.
 #[test]
 fn a_killed_foreground_ends_the_container() {
     let world = World::small();
     let tmux = Tmux::new(&world);
+    let before = tmux.modes("before");
     tmux.type_line(&run(&world, "-it --name box", "sh"));
     tmux.shows("# ");
     let watcher = world.watcher("box");
@@ -260,5 +262,7 @@ fn a_killed_foreground_ends_the_container() {
         let listed = world.ucr.run(["ps", "-a", "-q"]).ok();
         listed.stdout.is_empty()
     });
+    tmux.shows("Killed");
+    assert_eq!(tmux.modes("later"), before);
     world.assert_clean();
 }

@@ -143,6 +143,11 @@ impl Running {
         kill(self.pid(), signal).unwrap_or_else(|e| panic!("{signal} to {}: {e}", self.line));
     }
 
+    /// The same to all processes of its group, as a terminal does.
+    pub fn signal_group(&self, signal: Signal) {
+        killpg(self.pid(), signal).unwrap_or_else(|e| panic!("{signal} to {}: {e}", self.line));
+    }
+
     /// What it has written to stdout so far.
     pub fn stdout_so_far(&self) -> String {
         read_all(&self.stdout)

@@ -20,6 +20,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{getgid, getuid};
 
+use super::context::Context;
 use super::environment;
 use crate::error::render;
 use crate::sys::process::{
@@ -39,6 +40,15 @@ pub(super) enum Users {
     Own,
     /// That of the ucr that a process belongs to.
     Of(i32),
+}
+
+impl Users {
+    /// Where the ucr of a container works, if that runs; else a command about it has its own.
+    pub(super) fn of_container(context: &Context, name: &str) -> Result<Self> {
+        let container = context.state()?.find(&context.store()?, name)?;
+        let started = container.process();
+        Ok(started.map_or(Self::Own, |started| Self::Of(started.pid)))
+    }
 }
 
 /// Moves there. Returns why the user is alone there, if so, and what would help.

@@ -9,8 +9,9 @@ use super::cgroup::{self, Cgroups};
 use super::console::Console;
 use super::copies::{self, Copy};
 use super::handles::{Basis, Handles};
+use super::health::Health;
 use super::monitor::{Io, Monitor};
-use super::network::{Connection, Joined};
+use super::network::{Carriage, Carrying, Connection, Joined, namespace_of};
 use super::plan::{self, Plan};
 use super::stage::Stage;
 use super::status::{self, Listener};
@@ -19,7 +20,7 @@ use super::volume::Kept;
 use super::{Asked, Happening, HostFacts, Native};
 use crate::error::{self, Fault, Kind};
 use crate::exit;
-use crate::runtime::{ContainerRecord, Ended, Event, Published, Started};
+use crate::runtime::{self, ContainerRecord, Ended, Event, HealthFile, Life, Published, Started};
 use crate::spec::{Network, Restart, SignalNumber};
 use crate::store::{ContainerDir, Lease};
 use crate::sys;
@@ -42,12 +43,22 @@ pub(super) struct Container<'a> {
     kept: Kept,
     record: ContainerRecord,
     monitor: Monitor,
+    health: Option<HealthFile>,
     // In this order they are let go: the record last, so that whoever finds it can end the rest.
     directory: ContainerDir,
     users: Option<Leased>,
     connection: Option<Connection>,
+    carriage: Option<Carriage>,
     joined: Option<Joined>,
     published: Published,
+}
+
+/// What there is of a container whose first process has been started, and waits.
+struct Begun {
+    listener: Listener,
+    copies: Vec<Copy>,
+    /// Its network, where that is carried.
+    network: Option<OwnedFd>,
 }
 
 impl<'a> Container<'a> {
@@ -74,14 +85,18 @@ impl<'a> Container<'a> {
         let monitor = Monitor::prepare()?;
         let users = Leased::take(&plan, native.state)?;
         let connection = Connection::prepare(plan.bridged.as_ref(), native.store, native.state)?;
-        if let Some(connection) = &connection {
-            let addresses = connection.addresses();
-            plan.name_addresses(addresses.ip, addresses.ip6);
-        }
+        let carriage = Carriage::prepare(plan.bridged.as_ref())?;
         let mut record = record(native, asked, &plan)?;
-        record.connection = connection.as_ref().map(Connection::record);
+        let connected = connection.as_ref().map(Connection::record);
+        record.connection = connected.or_else(|| carriage.as_ref().map(Carriage::record));
+        if let Some(connection) = &record.connection {
+            plan.name_addresses(connection.addresses.ip, connection.addresses.ip6);
+        }
         // Before there are cgroups, so that whoever finds the record can remove them.
         let published = native.state.publish(&record, native.store)?;
+        let health = record
+            .has_health
+            .then(|| native.state.publish_health(asked.id));
         Ok(Self {
             native,
             asked,
@@ -89,9 +104,11 @@ impl<'a> Container<'a> {
             kept,
             record,
             monitor,
+            health: health.transpose()?,
             directory,
             users,
             connection,
+            carriage,
             joined,
             published,
         })
@@ -113,8 +130,8 @@ impl<'a> Container<'a> {
             if self.is_over(&ended, failures) {
                 return self.end(ended);
             }
-            self.monitor
-                .pause(pause, &|| self.is_over(&ended, failures))?;
+            let is_over = || self.is_over(&ended, failures);
+            self.monitor.pause(pause, console.as_mut(), &is_over)?;
             if self.is_over(&ended, failures) {
                 return self.end(ended);
             }
@@ -143,8 +160,8 @@ impl<'a> Container<'a> {
         let new = |text: &&String| !self.plan.notes.contains(text);
         let note = |text: &String| (self.asked.happened)(&Happening::Note(text));
         cgroups.notes().iter().filter(new).for_each(note);
-        let (child, listener, copies) = self.start(&cgroups, console.as_deref_mut())?;
-        let exit = self.watch(&child, listener, copies, console.as_deref_mut(), is_first);
+        let (child, begun) = self.start(&cgroups, console.as_deref_mut())?;
+        let exit = self.watch(&child, begun, console.as_deref_mut(), is_first);
         if exit.is_err() {
             // A fault of the watching, not of the container: what nobody watches must not go on.
             // One that has ended already cannot be waited for again.
@@ -164,11 +181,7 @@ impl<'a> Container<'a> {
         })
     }
 
-    fn start(
-        &self,
-        cgroups: &Cgroups,
-        console: Option<&mut Console>,
-    ) -> Result<(Child, Listener, Vec<Copy>)> {
+    fn start(&self, cgroups: &Cgroups, console: Option<&mut Console>) -> Result<(Child, Begun)> {
         let size = console.as_ref().and_then(|console| console.size());
         let (streams, copies) = match console {
             _ if self.plan.tty => Default::default(),
@@ -194,7 +207,26 @@ impl<'a> Container<'a> {
             network: self.joined.as_ref().map(|joined| &joined.namespace),
         };
         let (child, listener) = start(stage, users)?;
-        Ok((child, listener, copies))
+        let mut begun = Begun {
+            listener,
+            copies,
+            network: None,
+        };
+        if self.carriage.is_some() {
+            // Of a process that has changed its user, nobody without root may open it.
+            begun.network = Some(namespace_of(&child).context("reach the container's network")?);
+            begun.listener.users_are_known()?;
+        }
+        Ok((child, begun))
+    }
+
+    fn connect(&self, child: &Child, network: Option<OwnedFd>) -> Result<Option<Carrying>> {
+        if let Some(connection) = &self.connection {
+            connection.connect(child)?;
+        }
+        let carried = self.carriage.as_ref().zip(network);
+        let start = |(it, network): (&Carriage, OwnedFd)| it.start(&network, self.directory.path());
+        carried.map(start).transpose()
     }
 
     /// What holds locks of this process.
@@ -210,29 +242,49 @@ impl<'a> Container<'a> {
     fn watch(
         &self,
         child: &Child,
-        listener: Listener,
-        copies: Vec<Copy>,
+        begun: Begun,
         console: Option<&mut Console>,
         is_first: bool,
     ) -> Result<Exit> {
-        let connection = self.connection.as_ref();
-        let connected = connection.map_or(Ok(()), |it| it.connect(child));
+        let Begun {
+            listener,
+            copies,
+            network,
+        } = begun;
+        let connected = self.connect(child, network);
         let started = self.register(child)?;
         // What others left that died, while the stage is busy and we are not.
         self.native.state.heal(self.native.store);
         if connected.is_err() && !listener.is_closed() {
-            return connected.and(Ok(Exit::Code(exit::FAULT)));
+            return connected.map(|_| Exit::Code(exit::FAULT));
         }
         listener.go()?;
         let announce = || self.announce(&started, is_first);
+        let mut health = self.health(started)?;
         let io = Io {
             copies,
             console,
-            forwarder: connection.and_then(Connection::forwarder),
+            forwarder: self.connection.as_ref().and_then(Connection::forwarder),
+            health: health.as_mut(),
         };
         let exit = self.monitor.attend(child, listener, io, &announce)?;
         // A container that failed by itself has said why.
-        connected.map(|()| exit)
+        connected.map(|_| exit)
+    }
+
+    fn health(&self, started: Started) -> Result<Option<Health<'_>>> {
+        let (Some(check), Some(file)) = (&self.plan.health, &self.health) else {
+            return Ok(None);
+        };
+        let container = runtime::Container {
+            record: self.record.clone(),
+            life: Life {
+                started: Some(started),
+                ..Life::default()
+            },
+            is_watched: true,
+        };
+        Health::new(check, self.asked, file, container).map(Some)
     }
 
     /// Writes down who the first process is, before it executes anything: from then on it could
@@ -310,6 +362,7 @@ fn record(native: &Native, asked: &Asked, plan: &Plan) -> Result<ContainerRecord
         stop_signal: stop_signal.number(),
         created_at: sys::now(),
         store: native.store.root().to_owned(),
+        layers: asked.image.layers.clone(),
         cgroups: plan
             .cgroups
             .groups
@@ -318,6 +371,7 @@ fn record(native: &Native, asked: &Asked, plan: &Plan) -> Result<ContainerRecord
             .collect(),
         is_kept: asked.is_kept,
         has_console: asked.has_console,
+        has_health: plan.health.is_some(),
         connection: None,
         spec: spec.clone(),
     })
@@ -352,7 +406,7 @@ fn start(stage: Stage, users: Option<&[Range]>) -> Result<(Child, Listener)> {
             limit.permit(child.pid())?;
         }
         set_map(&child, users, users).context("map the container's users")?;
-        listener.users_are_mapped()?;
+        listener.users_are_known()?;
     }
     Ok((child, listener))
 }

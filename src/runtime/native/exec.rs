@@ -15,7 +15,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::cgroup;
 use super::command::OwnProgram;
-use super::console::{Channel, Console};
+use super::console::{Console, Owner};
 use super::copies::{self, Inside};
 use super::join::{has_own_root, own_root};
 use super::monitor::{Io, Monitor};
@@ -62,7 +62,7 @@ pub enum Streams {
     /// This process's.
     Own,
     /// A console's, with somebody attached or not.
-    Console(Option<Channel>, Option<Size>),
+    Console(Option<Owner>, Option<Size>),
 }
 
 /// Everything the new process needs.
@@ -92,7 +92,7 @@ pub fn exec(
         Streams::Own => (None, None),
         Streams::Console(owner, size) => {
             let mut console = Console::new(command.tty)?;
-            owner.map_or(Ok(()), |owner| console.adopt_owner(owner))?;
+            owner.map_or(Ok(()), |owner| console.adopt(owner))?;
             (Some(console), size)
         }
     };
@@ -106,6 +106,7 @@ pub fn exec(
     let io = Io {
         copies,
         console: console.as_mut(),
+        health: None,
         forwarder: None,
     };
     let exit = monitor.attend(&child, listener, io, started);
@@ -188,6 +189,7 @@ pub(super) fn decide(record: &ContainerRecord, command: &Command) -> Result<Plan
         devices: Vec::new(),
         secrets: Vec::new(),
         sandbox: None,
+        health: None,
         ..record.spec.clone()
     };
     let host = HostFacts::read(&spec, &[] as &[PathBuf])?;
@@ -208,6 +210,8 @@ fn became(process: Process) -> ImageConfig {
         exposed_ports: Vec::new(),
         labels: Default::default(),
         stop_signal: None,
+        healthcheck: None,
+        shell: Vec::new(),
         diff_ids: Vec::new(),
     }
 }

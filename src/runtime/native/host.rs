@@ -12,9 +12,9 @@ use serde::Serialize;
 use super::apparmor::AppArmor;
 use super::cdi;
 use super::cgroup::{self, Rlimit};
-use super::network::Names;
+use super::network::{Names, WayOut};
 use crate::error::{Fault, Kind};
-use crate::spec::{ContainerSpec, Device, Seccomp};
+use crate::spec::{ContainerSpec, Device, Network, Seccomp};
 use crate::sys;
 use crate::sys::proc::Proc;
 use crate::sys::users::{self, Mapping};
@@ -55,6 +55,10 @@ pub struct HostFacts {
     pub limits: Vec<Rlimit>,
     /// The users that there are, if they are not the machine's: ucr was started by one of those.
     pub mapping: Option<Mapping>,
+    /// ucr may make no devices on the machine's network, where they are needed.
+    pub may_not_connect: bool,
+    /// How a container gets out all the same.
+    pub way_out: Option<WayOut>,
     /// ucr's own out-of-memory score, where another was asked for.
     pub oom_score_adj: i16,
     /// Whether ucr may raise limits and lower the score.
@@ -99,6 +103,8 @@ impl HostFacts {
         let proc = Proc::open().context("open a proc filesystem")?;
         let file = |path| fs::read(path).unwrap_or_default();
         let mapping = users::own_mapping().context("read the map of users")?;
+        let needs_devices = mapping.is_some() && spec.network().is_bridged();
+        let may_not_connect = needs_devices && !users::own_network()?;
         Ok(Self {
             name: host_name(),
             resolv_conf: file("/etc/resolv.conf"),
@@ -124,12 +130,24 @@ impl HostFacts {
             // Capabilities of a user namespace are none over limits.
             may_raise: mapping.is_none() && cgroup::may_raise(),
             mapping,
+            may_not_connect,
+            way_out: match spec.network() {
+                Network::Bridge if may_not_connect => Some(way_out()?),
+                _ => None,
+            },
             labels: Labels {
                 apparmor: AppArmor::read(&proc, wants_default_label(spec)),
                 selinux: Path::new("/sys/fs/selinux/enforce").exists(),
             },
         })
     }
+}
+
+/// Programs are looked for where users look for them, and where Debian has them.
+fn way_out() -> Result<WayOut, Fault> {
+    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    path.push(":/usr/bin:/usr/sbin");
+    WayOut::find(&path)
 }
 
 /// Whether a profile is chosen for a container.

@@ -12,8 +12,6 @@
 
 mod apart;
 mod apparmor;
-#[path = "network/carrier.rs"]
-pub mod carrier;
 pub mod cdi;
 pub mod cgroup;
 mod command;
@@ -23,12 +21,14 @@ mod copies;
 mod device;
 mod exec;
 mod handles;
+mod health;
 mod hook;
 mod host;
 mod interpreter;
 mod join;
 mod monitor;
 pub mod network;
+mod observe;
 mod own_file;
 mod plan;
 mod privileges;
@@ -48,7 +48,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::error::{Fault, Kind};
-use crate::runtime::{Ended, State};
+use crate::runtime::{Ended, HealthStatus, State};
 use crate::spec::ContainerSpec;
 use crate::store::{ContainerDir, Image, Lease, Store};
 use crate::sys;
@@ -56,11 +56,13 @@ use crate::sys::tty::Size;
 
 pub use apparmor::AppArmor;
 pub use console::{
-    Attached, Attachment, Channel, Console, DetachKeys, Line, LogReader, Stream, attach, connect,
+    Attached, Attachment, Channel, Console, DetachKeys, Line, LogReader, Owner, Stream, attach,
+    connect,
 };
 use container::Container;
 pub use exec::{Command, Streams, exec};
 pub use host::{HostFacts, host_name};
+pub use observe::{Process, Sample, Stopped, processes, root, sample, users};
 pub use plan::{Plan, plan};
 
 /// Where containers run.
@@ -109,6 +111,13 @@ pub enum Happening<'a> {
         /// Its first process as the host sees it.
         pid: i32,
     },
+    /// Its health is another than it was.
+    Health {
+        /// Its ID.
+        id: &'a str,
+        /// What the checks say.
+        status: HealthStatus,
+    },
 }
 
 impl fmt::Debug for Asked<'_> {
@@ -124,7 +133,7 @@ impl Native<'_> {
     /// started if the description makes no sense; with [`Kind::NoCommand`] or
     /// [`Kind::NotExecutable`] if the command cannot be executed. `owner` is attached to it from
     /// the start, if it has a console.
-    pub fn run(&self, asked: &Asked, owner: Option<Channel>) -> Result<Ended> {
+    pub fn run(&self, asked: &Asked, owner: Option<Owner>) -> Result<Ended> {
         if !sys::is_root() {
             return Err(
                 Fault::new(Kind::Unsupported, "running containers needs root")
@@ -147,7 +156,7 @@ impl Native<'_> {
         Ok(ended)
     }
 
-    fn console(&self, asked: &Asked, owner: Option<Channel>) -> Result<Console> {
+    fn console(&self, asked: &Asked, owner: Option<Owner>) -> Result<Console> {
         let mut console = Console::new(asked.spec.tty)?;
         if !asked.spec.log.none {
             let path = self.store.container_log(asked.id);
@@ -155,7 +164,7 @@ impl Native<'_> {
         }
         console.set_size(asked.size);
         console.listen(&self.state.consoles(), asked.id)?;
-        owner.map_or(Ok(()), |owner| console.adopt_owner(owner))?;
+        owner.map_or(Ok(()), |owner| console.adopt(owner))?;
         Ok(console)
     }
 

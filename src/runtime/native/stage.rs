@@ -13,7 +13,7 @@ use super::copies;
 use super::handles::{Basis, Handles};
 use super::hook;
 use super::network::join;
-use super::plan::Plan;
+use super::plan::{Bridged, Plan};
 use super::privileges::give_up_privileges;
 use super::rootfs::{self, Rootfs};
 use super::status::Reporter;
@@ -76,7 +76,8 @@ impl Stage<'_> {
         }
         self.handles.joined.enter()?;
         mount::make_all_private().context("cut the mount namespace off")?;
-        if self.plan.users.is_some() {
+        let is_carried = |bridged: &Bridged| bridged.way_out.is_some();
+        if self.plan.users.is_some() || self.plan.bridged.as_ref().is_some_and(is_carried) {
             reporter.wait_for_users()?;
         }
         // Before the filesystem of devices is made, which shows those of the network.

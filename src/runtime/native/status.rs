@@ -150,8 +150,9 @@ impl AsFd for Listener {
 }
 
 impl Listener {
-    /// Tells the stage that its users are mapped.
-    pub fn users_are_mapped(&self) -> Result<()> {
+    /// Tells the stage that its users are mapped, or all that has to be known of it while they are
+    /// who they were.
+    pub fn users_are_known(&self) -> Result<()> {
         self.say(MAPPED)
     }
 

@@ -70,5 +70,5 @@ fn every_row_is_shown() {
         wrong.is_empty(),
         "no such test, or nothing shown: {wrong:#?}"
     );
-    assert_eq!(items, (1..=79).collect::<Vec<_>>());
+    assert_eq!(items, (1..=88).collect::<Vec<_>>());
 }

@@ -114,6 +114,11 @@ impl Clients {
         std::mem::take(&mut self.is_abandoned)
     }
 
+    /// Whether the one who started the container is attached.
+    pub(super) fn have_owner(&self) -> bool {
+        self.attached.iter().any(|client| client.is_owner)
+    }
+
     pub(super) fn are_behind(&self) -> bool {
         self.attached
             .iter()
@@ -139,11 +144,7 @@ impl Clients {
             return Vec::new();
         };
         client.flush();
-        let said = client.listen();
-        if client.is_gone && client.is_owner {
-            self.is_abandoned = true;
-        }
-        said
+        client.listen()
     }
 
     /// Decides what is waited for, and forgets who is gone.

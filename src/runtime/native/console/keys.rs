@@ -101,7 +101,8 @@ mod tests {
 
     #[test]
     fn keys_are_found_wherever_reads_end() {
-        let rows: [(&[&[u8]], &[u8], bool); 6] = [
+        type Row = (&'static [&'static [u8]], &'static [u8], bool);
+        let rows: [Row; 6] = [
             (&[b"ab"], b"ab", false),
             (&[b"a\x10\x11b"], b"a", true),
             (&[b"a\x10", b"\x11"], b"a", true),

@@ -35,8 +35,6 @@ pub(super) struct LogFile {
     file: File,
     size: u64,
     max_size: Option<u64>,
-    /// Which streams are in the middle of a line.
-    is_open: [bool; 2],
 }
 
 /// The time now, for a log.
@@ -57,7 +55,6 @@ impl LogFile {
             size: file.metadata()?.len(),
             file,
             max_size,
-            is_open: [false; 2],
         })
     }
 
@@ -73,7 +70,6 @@ impl LogFile {
             text.extend_from_slice(format!("{head} {mark} ").as_bytes());
             text.extend_from_slice(content);
             text.push(b'\n');
-            self.is_open[stream] = mark == "P";
         }
         self.make_room(text.len() as u64)?;
         self.file.write_all(&text)?;
@@ -88,11 +84,6 @@ impl LogFile {
             self.size = 0;
         }
         Ok(())
-    }
-
-    /// What comes later begins a line.
-    pub(super) fn end_lines(&mut self) {
-        self.is_open = [false; 2];
     }
 }
 
@@ -171,7 +162,7 @@ impl LogReader {
     }
 
     /// The next whole line of the file; `None` if there is none yet.
-    pub fn next(&mut self) -> Result<Option<Line>> {
+    pub fn next_line(&mut self) -> Result<Option<Line>> {
         loop {
             let start = self.file.stream_position()?;
             let mut line = Vec::new();
@@ -215,7 +206,7 @@ mod tests {
     fn printed(path: &Path) -> [Vec<u8>; 2] {
         let mut reader = LogReader::open(path).unwrap().unwrap();
         let mut all = [Vec::new(), Vec::new()];
-        while let Some(line) = reader.next().unwrap() {
+        while let Some(line) = reader.next_line().unwrap() {
             all[usize::from(line.stream == Stream::Error)].extend(line.content);
         }
         all

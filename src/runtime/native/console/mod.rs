@@ -23,7 +23,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::{Errno, ioctl_fionbio};
 
 use crate::sys::process::Exit;
-use crate::sys::tty::{self, Size};
+use crate::sys::tty::{self, Saved, Size};
 use clients::Clients;
 use log::LogFile;
 use output::Output;
@@ -70,6 +70,16 @@ pub struct Console {
     is_terminal: bool,
     /// What could not be written down.
     complaint: Option<String>,
+    terminal_of_owner: Option<Saved>,
+}
+
+/// Whoever starts a container, and is attached to it from the start.
+#[derive(Debug)]
+pub struct Owner {
+    /// The way to him.
+    pub channel: Channel,
+    /// His terminal as it was, which he cannot restore if he is killed.
+    pub terminal: Option<Saved>,
 }
 
 /// What is typed for the container.
@@ -95,6 +105,7 @@ impl Console {
             size: None,
             is_terminal,
             complaint: None,
+            terminal_of_owner: None,
         })
     }
 
@@ -112,8 +123,9 @@ impl Console {
     }
 
     /// Takes whoever started the container; if he is gone later, the container is abandoned.
-    pub(super) fn adopt_owner(&mut self, channel: Channel) -> Result<()> {
-        let token = self.clients.add(channel, true);
+    pub(super) fn adopt(&mut self, owner: Owner) -> Result<()> {
+        self.terminal_of_owner = owner.terminal;
+        let token = self.clients.add(owner.channel, true);
         self.watch_client(token)
     }
 
@@ -214,6 +226,15 @@ impl Console {
             }
         }
         self.balance()?;
+        if self.clients.is_abandoned() {
+            self.terminal_of_owner
+                .take()
+                .into_iter()
+                .for_each(Saved::restore);
+            requests.push(Request::Abandoned);
+        } else if !self.clients.have_owner() {
+            self.terminal_of_owner = None;
+        }
         Ok(requests)
     }
 
@@ -301,9 +322,6 @@ impl Console {
                 ToConsole::LetGo => (),
             }
         }
-        if self.clients.is_abandoned() {
-            requests.push(Request::Abandoned);
-        }
     }
 
     fn resize(&mut self, size: Size) {
@@ -359,9 +377,6 @@ impl Console {
             self.outputs[number] = None;
         }
         self.input = None;
-        if let Some(log) = &mut self.log {
-            log.end_lines();
-        }
         self.complaint.take()
     }
 

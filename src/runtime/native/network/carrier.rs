@@ -1,29 +1,30 @@
 //! A network for a container of an ordinary user, who may make no devices on the machine: a program
-//! that carries what is sent on a device inside by sockets of its own outside. pasta, which keeps
-//! addresses as they are, or else slirp4netns, which translates them.
+//! that carries what is sent on a device inside by sockets of its own outside. pasta, or else
+//! slirp4netns. Whatever carries it, a container has the same addresses, which are known before it
+//! starts, and reaches the machine at those that others know it by; its loopback it does not reach.
 //!
 //! The program is a child of ucr, in ucr's user namespace, and ends with it, however ucr ends. It is
 //! told of the container's network by a mount of the namespace on a file: of the two, pasta may not
-//! look into another process's `/proc`. Nothing inside reaches the machine's loopback; the
-//! price is that UDP from there, and only from there, gets no answer (slirp4netns, pasta of 2023).
+//! look into another process's `/proc`. Published ports are not its business.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Shutdown};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use serde_json::{Value, json};
+use serde::Serialize;
 
+use super::lease::Addresses;
+use super::link::INSIDE;
 use crate::error::{Fault, Kind};
-use crate::sys::proc::Proc;
+use crate::spec::Mac;
 use crate::sys::process::{
     Child, Namespaces, Words, close_all_but, die_with_parent, exec, keep_across_exec, spawn,
 };
@@ -35,24 +36,28 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(1);
 /// What both open, and many machines let only root.
 const TUN: &str = "/dev/net/tun";
-/// Largest answer of slirp4netns that is read, in bytes.
-const MAX_ANSWER: u64 = 1 << 16;
+/// What slirp4netns gives, and is not easily talked out of.
+const IP: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 100);
+const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
+const NAME_SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
+/// Beside those of the built-in bridge.
+const IP6: Ipv6Addr = Ipv6Addr::new(0xfd75, 0x6372, 0, 1, 0, 0, 0, 0x100);
+const GATEWAY6: Ipv6Addr = Ipv6Addr::new(0xfd75, 0x6372, 0, 1, 0, 0, 0, 2);
 
-/// A port of the machine that leads to one of the container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Forward {
-    /// The machine's address; `None` for all.
-    pub address: Option<IpAddr>,
-    /// The machine's port.
-    pub host: u16,
-    /// The container's port.
-    pub container: u16,
-    /// UDP; else TCP.
-    pub udp: bool,
+/// How the containers of a user who may make no devices get out of the machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WayOut {
+    /// By which program.
+    pub carrier: Carrier,
+    /// The machine's address towards others.
+    pub host: Option<Ipv4Addr>,
+    /// The same of version 6.
+    pub host6: Option<Ipv6Addr>,
 }
 
 /// A program that can carry a network.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Carrier {
     /// Of the package passt.
     Pasta(PathBuf),
@@ -60,10 +65,88 @@ pub enum Carrier {
     Slirp4netns(PathBuf),
 }
 
-impl Carrier {
-    /// The better one of those that a `PATH` leads to. Fails with [`Kind::Unsupported`] where there
-    /// is none, or neither would work.
+impl WayOut {
+    /// Finds the better program of those that a `PATH` leads to. Fails with [`Kind::Unsupported`]
+    /// where there is none, or neither would work.
     pub fn find(path: &OsStr) -> Result<Self, Fault> {
+        let carrier = Carrier::find(path)?;
+        let (v4, v6) = (
+            Ipv4Addr::new(192, 0, 2, 1),
+            Ipv6Addr::from(0x2001_0db8 << 96),
+        );
+        Ok(Self {
+            carrier,
+            host: match own_address(v4.into()) {
+                Some(IpAddr::V4(address)) => Some(address),
+                _ => None,
+            },
+            host6: match own_address(v6.into()) {
+                Some(IpAddr::V6(address)) => Some(address),
+                _ => None,
+            },
+        })
+    }
+
+    /// The container's addresses.
+    pub(super) fn addresses(&self) -> Addresses {
+        let has_v6 = self.host6.is_some() && matches!(self.carrier, Carrier::Pasta(_));
+        Addresses {
+            ip: IP,
+            ip6: has_v6.then_some(IP6),
+        }
+    }
+
+    /// Connects a network namespace, and returns when it is connected. `directory` is a private one
+    /// of the container's. This process must have a single thread.
+    pub(super) fn start(
+        &self,
+        namespace: BorrowedFd,
+        directory: &Path,
+        mac: Mac,
+    ) -> Result<Carried> {
+        let what = || format!("network: start {}", self.carrier.program().display());
+        let namespace = Mounted::new(namespace, directory).with_context(what)?;
+        let carried = match &self.carrier {
+            Carrier::Pasta(path) => self.start_pasta(path, namespace, mac),
+            Carrier::Slirp4netns(path) => start_slirp(path, namespace, mac),
+        };
+        carried.with_context(what)
+    }
+
+    fn start_pasta(&self, program: &Path, namespace: Mounted, mac: Mac) -> Result<Carried> {
+        let ready = namespace.directory.join("pasta.pid");
+        let mut words: Vec<OsString> = words_of("pasta --foreground --quiet --stderr --config-net");
+        // Nothing of the machine's loopback is seen inside, and no port leads there by itself.
+        words.extend(words_of("--no-map-gw --netns-only"));
+        words.extend(words_of("-t none -u none -T none -U none"));
+        words.extend(words_of(&format!("-I {INSIDE} --ns-mac-addr {mac}")));
+        words.extend(words_of(&format!("-a {IP} -n 24 -g {GATEWAY}")));
+        match self.addresses().ip6 {
+            Some(ip6) => words.extend(words_of(&format!("-a {ip6} -g {GATEWAY6}"))),
+            None => words.push("--ipv4-only".into()),
+        }
+        words.extend(["--pid".into(), ready.clone().into()]);
+        words.extend(["--netns".into(), namespace.place.clone().into()]);
+        let carried = Carried::start(program, &words, namespace, None, &[])?;
+        let is_ready = || fs::metadata(&ready).is_ok_and(|found| found.len() > 0);
+        carried.wait_until(&is_ready)?;
+        Ok(carried)
+    }
+}
+
+/// The address of ours that something is sent from which goes there; nothing is sent.
+fn own_address(there: IpAddr) -> Option<IpAddr> {
+    let any: IpAddr = match there {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind(SocketAddr::new(any, 0)).ok()?;
+    socket.connect(SocketAddr::new(there, 9)).ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}
+
+impl Carrier {
+    fn find(path: &OsStr) -> Result<Self, Fault> {
         let found = |name: &str| {
             let mut candidates = std::env::split_paths(path).map(|part| part.join(name));
             candidates.find(|candidate| candidate.is_absolute() && candidate.is_file())
@@ -85,71 +168,35 @@ impl Carrier {
     pub fn name_server(&self) -> Option<IpAddr> {
         match self {
             Self::Pasta(_) => None,
-            Self::Slirp4netns(_) => Some(Ipv4Addr::new(10, 0, 2, 3).into()),
+            Self::Slirp4netns(_) => Some(NAME_SERVER.into()),
         }
     }
 
-    /// Connects the network namespace of a process, and returns when it is connected and all ports
-    /// lead there. `directory` is a private one of the container's. The process must be dumpable,
-    /// and this one have a single thread.
-    pub fn start(&self, pid: i32, directory: &Path, forwards: &[Forward]) -> Result<Carried> {
-        let what = || format!("network: start {}", self.program().display());
-        let namespace = Mounted::new(pid, directory).with_context(what)?;
-        let carried = match self {
-            Self::Pasta(_) => self.start_pasta(namespace, forwards),
-            Self::Slirp4netns(_) => self.start_slirp(namespace, forwards),
-        };
-        carried.with_context(what)
-    }
-
-    fn program(&self) -> &Path {
+    /// Where it is.
+    pub fn program(&self) -> &Path {
         match self {
             Self::Pasta(path) | Self::Slirp4netns(path) => path,
         }
     }
+}
 
-    fn start_pasta(&self, namespace: Mounted, forwards: &[Forward]) -> Result<Carried> {
-        let ready = namespace.directory.join("pasta.pid");
-        let mut words: Vec<OsString> = words_of("pasta --foreground --quiet --stderr --config-net");
-        // Nothing of the machine's loopback is seen inside.
-        words.extend(words_of("--no-map-gw --netns-only -T none -U none --pid"));
-        words.push(ready.clone().into());
-        words.extend(pasta_ports(forwards));
-        words.extend(["--netns".into(), namespace.place.clone().into()]);
-        let carried = Carried::start(self.program(), &words, namespace, None, &[])?;
-        let is_ready = || fs::metadata(&ready).is_ok_and(|found| found.len() > 0);
-        carried.wait_until(&is_ready)?;
-        Ok(carried)
-    }
-
-    fn start_slirp(&self, namespace: Mounted, forwards: &[Forward]) -> Result<Carried> {
-        for forward in forwards {
-            if let Some(IpAddr::V6(address)) = forward.address {
-                let message = format!("slirp4netns cannot publish a port of {address}");
-                return Err(unsupported(&message)
-                    .hint("name an IPv4 address, or apt install passt, which can")
-                    .into());
-            }
-        }
-        let (ready, say) = io::pipe()?;
-        // It ends when the other end is closed, by whatever end of ours.
-        let (exit, hold) = io::pipe()?;
-        let mut words: Vec<OsString> = words_of("slirp4netns --configure --mtu=65520");
-        words.extend(words_of(
-            "--disable-host-loopback --enable-sandbox --enable-seccomp",
-        ));
-        // Relative: the name of a socket has 107 bytes at most.
-        words.extend(words_of("--netns-type=path --api-socket slirp.sock"));
-        words.push(format!("--ready-fd={}", say.as_raw_fd()).into());
-        words.push(format!("--exit-fd={}", exit.as_raw_fd()).into());
-        words.extend([namespace.place.clone().into(), "tap0".into()]);
-        let given = [say.as_fd(), exit.as_fd()];
-        let carried = Carried::start(self.program(), &words, namespace, Some(hold), &given)?;
-        drop((say, exit));
-        carried.wait_for(&ready)?;
-        forwards.iter().try_for_each(|it| carried.forward(it))?;
-        Ok(carried)
-    }
+fn start_slirp(program: &Path, namespace: Mounted, mac: Mac) -> Result<Carried> {
+    let (ready, say) = io::pipe()?;
+    // It ends when the other end is closed, by whatever end of ours.
+    let (exit, hold) = io::pipe()?;
+    let mut words: Vec<OsString> = words_of("slirp4netns --configure --mtu=65520");
+    words.extend(words_of(
+        "--disable-host-loopback --enable-sandbox --enable-seccomp --netns-type=path",
+    ));
+    words.push(format!("--macaddress={mac}").into());
+    words.push(format!("--ready-fd={}", say.as_raw_fd()).into());
+    words.push(format!("--exit-fd={}", exit.as_raw_fd()).into());
+    words.extend([namespace.place.clone().into(), INSIDE.into()]);
+    let given = [say.as_fd(), exit.as_fd()];
+    let carried = Carried::start(program, &words, namespace, Some(hold), &given)?;
+    drop((say, exit));
+    carried.wait_for(&ready)?;
+    Ok(carried)
 }
 
 fn unsupported(why: &str) -> Fault {
@@ -167,26 +214,6 @@ fn words_of(text: &str) -> Vec<OsString> {
     text.split(' ').map(Into::into).collect()
 }
 
-/// What publishes these ports and no other.
-fn pasta_ports(forwards: &[Forward]) -> Vec<OsString> {
-    let mut words = Vec::new();
-    for (option, udp) in [("-t", false), ("-u", true)] {
-        let before = words.len();
-        for forward in forwards.iter().filter(|forward| forward.udp == udp) {
-            let ports = format!("{}:{}", forward.host, forward.container);
-            let spec = match forward.address {
-                Some(address) => format!("{address}/{ports}"),
-                None => ports,
-            };
-            words.extend([option.into(), spec.into()]);
-        }
-        if words.len() == before {
-            words.extend([option.into(), "none".into()]);
-        }
-    }
-    words
-}
-
 /// A network namespace under a name in our mount namespace.
 #[derive(Debug)]
 struct Mounted {
@@ -195,14 +222,13 @@ struct Mounted {
 }
 
 impl Mounted {
-    fn new(pid: i32, directory: &Path) -> Result<Self> {
+    fn new(namespace: BorrowedFd, directory: &Path) -> Result<Self> {
         let mounted = Self {
             directory: directory.to_owned(),
             place: directory.join("netns"),
         };
         let place = File::create(&mounted.place)?;
-        let namespace = Proc::open()?.open_file(&format!("{pid}/ns/net"))?;
-        let tree = mount::clone_handle(namespace.as_fd())?;
+        let tree = mount::clone_handle(namespace)?;
         mount::attach(tree.as_fd(), place.as_fd())?;
         Ok(mounted)
     }
@@ -212,7 +238,7 @@ impl Drop for Mounted {
     fn drop(&mut self) {
         // It goes with our mount namespace, too.
         let _ = mount::detach(&self.place);
-        for name in ["netns", "pasta.pid", "slirp.sock", "network.log"] {
+        for name in ["netns", "pasta.pid", "network.log"] {
             let _ = fs::remove_file(self.directory.join(name));
         }
     }
@@ -220,7 +246,7 @@ impl Drop for Mounted {
 
 /// A network that is being carried; it ends when this is dropped.
 #[derive(Debug)]
-pub struct Carried {
+pub(super) struct Carried {
     child: Child,
     namespace: Mounted,
     _hold: Option<PipeWriter>,
@@ -242,6 +268,8 @@ impl Carried {
         let env = Words::new(["PATH=/usr/sbin:/usr/bin:/sbin:/bin"])?;
         let run = || -> Result<()> {
             die_with_parent()?;
+            // Ctrl-C is for the container to hear of.
+            rustix::process::setsid()?;
             rustix::stdio::dup2_stdin(&null)?;
             rustix::stdio::dup2_stdout(&log)?;
             rustix::stdio::dup2_stderr(&log)?;
@@ -301,39 +329,9 @@ impl Carried {
         let said = String::from_utf8_lossy(&said);
         let line = said.lines().rev().find(|line| !line.contains("syslog"));
         let why = line.unwrap_or("it is not ready after 10 s and says nothing");
-        Fault::new(Kind::Unsupported, why.trim().to_owned()).into()
-    }
-
-    /// Asks slirp4netns for a port.
-    fn forward(&self, forward: &Forward) -> Result<()> {
-        let directory = File::open(&self.namespace.directory)?;
-        let socket = Path::new(&mount::proc_path(directory.as_fd())).join("slirp.sock");
-        let mut stream = UnixStream::connect(socket)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        let address = forward.address.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
-        let request = json!({ "execute": "add_hostfwd", "arguments": {
-            "proto": if forward.udp { "udp" } else { "tcp" },
-            "host_addr": address.to_string(),
-            "host_port": forward.host,
-            "guest_port": forward.container,
-        }});
-        stream.write_all(request.to_string().as_bytes())?;
-        stream.shutdown(Shutdown::Write)?;
-        let mut answer = Vec::new();
-        stream.take(MAX_ANSWER).read_to_end(&mut answer)?;
-        let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
-        match &answer["return"] {
-            Value::Null => {
-                let why = answer["error"]["desc"]
-                    .as_str()
-                    .unwrap_or("no reason given");
-                let message = format!("publish port {}: {why}", forward.host);
-                Err(Fault::new(Kind::Unsupported, message)
-                    .hint("another program may have the port; below 1024 it needs root")
-                    .into())
-            }
-            _ => Ok(()),
-        }
+        Fault::new(Kind::Unsupported, why.trim().to_owned())
+            .hint("--network none and --network host do without it")
+            .into()
     }
 }
 
@@ -348,32 +346,6 @@ impl Drop for Carried {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_what_was_asked_for_is_published() {
-        let forward = |address: Option<&str>, host, container, udp| Forward {
-            address: address.map(|text| text.parse().unwrap()),
-            host,
-            container,
-            udp,
-        };
-        let rows = [
-            (vec![], "-t none -u none"),
-            (vec![forward(None, 8080, 80, false)], "-t 8080:80 -u none"),
-            (
-                vec![
-                    forward(Some("127.0.0.1"), 53, 5353, true),
-                    forward(Some("::1"), 1, 2, false),
-                    forward(None, 3, 4, false),
-                ],
-                "-t ::1/1:2 -t 3:4 -u 127.0.0.1/53:5353",
-            ),
-        ];
-        for (forwards, expected) in rows {
-            let words = pasta_ports(&forwards).join(OsStr::new(" "));
-            assert_eq!(words, expected);
-        }
-    }
 
     #[test]
     fn nothing_to_be_found_is_a_refusal_with_a_remedy() {

@@ -11,6 +11,7 @@ use crate::runtime::State;
 use crate::spec::{BRIDGE_PREFIX, Definition, Subnet, network_name};
 use crate::store::Store;
 use crate::sys;
+use crate::sys::users;
 
 /// What a network is to be like; what is unset is chosen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +35,12 @@ pub struct Asked {
 /// Makes a network; its devices come with its first container.
 pub fn create(store: &Store, asked: &Asked) -> Result<Definition> {
     network_name(&asked.name)?;
+    if users::are_mapped() && !users::own_network()? {
+        let message = "making networks needs root, who may make network devices";
+        return Err(Fault::new(Kind::Unsupported, message)
+            .hint("--network bridge works without root: a way out, and -p")
+            .into());
+    }
     let lock = store.lock_networks()?;
     let others = store.networks()?;
     let links = Links::open().context("reach rtnetlink")?;

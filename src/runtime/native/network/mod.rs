@@ -12,6 +12,8 @@
 //! lease before it is done, so that the next command undoes it for a ucr that was killed.
 
 mod bridge;
+mod carriage;
+mod carrier;
 mod create;
 mod forward;
 mod joined;
@@ -38,6 +40,8 @@ use crate::sys;
 use crate::sys::proc::Proc;
 use crate::sys::process::Child;
 
+pub(super) use carriage::{Carriage, Carrying};
+pub use carrier::{Carrier, WayOut};
 pub use create::{Asked, clear, clear_built_in, create};
 pub use forward::Forwarder;
 pub use joined::Names;
@@ -79,7 +83,7 @@ impl Connection {
         store: &Store,
         state: &State,
     ) -> Result<Option<Self>> {
-        let Some(plan) = plan else {
+        let Some(plan) = plan.filter(|plan| plan.way_out.is_none()) else {
             return Ok(None);
         };
         let used = match &plan.network {
@@ -126,11 +130,6 @@ impl Connection {
             used,
             was_connected: Cell::new(false),
         }))
-    }
-
-    /// The container's addresses.
-    pub(super) fn addresses(&self) -> &Addresses {
-        &self.lease.addresses
     }
 
     /// Passes on what the host sends, where ports are published.
@@ -233,7 +232,8 @@ fn has_v6() -> bool {
     std::path::Path::new("/proc/net/if_inet6").exists()
 }
 
-fn namespace_of(child: &Child) -> Result<OwnedFd> {
+/// The network namespace of a process of ours.
+pub(super) fn namespace_of(child: &Child) -> Result<OwnedFd> {
     let pid = child.pid().as_raw_nonzero();
     Ok(Proc::open()?.open_file(&format!("{pid}/ns/net"))?)
 }

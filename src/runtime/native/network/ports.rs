@@ -92,6 +92,13 @@ fn refuse(at: SocketAddr, wanted: &Wanted, error: Errno) -> anyhow::Error {
             );
             Fault::new(Kind::Usage, message).hint("leave the address out for all of them")
         }
+        (Errno::ACCESS, _) => {
+            let message = format!("publish port {port}/{protocol}: it is for root to have");
+            Fault::new(Kind::Unsupported, message).hint(
+                "say one from 1024 on; or as root: \
+                 sysctl -w net.ipv4.ip_unprivileged_port_start=NUMBER",
+            )
+        }
         _ => {
             let error = std::io::Error::from(error);
             let message = format!("publish port {port}/{protocol} of {}: {error}", at.ip());

@@ -22,11 +22,10 @@ use super::host::HostFacts;
 use super::seccomp::Filter;
 use crate::error::{Fault, Kind};
 use crate::image::ImageConfig;
-use crate::spec::check_host_name;
 use crate::spec::mount::{Source, mounts};
 use crate::spec::{
-    CgroupMode, ContainerSpec, IdRange, IpcMode, Mount, Network, PidMode, Process, SANDBOX, Secret,
-    SecretTarget, Userns, process,
+    CgroupMode, ContainerSpec, HealthCheck, IdRange, IpcMode, Mount, Network, PidMode, Process,
+    SANDBOX, Secret, SecretTarget, Userns, health_check, process,
 };
 use crate::sys::process::Namespaces;
 use crate::sys::users::{Mapping, Range};
@@ -114,6 +113,9 @@ pub struct Plan {
     pub stdin: bool,
     /// A reaping init comes first.
     pub init: bool,
+    /// How it is checked whether it is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthCheck>,
     /// The system call filter.
     #[serde(skip)]
     pub filter: Option<Filter>,
@@ -184,19 +186,11 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
     }
     let spec = &spec;
     let own_network = spec.network().is_own();
-    let hostname = match &host.joined {
-        Some(other) if !spec.sharing.has_uts_of_host() => {
-            check_host_name("host name", &other.hostname)?;
-            Some(other.hostname.clone())
-        }
-        _ => naming::hostname(spec, own_network, id)?,
-    };
+    let hostname = naming::hostname(spec, host, own_network, id)?;
     let name = hostname.as_deref().unwrap_or(&host.name);
     let users = users(spec, host)?;
-    let groups_here = host
-        .mapping
-        .as_ref()
-        .map(|mapping| id_ranges(&mapping.gids));
+    let mapping = host.mapping.as_ref();
+    let groups_here = mapping.map(|mapping| id_ranges(&mapping.gids));
     let ids = match &users {
         Some(Users::Map(ids)) => Some(ids.as_slice()),
         Some(Users::Auto) => Some(&AUTO_SHAPE[..]),
@@ -235,7 +229,7 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         namespaces: own_namespaces(spec, own_network, users.is_some()),
         joins: Joins::of(spec),
         hostname: hostname.clone(),
-        bridged: network::bridged(spec, image)?,
+        bridged: network::bridged(spec, image, host)?,
         read_only: spec.read_only,
         filesystems: filesystem::filesystems(spec, ids, &cgroups),
         cdi: host.cdi.origins.clone(),
@@ -246,7 +240,7 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         secrets: spec.secrets.clone(),
         masked_paths,
         read_only_paths,
-        sysctls: sysctl::sysctls(spec, own_network, users.is_some(), host.mapping.as_ref())?,
+        sysctls: sysctl::sysctls(spec, own_network, users.is_some(), mapping)?,
         cgroups,
         filter: security::filter(&confinement, host, &mut notes)?,
         ulimits,
@@ -258,6 +252,7 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         tty: spec.tty,
         stdin: spec.stdin,
         init: spec.init,
+        health: health_check(spec, image)?,
     })
 }
 

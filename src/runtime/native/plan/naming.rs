@@ -9,17 +9,19 @@ use crate::error::{Fault, Kind};
 use crate::runtime::native::host::HostFacts;
 use crate::spec::{ContainerSpec, Definition, HostAddress, Naming, Network, check_host_name};
 
-/// A container on a network of its own has a name of its own, as docker's have; `None` is the
-/// host's.
+/// A container on a network of its own has a name of its own, as docker's have, and one on that of
+/// another container the other's; `None` is the host's.
 pub(super) fn hostname(
     spec: &ContainerSpec,
+    host: &HostFacts,
     own_network: bool,
     id: &str,
 ) -> Result<Option<String>, Fault> {
     if spec.sharing.has_uts_of_host() {
         return Ok(None);
     }
-    let Some(name) = &spec.hostname else {
+    let of_other = host.joined.as_ref().map(|other| &other.hostname);
+    let Some(name) = of_other.or(spec.hostname.as_ref()) else {
         return Ok(own_network.then(|| id.to_owned()));
     };
     check_host_name("host name", name)?;
@@ -107,7 +109,7 @@ fn hosts(
     for entry in &spec.naming.hosts {
         let address = match entry.address {
             HostAddress::Ip(ip) => ip,
-            HostAddress::Gateway => gateway(spec, &entry.name)?,
+            HostAddress::Gateway => gateway(spec, host, &entry.name)?,
         };
         text.extend(format!("{address}\t{}\n", entry.name).bytes());
     }
@@ -115,9 +117,17 @@ fn hosts(
 }
 
 /// At which address a container reaches the host.
-fn gateway(spec: &ContainerSpec, name: &str) -> Result<IpAddr, Fault> {
+fn gateway(spec: &ContainerSpec, host: &HostFacts, name: &str) -> Result<IpAddr, Fault> {
+    let carried = host.way_out.as_ref();
     match spec.network() {
         Network::Host => Ok(Ipv4Addr::LOCALHOST.into()),
+        Network::Bridge if carried.is_some() => {
+            let found = carried.and_then(|way_out| way_out.host);
+            found.map(IpAddr::V4).ok_or_else(|| {
+                let message = format!("--add-host {name}:host-gateway: the host has no way out");
+                Fault::new(Kind::Unsupported, message).hint("say an address of the host")
+            })
+        }
         Network::Bridge => Ok(Definition::built_in().gateway.into()),
         Network::Named(_) | Network::Cni(_) | Network::Container(_) => {
             let message = format!(

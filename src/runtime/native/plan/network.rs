@@ -9,6 +9,7 @@ use super::Plan;
 use crate::error::{Fault, Kind};
 use crate::image::ImageConfig;
 use crate::runtime::native::host::HostFacts;
+use crate::runtime::native::network::WayOut;
 use crate::spec::{ContainerSpec, Endpoint, Exposed, Network, Publish};
 
 /// A bridged network and the container's end of it. Which addresses it gets, unless they are asked
@@ -19,13 +20,20 @@ pub struct Bridged {
     pub network: Network,
     /// With all ports that are published.
     pub endpoint: Endpoint,
+    /// How it gets out without a bridge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub way_out: Option<WayOut>,
 }
 
 /// Debian's installer has it, too, for a host whose address is not known.
 const NOT_KNOWN: &str = "127.0.1.1";
 
 /// The bridged network of a container, if it is on one.
-pub(super) fn bridged(spec: &ContainerSpec, image: &ImageConfig) -> Result<Option<Bridged>, Fault> {
+pub(super) fn bridged(
+    spec: &ContainerSpec,
+    image: &ImageConfig,
+    host: &HostFacts,
+) -> Result<Option<Bridged>, Fault> {
     let network = spec.network();
     if let Network::Cni(_) = network {
         let message = format!("--network {network}: CNI networks are not supported yet");
@@ -36,6 +44,9 @@ pub(super) fn bridged(spec: &ContainerSpec, image: &ImageConfig) -> Result<Optio
         return Ok(None);
     }
     let mut endpoint = spec.endpoint.clone();
+    if host.may_not_connect {
+        refuse_what_is_not_carried(&network, &endpoint)?;
+    }
     if endpoint.publish_all {
         let parse = |text: &String| text.parse::<Exposed>();
         let of_image: Vec<_> = image
@@ -52,7 +63,27 @@ pub(super) fn bridged(spec: &ContainerSpec, image: &ImageConfig) -> Result<Optio
             }
         }
     }
-    Ok(Some(Bridged { network, endpoint }))
+    Ok(Some(Bridged {
+        network,
+        endpoint,
+        way_out: host.way_out.clone(),
+    }))
+}
+
+/// Without root every container is alone with its way out, at an address that is always the same.
+fn refuse_what_is_not_carried(network: &Network, endpoint: &Endpoint) -> Result<(), Fault> {
+    let refuse = |what: &str, hint: &str| {
+        let message = format!("{what} needs root, who may make network devices");
+        Err(Fault::new(Kind::Unsupported, message).hint(hint))
+    };
+    if *network != Network::Bridge {
+        let hint = "--network bridge works without root: a way out, and -p";
+        return refuse(&format!("--network {network}"), hint);
+    }
+    if endpoint.ip.is_some() || endpoint.ip6.is_some() {
+        return refuse("--ip", "leave it out: containers are reached by -p");
+    }
+    Ok(())
 }
 
 /// The line of `/etc/hosts` with the container's own name, until its address is known.
@@ -94,16 +125,25 @@ pub(super) fn resolv_conf(host: &HostFacts, own_network: bool, notes: &mut Vec<S
     if let Some(other) = &host.joined {
         return other.resolv_conf.clone();
     }
+    let way_out = host.way_out.as_ref();
+    if let Some(own) = way_out.and_then(|it| it.carrier.name_server()) {
+        let mut text = without_servers(&host.resolv_conf, |_| true);
+        if text.last().is_some_and(|byte| *byte != b'\n') {
+            text.push(b'\n');
+        }
+        text.extend(format!("nameserver {own}\n").bytes());
+        return text;
+    }
     if !own_network || !has_server(&host.resolv_conf, is_loopback) {
         return host.resolv_conf.clone();
     }
     for found in [&host.resolv_conf, &host.uplink_resolv_conf] {
         if has_server(found, |address| !is_loopback(address)) {
-            return without_loopback(found);
+            return without_servers(found, is_loopback);
         }
     }
     notes.push("the host's name servers are on its loopback device: the container has none".into());
-    without_loopback(&host.resolv_conf)
+    without_servers(&host.resolv_conf, is_loopback)
 }
 
 fn has_server(file: &[u8], wanted: impl Fn(&str) -> bool) -> bool {
@@ -112,9 +152,9 @@ fn has_server(file: &[u8], wanted: impl Fn(&str) -> bool) -> bool {
         .any(|address| wanted(&address))
 }
 
-fn without_loopback(file: &[u8]) -> Vec<u8> {
+fn without_servers(file: &[u8], unwanted: impl Fn(&str) -> bool) -> Vec<u8> {
     let lines = file.split_inclusive(|byte| *byte == b'\n');
-    let kept = lines.filter(|line| server(line).is_none_or(|address| !is_loopback(&address)));
+    let kept = lines.filter(|line| server(line).is_none_or(|address| !unwanted(&address)));
     kept.collect::<Vec<_>>().concat()
 }
 

@@ -57,6 +57,10 @@ impl Plan {
                 .map(|variable| ("env", variable.clone())),
         );
         steps.push(("exec", self.command()));
+        steps.extend(self.health.iter().map(|check| {
+            let (argv, interval) = (check.argv.join(" "), check.interval);
+            ("health", format!("every {interval}: {argv}"))
+        }));
         steps.extend(self.notes.iter().map(|note| ("note", note.clone())));
         steps
     }
@@ -75,7 +79,12 @@ impl Plan {
             .into_iter()
             .flatten()
             .map(|text| format!(" {text}"));
-        let network = format!("{}{}", bridged.network, addresses.collect::<String>());
+        let by = bridged.way_out.as_ref().map(|way_out| {
+            let program = way_out.carrier.program().display();
+            format!(" by {program}")
+        });
+        let (name, addresses) = (&bridged.network, addresses.collect::<String>());
+        let network = format!("{name}{addresses}{}", by.unwrap_or_default());
         let ports = endpoint.publish.iter();
         let ports = ports.map(|port| ("publish", port.to_string()));
         std::iter::once(("network", network)).chain(ports).collect()

@@ -167,56 +167,66 @@ impl<'a> Table<'a> {
     /// Redirects ports. An element that is there already was left by somebody dead: whoever adds
     /// one holds the port itself.
     pub(super) fn redirect(&self, all: &[Redirect]) -> io::Result<()> {
-        for (map, some) in by_map(all) {
-            let mut batch = Messages::batch();
-            batch.push(Verb::NewElement, CREATE, |list| {
-                self.elements(list, map, &some, true)
-            });
-            if let Err(error) = self.socket.ask(&batch.finish(), &[]) {
-                // The one if it leads to the same place, the other if elsewhere.
-                let code = error.raw_os_error();
-                if ![libc::EEXIST, libc::EBUSY].map(Some).contains(&code) {
-                    return Err(error);
-                }
-                self.replace(map, &some)?;
+        match self.add(all) {
+            // The one if it leads to the same place, the other if elsewhere.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EEXIST | libc::EBUSY)) => {
+                self.replace(all)
             }
+            added => added,
         }
-        Ok(())
     }
 
-    fn replace(&self, map: Map, all: &[Redirect]) -> io::Result<()> {
+    fn replace(&self, all: &[Redirect]) -> io::Result<()> {
         for redirect in all {
             let one = std::slice::from_ref(redirect);
-            self.delete(map, redirect)?;
-            let mut batch = Messages::batch();
-            batch.push(Verb::NewElement, CREATE, |list| {
-                self.elements(list, map, one, true)
-            });
-            self.socket.ask(&batch.finish(), &[])?;
+            self.delete(one, &[Errno::NOENT])?;
+            self.add(one)?;
         }
         Ok(())
     }
 
     /// Ends redirections; what leads elsewhere meanwhile stays.
     pub(super) fn forget(&self, all: &[Redirect]) -> io::Result<()> {
+        let mut ours = Vec::new();
         for (map, some) in by_map(all) {
             for redirect in some {
                 let leads_to = self.destination(map, &redirect)?;
                 if leads_to.as_deref() == Some(&value(redirect.to)) {
-                    self.delete(map, &redirect)?;
+                    ours.push(redirect);
                 }
             }
         }
-        Ok(())
+        let one_by_one = || {
+            let mut each = ours.chunks(1);
+            each.try_for_each(|one| self.delete(one, &[Errno::NOENT]))
+        };
+        // One of them may be gone meanwhile, and then none is deleted.
+        self.delete(&ours, &[]).or_else(|_| one_by_one())
     }
 
-    fn delete(&self, map: Map, redirect: &Redirect) -> io::Result<()> {
-        let one = std::slice::from_ref(redirect);
+    /// All or none, in one transaction: for each the kernel waits until all processors have passed
+    /// by.
+    fn add(&self, all: &[Redirect]) -> io::Result<()> {
         let mut batch = Messages::batch();
-        batch.push(Verb::DeleteElement, 0, |list| {
-            self.elements(list, map, one, false)
-        });
-        self.socket.ask(&batch.finish(), &[Errno::NOENT]).map(drop)
+        for (map, some) in by_map(all) {
+            batch.push(Verb::NewElement, CREATE, |list| {
+                self.elements(list, map, &some, true);
+            });
+        }
+        self.socket.ask(&batch.finish(), &[]).map(drop)
+    }
+
+    fn delete(&self, all: &[Redirect], but: &[Errno]) -> io::Result<()> {
+        if all.is_empty() {
+            return Ok(());
+        }
+        let mut batch = Messages::batch();
+        for (map, some) in by_map(all) {
+            batch.push(Verb::DeleteElement, 0, |list| {
+                self.elements(list, map, &some, false);
+            });
+        }
+        self.socket.ask(&batch.finish(), but).map(drop)
     }
 
     /// Where a port leads to, as it is in the map.
