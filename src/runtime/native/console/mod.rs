@@ -23,6 +23,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::{Errno, ioctl_fionbio};
 
 use crate::sys::process::Exit;
+use crate::sys::signal::is_forwarded;
 use crate::sys::tty::{self, Saved, Size};
 use clients::Clients;
 use log::LogFile;
@@ -318,7 +319,11 @@ impl Console {
                     self.type_on();
                 }
                 ToConsole::Size(size) => self.resize(size),
-                ToConsole::Signal(number) => requests.push(Request::Signal(number)),
+                // Those about ucr itself, and nonsense, are nobody's to send.
+                ToConsole::Signal(number) if is_signal(number) && is_forwarded(number) => {
+                    requests.push(Request::Signal(number));
+                }
+                ToConsole::Signal(_) => (),
                 ToConsole::LetGo => (),
             }
         }
@@ -386,6 +391,11 @@ impl Console {
     }
 }
 
+/// Whether a signal has that number (signal(7)).
+fn is_signal(number: i32) -> bool {
+    (1..=libc::SIGRTMAX()).contains(&number)
+}
+
 /// A buffer of what a terminal or pipe has.
 fn read_some(file: &mut File, buffer: &mut [u8]) -> Option<usize> {
     match file.read(buffer) {
@@ -421,5 +431,18 @@ mod tests {
         });
         let limit = std::time::Duration::from_secs(20);
         assert!(is_done.recv_timeout(limit).is_ok());
+    }
+
+    /// A signal that there is not would make the watching fail, and one of job control stop it.
+    #[test]
+    fn nonsense_is_no_signal() {
+        let (ours, theirs) = Channel::pair().unwrap();
+        let mut console = Console::new(false).unwrap();
+        let token = console.clients.add(theirs, false);
+        console.watch_client(token).unwrap();
+        for number in [-1, 0, 99, libc::SIGTSTP, libc::SIGTERM] {
+            ours.send(&ToConsole::Signal(number).encode()).unwrap();
+        }
+        assert_eq!(console.step().unwrap(), [Request::Signal(libc::SIGTERM)]);
     }
 }
