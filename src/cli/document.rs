@@ -100,7 +100,10 @@ pub(super) fn container(container: &Container) -> Value {
         "created_at": time(record.created_at),
         "started_at": life.started.and_then(|started: Started| time(started.at)),
         "restarts": life.restarts,
-        "connection": record.connection,
+        "connection": match &life.attached {
+            Some(attached) => json!(attached),
+            None => json!(record.connection),
+        },
         "spec": record.spec,
     });
     if let Some(health) = &life.health {

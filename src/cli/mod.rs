@@ -4,6 +4,7 @@
 
 mod background;
 mod cidfile;
+mod cni;
 mod context;
 mod cp;
 pub mod docker;

@@ -6,12 +6,14 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::cni::CniOptions;
 use super::context::Context;
 use super::{Format, document, output};
 use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
-use crate::runtime::ContainerRecord;
 use crate::runtime::native::network;
+use crate::runtime::native::network::cni::List;
+use crate::runtime::{Container, ContainerRecord};
 use crate::spec::{Definition, Network as On, Subnet, network_name};
 
 /// List, make, show and remove networks
@@ -26,7 +28,7 @@ pub(super) struct Network {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// List the networks
+    /// List the networks, and the lists of CNI plugins that --network cni:NAME takes
     Ls,
     /// Make a network. Prints its name
     Create(Create),
@@ -35,6 +37,11 @@ enum Verb {
         /// The networks
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
+    },
+    /// Ask the CNI plugins of a running container whether its network is as they made it
+    Check {
+        /// Its name, ID or beginning of an ID
+        container: String,
     },
     /// Remove networks that no container is on. Prints what was removed. Of the network named
     /// bridge, the devices and rules go, until the next container needs them
@@ -81,6 +88,11 @@ impl Network {
                 names(context, &[made.name])?;
             }
             Verb::Inspect { names } => inspect(context, &names)?,
+            Verb::Check { container } => {
+                let (store, state) = (context.store()?, context.state()?);
+                let found = state.find_running(&store, &container)?;
+                network::cni::check(&state, &found.record.id)?;
+            }
             Verb::Rm { names } => return remove(context, &names),
         }
         Ok(Outcome::Done)
@@ -120,7 +132,7 @@ impl Create {
 /// Networks, and the containers that are on them.
 struct Known {
     networks: Vec<Definition>,
-    containers: Vec<ContainerRecord>,
+    containers: Vec<Container>,
 }
 
 impl Known {
@@ -131,7 +143,7 @@ impl Known {
         networks.extend(store.networks()?);
         Ok(Self {
             networks,
-            containers: running.into_iter().map(|it| it.record).collect(),
+            containers: running,
         })
     }
 
@@ -141,7 +153,33 @@ impl Known {
             On::Named(name) => network.name == name,
             _ => false,
         };
+        let all = self.containers.iter().map(|it| &it.record);
+        all.filter(is_on).collect()
+    }
+
+    fn plugged_by(&self, list: &List) -> Vec<&Container> {
+        let on = On::Cni(list.name.clone());
+        let is_on = |container: &&Container| container.record.spec.network() == on;
         self.containers.iter().filter(is_on).collect()
+    }
+
+    fn plugged(&self, list: &List) -> Value {
+        let containers = self.plugged_by(list).into_iter().map(|container| {
+            let attached = container.life.attached.as_ref();
+            json!({
+                "id": container.record.id,
+                "ip": attached.and_then(|it| it.ip),
+                "ip6": attached.and_then(|it| it.ip6),
+            })
+        });
+        json!({
+            "kind": "cni-network",
+            "name": format!("cni:{}", list.name),
+            "file": list.file,
+            "versions": list.versions,
+            "plugins": programs(list),
+            "containers": containers.collect::<Vec<_>>(),
+        })
     }
 
     fn document(&self, network: &Definition) -> Value {
@@ -157,12 +195,25 @@ impl Known {
     }
 }
 
+fn programs(list: &List) -> Vec<&str> {
+    let plugins = list.plugins.iter();
+    plugins.map(|plugin| plugin.program.as_str()).collect()
+}
+
 fn list(context: &Context) -> Result<()> {
     let known = Known::read(context)?;
+    let lists = List::all(&CniOptions::default().places(context)?.lists)?;
     if context.wants_json(Format::Text) {
-        let all: Vec<_> = known.networks.iter().map(|it| known.document(it)).collect();
-        return output::json(&all);
+        let own = known.networks.iter().map(|it| known.document(it));
+        let plugged = lists.iter().map(|it| known.plugged(it));
+        return output::json(&own.chain(plugged).collect::<Vec<_>>());
     }
+    let plugged = |list: &List| {
+        let users = known.plugged_by(list);
+        let users: Vec<_> = users.iter().map(|it| it.record.id.as_str()).collect();
+        let (name, plugins) = (format!("cni:{}", list.name), programs(list).join(","));
+        [name, plugins, String::new(), users.join(" ")]
+    };
     let row = |network: &Definition| {
         let subnets = [Some(network.subnet), network.subnet6];
         let subnets = subnets.iter().flatten().map(Subnet::to_string);
@@ -175,7 +226,8 @@ fn list(context: &Context) -> Result<()> {
             users.join(" "),
         ]
     };
-    let rows: Vec<_> = known.networks.iter().map(row).collect();
+    let own = known.networks.iter().map(row);
+    let rows: Vec<_> = own.chain(lists.iter().map(plugged)).collect();
     output::table(["NAME", "BRIDGE", "SUBNETS", "USED BY"], &rows)
 }
 

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::Args;
 
+use super::cni::CniOptions;
 use super::context::Context;
 use super::pull::PullOptions;
-use super::start::StartOptions;
+use super::start::{Directories, StartOptions};
 use super::{others, output};
 use crate::error::{Fault, Kind};
 use crate::exit::{self, Outcome};
@@ -66,6 +67,8 @@ pub(super) struct Run {
     #[arg(long, value_name = "DIR", help_heading = "Security options")]
     cdi_spec_dir: Vec<PathBuf>,
     #[command(flatten)]
+    cni: CniOptions,
+    #[command(flatten)]
     start: StartOptions,
     #[command(flatten)]
     options: PullOptions,
@@ -84,7 +87,10 @@ impl Run {
             Ok(image) => image,
             Err(exit) => return Ok(Outcome::Exited(exit)),
         };
-        let directories = self.cdi_directories(context)?;
+        let directories = Directories {
+            cdi: self.cdi_directories(context)?,
+            cni: self.cni.places(context)?,
+        };
         self.start.start(context, &image, &spec, &directories)
     }
 

@@ -15,6 +15,7 @@ use super::{Format, output};
 use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
 use crate::runtime::Ended;
+use crate::runtime::native::network::cni::Places;
 use crate::runtime::native::{Asked, Attachment, DetachKeys, Happening, Native};
 use crate::spec::{ContainerSpec, Restart};
 use crate::store::Image;
@@ -65,6 +66,15 @@ struct Start<'a> {
     cidfile: Option<CidFile>,
 }
 
+/// Where the host describes what containers can have.
+#[derive(Debug)]
+pub(super) struct Directories {
+    /// Of CDI files.
+    pub(super) cdi: Vec<PathBuf>,
+    /// Of CNI lists and plugins.
+    pub(super) cni: Places,
+}
+
 impl StartOptions {
     /// Refuses what makes no sense, before anybody waits for a pull.
     pub(super) fn check(&self, spec: &ContainerSpec) -> Result<(), Fault> {
@@ -89,7 +99,7 @@ impl StartOptions {
         context: &Context,
         image: &Image,
         spec: &ContainerSpec,
-        cdi_directories: &[PathBuf],
+        host: &Directories,
     ) -> Result<Outcome> {
         let (store, state) = (context.store()?, context.state()?);
         let start = Start {
@@ -97,7 +107,8 @@ impl StartOptions {
             native: Native {
                 store: &store,
                 state: &state,
-                cdi_directories,
+                cdi_directories: &host.cdi,
+                cni: &host.cni,
             },
             image,
             spec,

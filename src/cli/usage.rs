@@ -158,11 +158,11 @@ mod tests {
         let (what, hint) = message(&["ucr", "run", "-v", "a/b:/c", "x"]);
         assert_eq!(what, "volume 'a/b:/c': 'a/b' is no name of a volume");
         assert!(hint.contains("path of the host"), "{hint}");
-        for option in [["--health-cmd", "80"], ["--health-cmd=x", "80"]] {
+        for option in [["--storage-opt", "80"], ["--storage-opt=x", "80"]] {
             let (what, hint) = message(&["ucr", "run", option[0], option[1], "x"]);
-            let begin = "docker's --health-cmd is not supported: ";
+            let begin = "docker's --storage-opt is not supported: ";
             assert!(what.starts_with(begin), "{what}");
-            assert!(hint.contains("DOCKER OPTIONS"), "{hint}");
+            assert!(hint.contains("--read-only"), "{hint}");
         }
         let (what, _) = message(&["ucr", "pull", "-d", "x"]);
         assert_eq!(what, "unexpected argument '-d' found");

@@ -53,6 +53,11 @@ impl Network {
     pub fn is_bridged(&self) -> bool {
         matches!(self, Self::Bridge | Self::Named(_))
     }
+
+    /// Whether a container has addresses on it, and may have ports of the host.
+    pub fn has_endpoints(&self) -> bool {
+        self.is_bridged() || matches!(self, Self::Cni(_))
+    }
 }
 
 impl FromStr for Network {
@@ -67,7 +72,7 @@ impl FromStr for Network {
             ("host", _) => Ok(Self::Host),
             ("none", _) => Ok(Self::None),
             ("bridge", _) => Ok(Self::Bridge),
-            (_, Some(("cni", name))) => Ok(Self::Cni(network_name(&other("network", name)?)?)),
+            (_, Some(("cni", name))) => Ok(Self::Cni(plain_name(&other("network", name)?)?)),
             (_, Some(("container", id))) => Ok(Self::Container(other("container", id)?)),
             _ => network_name(text).map(Self::Named),
         }
@@ -103,6 +108,14 @@ impl From<Network> for String {
 
 /// A name that a network may have; it is also the name of a file in the store.
 pub fn network_name(name: &str) -> Result<String, Fault> {
+    let name = plain_name(name)?;
+    if RESERVED.contains(&name.as_str()) {
+        return Err(refuse(format!("'{name}' cannot be the name of a network")));
+    }
+    Ok(name)
+}
+
+fn plain_name(name: &str) -> Result<String, Fault> {
     let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     let starts_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
     if !starts_well || !name.chars().all(inner) || name.len() > MAX_NAME {
@@ -111,9 +124,6 @@ pub fn network_name(name: &str) -> Result<String, Fault> {
             "there are host, none, bridge, container:ID, and those of 'ucr network ls', whose names \
              are letters and digits, then also '_', '.', '-'",
         ));
-    }
-    if RESERVED.contains(&name) {
-        return Err(refuse(format!("'{name}' cannot be the name of a network")));
     }
     Ok(name.to_owned())
 }
@@ -166,12 +176,9 @@ impl Endpoint {
             (self.mac_address.is_some(), "--mac-address"),
         ];
         let asked = asked.iter().find(|(asked, _)| *asked);
-        let Some((_, option)) = asked.filter(|_| !network.is_bridged()) else {
+        let Some((_, option)) = asked.filter(|_| !network.has_endpoints()) else {
             return Ok(());
         };
-        if matches!(network, Network::Cni(_)) && option.starts_with("--publish") {
-            return Ok(());
-        }
         let message = format!("{option} does not go with --network {network}");
         let hint = match network {
             Network::Host => {
@@ -179,8 +186,7 @@ impl Endpoint {
                               --network bridge is said"
             }
             Network::None => "say --network bridge",
-            Network::Container(_) => "say it for the container whose network it is",
-            _ => "the CNI configuration decides that",
+            _ => "say it for the container whose network it is",
         };
         Err(Fault::new(Kind::Usage, message).hint(hint))
     }

@@ -13,6 +13,7 @@ mod bundle;
 mod carrier;
 mod cdi;
 mod checklist;
+mod cni;
 mod copy;
 mod corpus;
 mod crowd;

@@ -213,7 +213,9 @@ fn networks_that_are_made_and_refused() {
             .refused(&["internal", "closed"]);
         let listed = world
             .ucr
-            .run(["network", "ls", "--format", "json"])
+            .cmd(["network", "ls", "--format", "json"])
+            .env("UCR_CNI_CONFIG_DIR", "/nowhere")
+            .run()
             .ok()
             .json();
         let names: Vec<_> = listed

@@ -10,7 +10,7 @@ use crate::spec::{Endpoint, Exposed, Mac, Network, Publish};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Network options")]
 pub struct NetworkFlags {
-    /// Network: host (default), none, bridge, container:ID, or one of 'ucr network ls'
+    /// Network: host (default), none, bridge, container:ID, cni:NAME, or one of 'ucr network ls'
     #[arg(long, alias = "net", value_name = "NETWORK")]
     network: Option<Network>,
     /// Let a port of the host, or a free one, lead to one of the container, which is on a bridge

@@ -11,7 +11,9 @@ use super::copies::{self, Copy};
 use super::handles::{Basis, Handles};
 use super::health::Health;
 use super::monitor::{Io, Monitor};
-use super::network::{Carriage, Carrying, Connection, Joined, namespace_of};
+use super::network::cni::Cni;
+use super::network::{Carriage, Carrying, Connection, Forwarder, Joined, namespace_of};
+use super::own_file::LateFiles;
 use super::plan::{self, Plan};
 use super::stage::Stage;
 use super::status::{self, Listener};
@@ -48,9 +50,17 @@ pub(super) struct Container<'a> {
     directory: ContainerDir,
     users: Option<Leased>,
     connection: Option<Connection>,
+    plugged: Option<Plugged>,
     carriage: Option<Carriage>,
     joined: Option<Joined>,
     published: Published,
+}
+
+/// A network that plugins make, and what the stage is told of it.
+#[derive(Debug)]
+struct Plugged {
+    cni: Cni,
+    files: LateFiles,
 }
 
 /// What there is of a container whose first process has been started, and waits.
@@ -85,6 +95,7 @@ impl<'a> Container<'a> {
         let monitor = Monitor::prepare()?;
         let users = Leased::take(&plan, native.state)?;
         let connection = Connection::prepare(plan.bridged.as_ref(), native.store, native.state)?;
+        let plugged = plugged(native, asked, &plan)?;
         let carriage = Carriage::prepare(plan.bridged.as_ref())?;
         let mut record = record(native, asked, &plan)?;
         let connected = connection.as_ref().map(Connection::record);
@@ -108,6 +119,7 @@ impl<'a> Container<'a> {
             directory,
             users,
             connection,
+            plugged,
             carriage,
             joined,
             published,
@@ -170,7 +182,9 @@ impl<'a> Container<'a> {
         }
         let oom_kills = cgroups.oom_kills().unwrap_or(0);
         let removed = cgroups.destroy();
-        let error = console.and_then(Console::drain);
+        let failed = self.unplug();
+        failed.iter().for_each(note);
+        let error = console.and_then(Console::drain).or(failed);
         let exit = exit?;
         removed?;
         Ok(Ended {
@@ -205,6 +219,7 @@ impl<'a> Container<'a> {
             locks: self.locks(),
             size,
             network: self.joined.as_ref().map(|joined| &joined.namespace),
+            late: self.plugged.as_ref().map(|plugged| &plugged.files),
         };
         let (child, listener) = start(stage, users)?;
         let mut begun = Begun {
@@ -255,16 +270,19 @@ impl<'a> Container<'a> {
         let started = self.register(child)?;
         // What others left that died, while the stage is busy and we are not.
         self.native.state.heal(self.native.store);
+        let connected = connected.and_then(|carrying| Ok((carrying, self.plug(child, &listener)?)));
         if connected.is_err() && !listener.is_closed() {
             return connected.map(|_| Exit::Code(exit::FAULT));
         }
         listener.go()?;
         let announce = || self.announce(&started, is_first);
+        let of_bridge = self.connection.as_ref().and_then(Connection::forwarder);
+        let plugged = connected.as_ref().ok().and_then(|(_, it)| it.as_ref());
         let mut health = self.health(started)?;
         let io = Io {
             copies,
             console,
-            forwarder: self.connection.as_ref().and_then(Connection::forwarder),
+            forwarder: of_bridge.or(plugged),
             health: health.as_mut(),
         };
         let exit = self.monitor.attend(child, listener, io, &announce)?;
@@ -285,6 +303,32 @@ impl<'a> Container<'a> {
             is_watched: true,
         };
         Health::new(check, self.asked, file, container).map(Some)
+    }
+
+    /// Has plugins connect it, where there are any, and tells the stage what they gave.
+    fn plug(&self, child: &Child, listener: &Listener) -> Result<Option<Forwarder>> {
+        let Some(Plugged { cni, files }) = &self.plugged else {
+            return Ok(None);
+        };
+        let is_over = || {
+            let is_meant = self.monitor.is_asked_to_end()? || self.published.life()?.is_stopping;
+            Ok(is_meant || listener.is_closed())
+        };
+        let attached = cni.connect(child, &is_over)?;
+        let (own, servers) = (attached.own(), attached.resolv_conf());
+        let naming = &self.asked.spec.naming;
+        files.write(&self.plan.files_with(&own, servers.as_deref(), naming))?;
+        let forwarder = cni.forwarder(&attached)?;
+        self.published.add(&Event::Attached(attached))?;
+        listener.names_are_known()?;
+        Ok(forwarder)
+    }
+
+    /// Has plugins disconnect it; what they say if they cannot does not change how it ended.
+    fn unplug(&self) -> Option<String> {
+        let error = self.plugged.as_ref()?.cni.disconnect().err()?;
+        let why = error::render(&error);
+        Some(format!("{why}: the next command tries it again"))
     }
 
     /// Writes down who the first process is, before it executes anything: from then on it could
@@ -328,6 +372,19 @@ impl<'a> Container<'a> {
         }
         Ok(ended)
     }
+}
+
+fn plugged(native: &Native, asked: &Asked, plan: &Plan) -> Result<Option<Plugged>> {
+    let (naming, id) = (&asked.spec.naming, asked.id);
+    let network = plan.plugged.as_ref();
+    let cni = Cni::prepare(network, naming, native.state, native.cni, id)?;
+    cni.map(|cni| {
+        Ok(Plugged {
+            cni,
+            files: LateFiles::new()?,
+        })
+    })
+    .transpose()
 }
 
 /// A start that failed, of a container that had been started before.

@@ -62,6 +62,7 @@ pub use console::{
 use container::Container;
 pub use exec::{Command, Streams, exec};
 pub use host::{HostFacts, host_name};
+use network::cni::Places;
 pub use observe::{Process, Sample, Stopped, processes, root, sample, users};
 pub use plan::{Plan, plan};
 
@@ -74,6 +75,8 @@ pub struct Native<'a> {
     pub state: &'a State,
     /// Hold the descriptions of CDI devices; later ones win.
     pub cdi_directories: &'a [PathBuf],
+    /// Have the networks that plugins make.
+    pub cni: &'a Places,
 }
 
 /// A container that is to run.

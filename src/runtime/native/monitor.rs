@@ -99,9 +99,7 @@ impl Monitor {
                 push(&mut fds, console.handle(), PollFlags::IN);
             }
             wait(&mut fds, Some(&STEP))?;
-            while let Some(number) = self.inbox.next()? {
-                self.note_end(number);
-            }
+            self.is_asked_to_end()?;
             for request in console.as_mut().map_or(Ok(Vec::new()), |it| it.step())? {
                 match request {
                     Request::Signal(number) => self.note_end(number),
@@ -110,6 +108,15 @@ impl Monitor {
             }
         }
         Ok(())
+    }
+
+    /// Whether a signal has asked for the end by now, while nothing runs that signals could be
+    /// passed on to.
+    pub(super) fn is_asked_to_end(&self) -> Result<bool> {
+        while let Some(number) = self.inbox.next()? {
+            self.note_end(number);
+        }
+        Ok(self.was_stopped())
     }
 
     fn note_end(&self, number: i32) {

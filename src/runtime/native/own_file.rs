@@ -4,32 +4,75 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::Path;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rustix::fs::{Gid, Mode, OFlags, Uid, fchmod, fchown, openat, symlinkat};
+use rustix::fs::{
+    Gid, MemfdFlags, Mode, OFlags, Uid, fchmod, fchown, memfd_create, openat, symlinkat,
+};
 
+use super::plan::OwnFile;
 use super::rootfs::{INERT, KernelFilesystems, Target};
 use super::stage::Stage;
+use super::status::Reporter;
 use crate::error::{Fault, Kind};
 use crate::spec::Account;
 use crate::sys::mount::{self, Restrict};
 use crate::sys::root::Root;
 
+/// Files whose content is known only when the stage has begun: the parent writes them here.
+#[derive(Debug)]
+pub(super) struct LateFiles(File);
+
+impl LateFiles {
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self(memfd_create("files", MemfdFlags::CLOEXEC)?.into()))
+    }
+
+    /// Before the stage is told.
+    pub(super) fn write(&self, files: &[OwnFile]) -> Result<()> {
+        let files: Vec<_> = files.iter().map(|it| (&it.target, &it.content)).collect();
+        let bytes = serde_json::to_vec(&files)?;
+        self.0.set_len(0)?;
+        Ok(self.0.write_all_at(&bytes, 0)?)
+    }
+
+    fn read(&self) -> Result<Vec<OwnFile>> {
+        let mut bytes = vec![0; usize::try_from(self.0.metadata()?.len())?];
+        self.0.read_exact_at(&mut bytes, 0)?;
+        let files: Vec<(PathBuf, Vec<u8>)> = serde_json::from_slice(&bytes)?;
+        let file = |(target, content)| OwnFile { target, content };
+        Ok(files.into_iter().map(file).collect())
+    }
+}
+
 /// Shows the files that every container has. Before volumes, which may be meant to cover them.
 pub(super) fn show(
     stage: &Stage,
+    reporter: &Reporter,
     root: &Root,
     target: &Target,
     kernel: &KernelFilesystems,
 ) -> Result<()> {
-    let files = stage.plan.files.iter().map(|file| Shown {
-        target: &file.target,
-        content: &file.content,
-        mode: 0o644,
-        owner: (0, 0),
-        read_only: stage.plan.read_only,
-    });
+    let late = match stage.late {
+        None => None,
+        Some(late) => {
+            reporter.wait_for_names()?;
+            Some(late.read().context("read names and addresses")?)
+        }
+    };
+    let files = late
+        .as_ref()
+        .unwrap_or(&stage.plan.files)
+        .iter()
+        .map(|file| Shown {
+            target: &file.target,
+            content: &file.content,
+            mode: 0o644,
+            owner: (0, 0),
+            read_only: stage.plan.read_only,
+        });
     show_all(files, root, target, kernel)?;
     link_mtab(root).context("link /etc/mtab")
 }

@@ -15,6 +15,7 @@ use super::own_file;
 use super::plan::{BIND, CGROUP, JOINED, KernelFilesystem, Node, Plan};
 use super::privileges::identity;
 use super::stage::{READ_ONLY, Stage};
+use super::status::Reporter;
 use super::volume;
 use crate::bundle::account;
 use crate::error::{Fault, Kind};
@@ -64,7 +65,7 @@ fn is_dev(filesystem: &KernelFilesystem) -> bool {
 }
 
 /// Builds it below the container's private directory.
-pub(super) fn build(stage: &Stage) -> Result<Rootfs> {
+pub(super) fn build(stage: &Stage, reporter: &Reporter) -> Result<Rootfs> {
     let plan = stage.plan;
     let target = Target::make(stage)?;
     let root = match &stage.handles.root {
@@ -87,7 +88,7 @@ pub(super) fn build(stage: &Stage) -> Result<Rootfs> {
     let kernel = KernelFilesystems::find(&root, stage, &own)?;
     device::show(&root, plan, &stage.handles.devices, &kernel)?;
     let null = device::null(dev.as_fd())?;
-    own_file::show(stage, &root, &target, &kernel)?;
+    own_file::show(stage, reporter, &root, &target, &kernel)?;
     volume::attach(stage, &images, &root, &kernel)?;
     own_file::show_secrets(stage, &root, &target, &kernel, &account)?;
     hide(&root, plan, &target, null.as_fd())?;

@@ -13,6 +13,7 @@ use super::copies;
 use super::handles::{Basis, Handles};
 use super::hook;
 use super::network::join;
+use super::own_file::LateFiles;
 use super::plan::{Bridged, Plan};
 use super::privileges::give_up_privileges;
 use super::rootfs::{self, Rootfs};
@@ -46,6 +47,8 @@ pub(super) struct Stage<'a> {
     pub(super) size: Option<Size>,
     /// The network of another container.
     pub(super) network: Option<&'a OwnedFd>,
+    /// Where the parent writes ucr's own files, if plugins give the container its addresses.
+    pub(super) late: Option<&'a LateFiles>,
 }
 
 impl Stage<'_> {
@@ -84,7 +87,7 @@ impl Stage<'_> {
         if let Some(other) = self.network {
             join(other).context("join the network of a container")?;
         }
-        let rootfs = rootfs::build(self)?;
+        let rootfs = rootfs::build(self, reporter)?;
         // While no label is set, no filter loaded and no privilege given up.
         hook::run(self)?;
         let account = rootfs.account.clone();

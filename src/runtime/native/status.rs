@@ -20,9 +20,10 @@ use crate::error::{self, Fault, Kind};
 /// Longest message, in bytes.
 const MAX_MESSAGE: usize = 16 << 10;
 
-/// What the monitor says: that the users are mapped, where they are the container's own, and that
-/// the command may be executed.
+/// What the monitor says: that the users are mapped, where they are the container's own, that names
+/// and addresses are known, where plugins give them, and that the command may be executed.
 const MAPPED: &[u8] = b"ma";
+const NAMED: &[u8] = b"na";
 const GO: &[u8] = b"go";
 
 /// The monitor's side.
@@ -86,6 +87,11 @@ impl Reporter {
     /// Waits until the container's users are mapped. Fails if the monitor is gone.
     pub fn wait_for_users(&self) -> Result<()> {
         self.wait_for(MAPPED)
+    }
+
+    /// Waits until names and addresses are known. Fails if the monitor is gone.
+    pub fn wait_for_names(&self) -> Result<()> {
+        self.wait_for(NAMED)
     }
 
     /// Waits until the container may start. Fails if the monitor is gone.
@@ -154,6 +160,11 @@ impl Listener {
     /// who they were.
     pub fn users_are_known(&self) -> Result<()> {
         self.say(MAPPED)
+    }
+
+    /// Tells the stage that names and addresses are known.
+    pub fn names_are_known(&self) -> Result<()> {
+        self.say(NAMED)
     }
 
     /// Lets the stage execute the command.

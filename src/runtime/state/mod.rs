@@ -8,6 +8,8 @@
 //! STATE/names.lock           flock: held while a name is looked for and taken
 //! STATE/users/N              a range of users that is taken
 //! STATE/network/BRIDGE_IP    an address of a network that is taken, and what is to be undone
+//! STATE/cni/ID               how plugins connected a container, and what they are to undo
+//! STATE/netns/ID             its network namespace, mounted, as the plugins know it
 //! ```
 //!
 //! Nothing of a record is ever written over, so that `kill -9` at any moment loses none. One whose
@@ -28,6 +30,7 @@ use serde::Deserialize;
 
 use super::native::cgroup::destroy_left;
 use super::native::network;
+use super::native::network::cni::Rooms;
 use crate::error::{Fault, Kind};
 use crate::store::{Lock, Patience, Store};
 use crate::sys;
@@ -67,6 +70,14 @@ impl State {
     /// Where it is written down who has which address of a network.
     pub(super) fn network_room(&self) -> PathBuf {
         self.directory.join("network")
+    }
+
+    /// Where it is written down what CNI plugins did.
+    pub(super) fn cni_rooms(&self) -> Rooms {
+        Rooms {
+            undo: self.directory.join("cni"),
+            namespaces: self.directory.join("netns"),
+        }
     }
 
     /// Where the sockets are at which containers are attached to.

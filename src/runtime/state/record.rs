@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::HealthState;
 use crate::image::{ChainId, Digest};
 use crate::runtime::native::network::ConnectionRecord;
+use crate::runtime::native::network::cni::Attached;
 use crate::spec::{ContainerSpec, Process};
 use crate::sys::process::Exit;
 
@@ -60,6 +61,8 @@ impl ContainerRecord {
 pub enum Event {
     /// It has a first process; the command is not executed yet.
     Started(Started),
+    /// Plugins connected it to its network.
+    Attached(Attached),
     /// Somebody wants it to end: it is not started again.
     Stopping,
     /// It ended, for the last time.
@@ -98,6 +101,9 @@ pub struct Ended {
 pub struct Life {
     /// Its latest start.
     pub started: Option<Started>,
+    /// How plugins connected it to its network, the last time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attached: Option<Attached>,
     /// How often it was started again.
     pub restarts: u32,
     /// Somebody wants it to end.
@@ -117,6 +123,7 @@ impl Life {
                 self.restarts += u32::from(self.started.is_some());
                 self.started = Some(started);
             }
+            Event::Attached(attached) => self.attached = Some(attached),
             Event::Stopping => self.is_stopping = true,
             Event::Ended(ended) => self.ended = Some(ended),
         }

@@ -14,6 +14,7 @@
 mod bridge;
 mod carriage;
 mod carrier;
+pub mod cni;
 mod create;
 mod forward;
 mod joined;
@@ -225,6 +226,7 @@ impl Connection {
 /// Undoes what dead holders of addresses left.
 pub(crate) fn heal(state: &State) {
     lease::heal(&state.network_room());
+    cni::heal(&state.cni_rooms());
 }
 
 /// Whether this kernel has IPv6.

@@ -27,6 +27,14 @@ pub(super) struct Bound {
     pub(super) socket: OwnedFd,
 }
 
+impl Bound {
+    /// The same port, once more.
+    pub(super) fn try_clone(&self) -> Result<Self> {
+        let (port, socket) = (self.port, self.socket.try_clone()?);
+        Ok(Self { port, socket })
+    }
+}
+
 /// Binds all that is asked for, or fails for the first that somebody has.
 pub(super) fn bind_all(asked: &[Publish], with_v6: bool) -> Result<Vec<Bound>> {
     let count: u32 = asked.iter().map(|it| it.container.ports.count()).sum();

@@ -32,7 +32,7 @@ use crate::sys::users::{Mapping, Range};
 
 pub use device::Node;
 pub use filesystem::{BIND, CGROUP, JOINED, KernelFilesystem};
-pub use network::Bridged;
+pub use network::{Bridged, ByPlugins};
 pub use security::{Confinement, Filtering};
 
 /// A file that ucr writes and shows inside the container.
@@ -77,6 +77,9 @@ pub struct Plan {
     /// The bridged network that it is on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bridged: Option<Bridged>,
+    /// The network that CNI plugins connect it to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plugged: Option<ByPlugins>,
     /// Refuse writes to the root filesystem.
     pub read_only: bool,
     /// Fresh filesystems of the kernel, in the order of mounting.
@@ -230,6 +233,7 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         joins: Joins::of(spec),
         hostname: hostname.clone(),
         bridged: network::bridged(spec, image, host)?,
+        plugged: network::by_plugins(spec, image, host)?,
         read_only: spec.read_only,
         filesystems: filesystem::filesystems(spec, ids, &cgroups),
         cdi: host.cdi.origins.clone(),

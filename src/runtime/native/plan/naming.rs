@@ -48,7 +48,7 @@ pub(super) fn own_files(
 }
 
 /// The host's, but for what was asked for: each kind of line is replaced as a whole, as docker does.
-fn resolv_conf(naming: &Naming, of_host: &[u8]) -> Vec<u8> {
+pub(super) fn resolv_conf(naming: &Naming, of_host: &[u8]) -> Vec<u8> {
     let is_replaced = |keyword: &str| match keyword {
         "nameserver" => !naming.dns.is_empty(),
         "search" | "domain" => !naming.dns_search.is_empty(),
@@ -134,8 +134,9 @@ fn gateway(spec: &ContainerSpec, host: &HostFacts, name: &str) -> Result<IpAddr,
                 "--add-host {name}:host-gateway does not go with --network {}",
                 spec.network()
             );
-            Err(Fault::new(Kind::Unsupported, message)
-                .hint("'ucr network inspect' shows the host's address: say that"))
+            Err(Fault::new(Kind::Unsupported, message).hint(
+                "'ucr network inspect' shows the host's address, or the list of plugins: say that",
+            ))
         }
         Network::None => {
             let message = format!(

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::Plan;
+use super::{OwnFile, Plan, naming};
 use crate::error::{Fault, Kind};
 use crate::image::ImageConfig;
 use crate::runtime::native::host::HostFacts;
 use crate::runtime::native::network::WayOut;
-use crate::spec::{ContainerSpec, Endpoint, Exposed, Network, Publish};
+use crate::spec::{ContainerSpec, Endpoint, Exposed, Naming, Network, Publish};
 
 /// A bridged network and the container's end of it. Which addresses it gets, unless they are asked
 /// for, and which free ports, is decided when it starts.
@@ -25,6 +25,16 @@ pub struct Bridged {
     pub way_out: Option<WayOut>,
 }
 
+/// A network that a CNI configuration list makes, and the container's end of it. What it is like is
+/// known when it is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ByPlugins {
+    /// The list's name.
+    pub list: String,
+    /// With all ports that are published.
+    pub endpoint: Endpoint,
+}
+
 /// Debian's installer has it, too, for a host whose address is not known.
 const NOT_KNOWN: &str = "127.0.1.1";
 
@@ -35,18 +45,40 @@ pub(super) fn bridged(
     host: &HostFacts,
 ) -> Result<Option<Bridged>, Fault> {
     let network = spec.network();
-    if let Network::Cni(_) = network {
-        let message = format!("--network {network}: CNI networks are not supported yet");
-        return Err(Fault::new(Kind::Unsupported, message)
-            .hint("'ucr network create' makes a network; say --network with its name"));
-    }
     if !network.is_bridged() {
         return Ok(None);
     }
-    let mut endpoint = spec.endpoint.clone();
     if host.may_not_connect {
-        refuse_what_is_not_carried(&network, &endpoint)?;
+        refuse_what_is_not_carried(&network, &spec.endpoint)?;
     }
+    Ok(Some(Bridged {
+        network,
+        endpoint: endpoint(spec, image)?,
+        way_out: host.way_out.clone(),
+    }))
+}
+
+/// The network of a container that plugins are to make.
+pub(super) fn by_plugins(
+    spec: &ContainerSpec,
+    image: &ImageConfig,
+    host: &HostFacts,
+) -> Result<Option<ByPlugins>, Fault> {
+    let Network::Cni(list) = spec.network() else {
+        return Ok(None);
+    };
+    if host.mapping.is_some() {
+        let message = format!("--network cni:{list} needs root, whose plugins they are");
+        return Err(Fault::new(Kind::Unsupported, message)
+            .hint("--network bridge works without root: a way out, and -p"));
+    }
+    let endpoint = endpoint(spec, image)?;
+    Ok(Some(ByPlugins { list, endpoint }))
+}
+
+/// With the ports of `--publish-all`.
+fn endpoint(spec: &ContainerSpec, image: &ImageConfig) -> Result<Endpoint, Fault> {
+    let mut endpoint = spec.endpoint.clone();
     if endpoint.publish_all {
         let parse = |text: &String| text.parse::<Exposed>();
         let of_image: Vec<_> = image
@@ -63,11 +95,7 @@ pub(super) fn bridged(
             }
         }
     }
-    Ok(Some(Bridged {
-        network,
-        endpoint,
-        way_out: host.way_out.clone(),
-    }))
+    Ok(endpoint)
 }
 
 /// Without root every container is alone with its way out, at an address that is always the same.
@@ -94,29 +122,51 @@ pub(super) fn own_line(name: &str) -> String {
 impl Plan {
     /// Puts the container's own addresses into its `/etc/hosts`.
     pub fn name_addresses(&mut self, ip: Ipv4Addr, ip6: Option<Ipv6Addr>) {
-        let hosts = self
-            .files
-            .iter_mut()
-            .find(|file| file.target == Path::new("/etc/hosts"));
-        let Some(hosts) = hosts else {
-            return;
-        };
-        let mut written = Vec::new();
-        for line in hosts.content.split_inclusive(|byte| *byte == b'\n') {
-            match line.strip_prefix(NOT_KNOWN.as_bytes()) {
-                Some(names) => {
-                    written.extend(ip.to_string().into_bytes());
-                    written.extend(names);
-                    if let Some(ip6) = ip6 {
-                        written.extend(ip6.to_string().into_bytes());
-                        written.extend(names);
-                    }
-                }
-                None => written.extend(line),
-            }
-        }
-        hosts.content = written;
+        let v4 = std::iter::once(IpAddr::V4(ip));
+        let all: Vec<_> = v4.chain(ip6.map(IpAddr::V6)).collect();
+        name_addresses(&mut self.files, &all);
     }
+
+    /// The container's files where plugins gave it addresses, and perhaps servers, which what was
+    /// asked for replaces.
+    pub fn files_with(
+        &self,
+        addresses: &[IpAddr],
+        resolv_conf: Option<&[u8]>,
+        asked: &Naming,
+    ) -> Vec<OwnFile> {
+        let mut files = self.files.clone();
+        name_addresses(&mut files, addresses);
+        let own = file(&mut files, "/etc/resolv.conf").zip(resolv_conf);
+        if let Some((own, given)) = own {
+            own.content = naming::resolv_conf(asked, given);
+        }
+        files
+    }
+}
+
+fn file<'a>(files: &'a mut [OwnFile], path: &str) -> Option<&'a mut OwnFile> {
+    let mut all = files.iter_mut();
+    all.find(|file| file.target == Path::new(path))
+}
+
+fn name_addresses(files: &mut [OwnFile], addresses: &[IpAddr]) {
+    let Some(hosts) = file(files, "/etc/hosts").filter(|_| !addresses.is_empty()) else {
+        return;
+    };
+    let mut written = Vec::new();
+    for line in hosts.content.split_inclusive(|byte| *byte == b'\n') {
+        match line.strip_prefix(NOT_KNOWN.as_bytes()) {
+            Some(names) => {
+                for address in addresses {
+                    written.extend(address.to_string().into_bytes());
+                    written.extend(names);
+                }
+            }
+            None => written.extend(line),
+        }
+    }
+    hosts.content = written;
 }
 
 /// The host's `/etc/resolv.conf` without servers that only the host reaches; if no other is left,

@@ -66,10 +66,13 @@ impl Plan {
     }
 
     fn network(&self) -> Vec<Step> {
-        let Some(bridged) = &self.bridged else {
+        let bridged = self.bridged.as_ref();
+        let bridged = bridged.map(|it| (it.network.to_string(), &it.endpoint));
+        let plugged = self.plugged.as_ref();
+        let plugged = plugged.map(|it| (format!("cni:{}", it.list), &it.endpoint));
+        let Some((network, endpoint)) = bridged.or(plugged) else {
             return Vec::new();
         };
-        let endpoint = &bridged.endpoint;
         let addresses = [
             endpoint.ip.map(|ip| ip.to_string()),
             endpoint.ip6.map(|ip| ip.to_string()),
@@ -79,12 +82,10 @@ impl Plan {
             .into_iter()
             .flatten()
             .map(|text| format!(" {text}"));
-        let by = bridged.way_out.as_ref().map(|way_out| {
-            let program = way_out.carrier.program().display();
-            format!(" by {program}")
-        });
-        let (name, addresses) = (&bridged.network, addresses.collect::<String>());
-        let network = format!("{name}{addresses}{}", by.unwrap_or_default());
+        let by = self.bridged.as_ref().and_then(|it| it.way_out.as_ref());
+        let by = by.map(|way_out| format!(" by {}", way_out.carrier.program().display()));
+        let addresses = addresses.collect::<String>();
+        let network = format!("{network}{addresses}{}", by.unwrap_or_default());
         let ports = endpoint.publish.iter();
         let ports = ports.map(|port| ("publish", port.to_string()));
         std::iter::once(("network", network)).chain(ports).collect()
