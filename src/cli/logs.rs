@@ -155,7 +155,10 @@ impl Logs {
     fn go_on(&self, reader: &mut LogReader, state: &State, of: &Container) -> Result<()> {
         loop {
             // Asked before the log is read for the last time.
-            let is_over = state.watch(&of.record.id)?.is_none();
+            let is_over = match state.watch(&of.record.id)? {
+                Some(watched) => watched.is_over()?,
+                None => true,
+            };
             while let Some(line) = reader.next_line()? {
                 if self.takes(&line) {
                     self.print(&line)?;

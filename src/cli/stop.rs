@@ -1,5 +1,6 @@
 //! `ucr stop`, `ucr kill`, `ucr wait`: the ends of containers.
 
+use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -9,7 +10,7 @@ use serde_json::json;
 use super::context::Context;
 use super::{Format, output};
 use crate::exit::Outcome;
-use crate::runtime::{Container, State, Watched};
+use crate::runtime::{Container, Started, State, Watched};
 use crate::spec::{STOP_TIMEOUT, SignalNumber};
 use crate::sys::process::Stranger;
 
@@ -93,8 +94,8 @@ impl Wait {
     }
 }
 
-/// How often a container is looked at that is being started.
-const STARTING: Duration = Duration::from_millis(5);
+/// How often a container is looked at that has no process now.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// What nobody saw is as if it had been killed.
 const UNSEEN: u8 = 137;
@@ -142,7 +143,11 @@ fn each(
 
 /// The first process, held so that no other is hit; `None` if it is gone.
 fn process(container: &Container) -> Result<Option<Stranger>> {
-    let Some(started) = container.process() else {
+    hold(container.process())
+}
+
+fn hold(started: Option<Started>) -> Result<Option<Stranger>> {
+    let Some(started) = started else {
         return Ok(None);
     };
     Ok(Stranger::hold(started.pid, started.start_time)?)
@@ -156,20 +161,20 @@ pub(super) fn stop(
     seconds: Option<u32>,
 ) -> Result<()> {
     let record = &container.record;
-    let Some(watched) = state.watch(&record.id)? else {
+    let Some(mut watched) = state.watch(&record.id)? else {
         return Ok(());
     };
     // It may have ended since; then there is nobody to tell.
     let _ = state.stopping(&record.id);
     let signal = signal.map_or(record.stop_signal, SignalNumber::number);
     let seconds = seconds.or(record.spec.stop_timeout).unwrap_or(STOP_TIMEOUT);
-    // One that is being started, perhaps again, has nobody to tell yet.
-    while let Some(container) = state.watched(&record.id)? {
-        if let Some(process) = process(&container)? {
-            end(&container, &process, signal, seconds)?;
+    // One that is being started has none yet, and one that was started again has another.
+    while !watched.is_over()? {
+        if let Some(process) = hold(watched.life()?.started)? {
+            end(container, &process, signal, seconds)?;
             break;
         }
-        std::thread::sleep(STARTING);
+        sleep(PAUSE);
     }
     gone(watched)
 }

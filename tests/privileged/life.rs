@@ -381,3 +381,16 @@ fn events_are_told() {
         .run(&["--status-fd", "99"], &["true"])
         .refused(&["--status-fd 99"]);
 }
+
+/// Who follows the log of a container whose ucr was killed is not left waiting for more.
+#[test]
+fn the_log_of_a_dead_container_ends() {
+    let world = World::small();
+    world.background(&["--name", "box"], &["sh", "-c", "echo 1; sleep 1000"]);
+    let following = world.ucr.cmd(["logs", "-f", "box"]).spawn();
+    following.wait_until("line", LIMIT, || following.stdout_so_far() == "1\n");
+    kill(world.watcher("box"), Signal::SIGKILL).unwrap();
+    assert_eq!(following.finish(LIMIT).ok().stdout, "1\n");
+    world.ucr.run(["rm", "box"]).ok();
+    world.assert_clean();
+}

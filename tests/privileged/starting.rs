@@ -1,11 +1,13 @@
 //! Containers that are still being started: for how long, a hook of a CDI device decides here.
 
 use std::fs;
+use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use super::life::{LIMIT, wait_for};
 use super::world::World;
-use crate::support::process::Running;
+use crate::support::process::{self, Running};
 
 /// A container called box that is being started until there is a file `go`.
 fn starting(world: &World) -> Running {
@@ -56,6 +58,49 @@ fn a_command_is_not_executed_on_the_hosts_files() {
     wait_for("command", || {
         world.ucr.run(["exec", "box", "true"]).code == 0
     });
+    world.ucr.run(["rm", "-f", "box"]).ok();
+    world.assert_clean();
+}
+
+/// One that is stopped in the moment in which it has no process yet, or none any more, is not
+/// waited for until it likes to end: the one that it gets then is ended.
+#[test]
+fn the_process_that_a_stopped_container_gets_is_ended() {
+    let world = World::small();
+    world.background(&["--name", "box"], &["sleep", "1000"]);
+    let id = world.inspect("box")["id"].as_str().unwrap().to_owned();
+    let records = world.ucr.state().join("containers");
+    let text = fs::read_to_string(records.join(format!("{id}.json"))).unwrap();
+    let (record, started) = text.split_once('\n').unwrap();
+    let other = "0123456789ab";
+    let record = record.replace(&id, other).replace("\"box\"", "\"other\"");
+    let path = records.join(format!("{other}.json"));
+    // Nobody knows it before it is locked.
+    let lock = File::create(records.with_file_name("being-made")).unwrap();
+    lock.lock().unwrap();
+    fs::write(records.with_file_name("being-made"), &record).unwrap();
+    fs::rename(records.with_file_name("being-made"), &path).unwrap();
+
+    let stopping = world.ucr.cmd(["stop", "-t", "0", "other"]).spawn();
+    stopping.wait_until("request", LIMIT, || {
+        fs::read_to_string(&path).unwrap().contains("stopping")
+    });
+    let process = process::spawn(Command::new("sleep").arg("1000"), b"");
+    let stat = fs::read_to_string(format!("/proc/{}/stat", process.pid())).unwrap();
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let start_time = fields.split_whitespace().nth(19).unwrap();
+    let mut event: serde_json::Value = serde_json::from_str(started).unwrap();
+    event["pid"] = process.pid().as_raw().into();
+    event["start_time"] = start_time.parse::<u64>().unwrap().into();
+    let known = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{known}\n{event}")).unwrap();
+    process.wait_until("kill", LIMIT, || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", process.pid()));
+        stat.is_ok_and(|stat| stat.contains(") Z "))
+    });
+    fs::remove_file(&path).unwrap();
+    drop(lock);
+    stopping.finish(LIMIT).ok();
     world.ucr.run(["rm", "-f", "box"]).ok();
     world.assert_clean();
 }

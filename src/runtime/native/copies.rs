@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, fcntl_dupfd_cloexec, ioctl_fionbio};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout, stderr, stdin, stdout};
 
+use super::console::MAX_LEFT;
 use super::plan::Plan;
 use crate::sys::tty::is_terminal;
 
@@ -24,6 +25,8 @@ pub struct Copy {
     /// still writes is told by the pipe's end.
     ends: Option<(File, File)>,
     pending: Vec<u8>,
+    /// How much it was so far.
+    copied: usize,
     is_output: bool,
 }
 
@@ -75,6 +78,7 @@ impl Copy {
         Self {
             ends: Some((from.into(), to.into())),
             pending: Vec::new(),
+            copied: 0,
             is_output,
         }
     }
@@ -95,7 +99,10 @@ impl Copy {
         };
         let moved = move_some(from, to, &mut self.pending);
         match moved {
-            Ok(()) => true,
+            Ok(moved) => {
+                self.copied = self.copied.wrapping_add(moved);
+                true
+            }
             Err(error) if is_later(&error) => false,
             // Its end, or our terminal is gone, or belongs to another job.
             Err(_) => {
@@ -105,9 +112,17 @@ impl Copy {
         }
     }
 
-    /// Copies what is left of the container's output, when it writes no more.
+    /// Copies what is left of the container's output, when it writes no more: of somebody else, to
+    /// whom it gave the pipe, no more than a pipe's worth.
     pub(super) fn finish(mut self) {
-        while self.is_output && (self.step() || self.is_blocked()) {}
+        let mut left = MAX_LEFT;
+        while self.is_output && left > 0 {
+            let before = self.copied;
+            if !self.step() && !self.is_blocked() {
+                break;
+            }
+            left = left.saturating_sub(self.copied.wrapping_sub(before));
+        }
     }
 
     /// Waits until more can be written; `false` if there is nothing to write.
@@ -122,7 +137,7 @@ impl Copy {
     }
 }
 
-fn move_some(from: &mut File, to: &mut File, pending: &mut Vec<u8>) -> io::Result<()> {
+fn move_some(from: &mut File, to: &mut File, pending: &mut Vec<u8>) -> io::Result<usize> {
     if pending.is_empty() {
         let mut buffer = [0_u8; 16 << 10];
         match from.read(&mut buffer)? {
@@ -132,7 +147,7 @@ fn move_some(from: &mut File, to: &mut File, pending: &mut Vec<u8>) -> io::Resul
     }
     let written = to.write(pending)?;
     pending.drain(..written);
-    Ok(())
+    Ok(written)
 }
 
 fn is_later(error: &io::Error) -> bool {

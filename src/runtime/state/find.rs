@@ -1,6 +1,6 @@
 //! Looking for containers, and waiting for their end.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Read, Seek};
 
 use anyhow::{Context, Result};
@@ -79,11 +79,6 @@ impl State {
         Ok(found)
     }
 
-    /// A container as its ucr knows it now; `None` if no ucr watches it.
-    pub fn watched(&self, id: &str) -> Result<Option<Container>> {
-        read(&self.record_path(id))
-    }
-
     /// Notes that a container is meant to end, so that it is not started again.
     pub fn stopping(&self, id: &str) -> Result<()> {
         append(&self.record_path(id), &Event::Stopping)
@@ -106,13 +101,27 @@ pub struct Watched {
 }
 
 impl Watched {
+    /// What happened to the container so far.
+    pub fn life(&mut self) -> Result<Life> {
+        let mut bytes = Vec::new();
+        self.file.rewind()?;
+        self.file.read_to_end(&mut bytes)?;
+        Ok(parse(&bytes).map(|found| found.life).unwrap_or_default())
+    }
+
+    /// Whether nobody watches it any more.
+    pub fn is_over(&self) -> Result<bool> {
+        match self.file.try_lock_shared() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error).context("look after the container"),
+        }
+    }
+
     /// Waits for the container's end; `None` if nobody saw how it ended.
     pub fn wait(mut self) -> Result<Option<Ended>> {
         // Held by the ucr that watches it, as long as there is one.
         self.file.lock_shared().context("wait for the container")?;
-        let mut bytes = Vec::new();
-        self.file.rewind()?;
-        self.file.read_to_end(&mut bytes)?;
-        Ok(parse(&bytes).and_then(|found| found.life.ended))
+        Ok(self.life()?.ended)
     }
 }

@@ -23,6 +23,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::{Errno, ioctl_fionbio};
 
 use crate::sys::process::Exit;
+use crate::sys::signal::is_forwarded;
 use crate::sys::tty::{self, Saved, Size};
 use clients::Clients;
 use log::LogFile;
@@ -36,6 +37,9 @@ pub use wire::Channel;
 
 /// Most bytes that were typed and not taken yet; then nobody is asked for more.
 const MAX_TYPED: usize = 64 << 10;
+/// Most that is taken of what is left when the container has ended: the largest pipe that there is
+/// for those who may not choose (pipe(7), pipe-max-size).
+pub(super) const MAX_LEFT: usize = 1 << 20;
 /// What the one descriptor says is ready.
 const LISTENER: u64 = 0;
 const OUTPUTS: [u64; 2] = [1, 2];
@@ -242,10 +246,10 @@ impl Console {
         Ok(())
     }
 
-    /// Takes one buffer of what the container printed; `false` if there is none.
-    fn print_some(&mut self, number: usize) -> bool {
+    /// Takes one buffer of what the container printed; how much that was.
+    fn print_some(&mut self, number: usize) -> usize {
         let Some(output) = &mut self.outputs[number] else {
-            return false;
+            return 0;
         };
         let mut buffer = [0_u8; 16 << 10];
         match output.read(&mut buffer) {
@@ -253,13 +257,13 @@ impl Console {
                 // Copies of a descriptor keep it in the list.
                 let _ = output.watch(self.epoll.as_fd(), OUTPUTS[number], false);
                 self.outputs[number] = None;
-                false
+                0
             }
             Some(read) => {
                 self.deliver(number, &buffer[..read]);
-                true
+                read
             }
-            None => false,
+            None => 0,
         }
     }
 
@@ -315,7 +319,11 @@ impl Console {
                     self.type_on();
                 }
                 ToConsole::Size(size) => self.resize(size),
-                ToConsole::Signal(number) => requests.push(Request::Signal(number)),
+                // Those about ucr itself, and nonsense, are nobody's to send.
+                ToConsole::Signal(number) if is_signal(number) && is_forwarded(number) => {
+                    requests.push(Request::Signal(number));
+                }
+                ToConsole::Signal(_) => (),
                 ToConsole::LetGo => (),
             }
         }
@@ -361,8 +369,15 @@ impl Console {
     pub(super) fn drain(&mut self) -> Option<String> {
         self.slave = None;
         for number in [0, 1] {
-            while self.print_some(number) {
-                // The container is gone and what it left is a pipe's worth: no need to wait.
+            // The container is gone and what it left is a pipe's worth: no need to wait. Somebody
+            // outside to whom it gave the pipe may go on writing for ever.
+            let mut left = MAX_LEFT;
+            while left > 0 {
+                let printed = self.print_some(number);
+                if printed == 0 {
+                    break;
+                }
+                left = left.saturating_sub(printed);
             }
             self.outputs[number] = None;
         }
@@ -374,6 +389,11 @@ impl Console {
     pub(super) fn close(mut self, exit: Exit, oom_kills: u64) {
         self.clients.say_goodbye(exit, oom_kills);
     }
+}
+
+/// Whether a signal has that number (signal(7)).
+fn is_signal(number: i32) -> bool {
+    (1..=libc::SIGRTMAX()).contains(&number)
 }
 
 /// A buffer of what a terminal or pipe has.
@@ -392,4 +412,37 @@ fn read_some(file: &mut File, buffer: &mut [u8]) -> Option<usize> {
 pub(super) fn check(directory: &Path) -> Result<()> {
     crate::sys::make_private(directory)
         .with_context(|| format!("state directory {}", directory.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A container may have given its output to somebody who outlives it, and never stops.
+    #[test]
+    fn who_goes_on_writing_is_not_waited_for() {
+        let (done, is_done) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut console = Console::new(false).unwrap();
+            let endless = File::open("/dev/zero").unwrap();
+            console.outputs[0] = Some(Output::new(endless.into()));
+            console.drain();
+            done.send(()).unwrap();
+        });
+        let limit = std::time::Duration::from_secs(20);
+        assert!(is_done.recv_timeout(limit).is_ok());
+    }
+
+    /// A signal that there is not would make the watching fail, and one of job control stop it.
+    #[test]
+    fn nonsense_is_no_signal() {
+        let (ours, theirs) = Channel::pair().unwrap();
+        let mut console = Console::new(false).unwrap();
+        let token = console.clients.add(theirs, false);
+        console.watch_client(token).unwrap();
+        for number in [-1, 0, 99, libc::SIGTSTP, libc::SIGTERM] {
+            ours.send(&ToConsole::Signal(number).encode()).unwrap();
+        }
+        assert_eq!(console.step().unwrap(), [Request::Signal(libc::SIGTERM)]);
+    }
 }
