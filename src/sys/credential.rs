@@ -107,12 +107,11 @@ fn switch_user(uid: u32) -> io::Result<()> {
 fn hide_next_program(gid: u32) {
     let others = [gid.wrapping_add(1), gid.wrapping_sub(1), 65534, 0];
     for other in others.into_iter().filter(|other| *other != gid) {
-        // SAFETY: the calls take integers; the second changes nothing and says what is set.
-        let is_set = unsafe {
-            libc::setfsgid(other);
-            libc::setfsgid(u32::MAX).cast_unsigned() == other
-        };
-        if is_set {
+        // SAFETY: the call takes an integer.
+        unsafe { libc::setfsgid(other) };
+        // SAFETY: nobody has this one, so that it changes nothing and says what is set.
+        let set = unsafe { libc::setfsgid(u32::MAX) };
+        if set.cast_unsigned() == other {
             return;
         }
     }
