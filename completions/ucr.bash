@@ -136,6 +136,9 @@ _ucr() {
             ucr__subcmd__help,wait)
                 cmd="ucr__subcmd__help__subcmd__wait"
                 ;;
+            ucr__subcmd__help__subcmd__network,check)
+                cmd="ucr__subcmd__help__subcmd__network__subcmd__check"
+                ;;
             ucr__subcmd__help__subcmd__network,create)
                 cmd="ucr__subcmd__help__subcmd__network__subcmd__create"
                 ;;
@@ -160,6 +163,9 @@ _ucr() {
             ucr__subcmd__help__subcmd__volume,rm)
                 cmd="ucr__subcmd__help__subcmd__volume__subcmd__rm"
                 ;;
+            ucr__subcmd__network,check)
+                cmd="ucr__subcmd__network__subcmd__check"
+                ;;
             ucr__subcmd__network,create)
                 cmd="ucr__subcmd__network__subcmd__create"
                 ;;
@@ -174,6 +180,9 @@ _ucr() {
                 ;;
             ucr__subcmd__network,rm)
                 cmd="ucr__subcmd__network__subcmd__rm"
+                ;;
+            ucr__subcmd__network__subcmd__help,check)
+                cmd="ucr__subcmd__network__subcmd__help__subcmd__check"
                 ;;
             ucr__subcmd__network__subcmd__help,create)
                 cmd="ucr__subcmd__network__subcmd__help__subcmd__create"
@@ -497,8 +506,22 @@ _ucr() {
             return 0
             ;;
         ucr__subcmd__help__subcmd__network)
-            opts="ls create inspect rm"
+            opts="ls create inspect check rm"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ucr__subcmd__help__subcmd__network__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -909,8 +932,34 @@ _ucr() {
             return 0
             ;;
         ucr__subcmd__network)
-            opts="-q -h --root --state --format --quiet --help ls create inspect rm help"
+            opts="-q -h --root --state --format --quiet --help ls create inspect check rm help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ucr__subcmd__network__subcmd__check)
+            opts="-q -h --root --state --format --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -981,8 +1030,22 @@ _ucr() {
             return 0
             ;;
         ucr__subcmd__network__subcmd__help)
-            opts="ls create inspect rm help"
+            opts="ls create inspect check rm help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ucr__subcmd__network__subcmd__help__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1361,7 +1424,7 @@ _ucr() {
             return 0
             ;;
         ucr__subcmd__run)
-            opts="-e -w -u -v -i -t -p -P -l -h -c -m -d -a -q --help --verbose --dry-run --spec --entrypoint --env --env-file --secret --workdir --user --group-add --volume --mount --tmpfs --sandbox --read-only --init --interactive --tty --name --restart --stop-signal --stop-timeout --log-driver --log-opt --health-cmd --health-interval --health-timeout --health-retries --health-start-period --health-start-interval --no-healthcheck --network --publish --publish-all --expose --ip --ip6 --mac-address --label --label-file --annotation --volumes-from --hostname --domainname --add-host --dns --dns-search --dns-option --pid --ipc --uts --cgroupns --sysctl --cpus --cpu-shares --cpu-period --cpu-quota --cpu-rt-period --cpu-rt-runtime --cpuset-cpus --cpuset-mems --memory --memory-reservation --memory-swap --memory-swappiness --oom-kill-disable --pids-limit --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --device-cgroup-rule --ulimit --oom-score-adj --shm-size --cgroups --cgroup-parent --cap-add --cap-drop --security-opt --privileged --userns --device --gpus --cdi-spec-dir --detach --rm --attach --detach-keys --sig-proxy --cidfile --status-fd --policy --platform --creds --password-stdin --auth-file --pull-secret --plain-http --tls-ca --tls-skip-verify --pull-timeout --mirror --limit --no-sync --root --state --format --quiet"
+            opts="-e -w -u -v -i -t -p -P -l -h -c -m -d -a -q --help --verbose --dry-run --spec --entrypoint --env --env-file --secret --workdir --user --group-add --volume --mount --tmpfs --sandbox --read-only --init --interactive --tty --name --restart --stop-signal --stop-timeout --log-driver --log-opt --health-cmd --health-interval --health-timeout --health-retries --health-start-period --health-start-interval --no-healthcheck --network --publish --publish-all --expose --ip --ip6 --mac-address --label --label-file --annotation --volumes-from --hostname --domainname --add-host --dns --dns-search --dns-option --pid --ipc --uts --cgroupns --sysctl --cpus --cpu-shares --cpu-period --cpu-quota --cpu-rt-period --cpu-rt-runtime --cpuset-cpus --cpuset-mems --memory --memory-reservation --memory-swap --memory-swappiness --oom-kill-disable --pids-limit --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --device-cgroup-rule --ulimit --oom-score-adj --shm-size --cgroups --cgroup-parent --cap-add --cap-drop --security-opt --privileged --userns --device --gpus --cdi-spec-dir --cni-config-dir --cni-plugin-dir --detach --rm --attach --detach-keys --sig-proxy --cidfile --status-fd --policy --platform --creds --password-stdin --auth-file --pull-secret --plain-http --tls-ca --tls-skip-verify --pull-timeout --mirror --limit --no-sync --root --state --format --quiet"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1708,6 +1771,14 @@ _ucr() {
                     return 0
                     ;;
                 --cdi-spec-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cni-config-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cni-plugin-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -125,7 +125,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l health-timeout -d 'How l
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l health-retries -d 'Failures in a row that make it unhealthy [default: the image\'s, or 3]' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l health-start-period -d 'Time after the start in which failures do not count [default: the image\'s, or 0s]' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l health-start-interval -d 'Time between checks during that time [default: the image\'s, or 5s]' -r
-complete -c ucr -n "__fish_ucr_using_subcommand run" -l network -d 'Network: host (default), none, bridge, container:ID, or one of \'ucr network ls\'' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l network -d 'Network: host (default), none, bridge, container:ID, cni:NAME, or one of \'ucr network ls\'' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s p -l publish -d 'Let a port of the host, or a free one, lead to one of the container, which is on a bridge unless the network is said; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l expose -d 'Name ports that the container serves, for --publish-all; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l ip -d 'IPv4 address of the container, of its network\'s' -r
@@ -178,6 +178,8 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l userns -d 'Whose users t
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l device -d 'Give the container a device, by path or by CDI name; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l gpus -d 'Give the container NVIDIA GPUs, by CDI: all, a number, or device=NAME' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cdi-spec-dir -d 'Look for the files of CDI devices here, not in /etc/cdi and /var/run/cdi; later ones win; repeatable, also from $UCR_CDI_DIRS' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l cni-config-dir -d 'Look for the CNI lists of --network cni:NAME here, not in /etc/cni/net.d; repeatable, also from $UCR_CNI_CONFIG_DIR' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l cni-plugin-dir -d 'Look for CNI plugins here first, then in $CNI_PATH, /opt/cni/bin and /usr/lib/cni; repeatable' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l rm -d 'Remove the container when it ends [default: unless --detach]' -r -f -a "true\t''
 false\t''"
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s a -l attach -d 'Attach to these streams only: stdin, stdout, stderr; repeatable' -r
@@ -373,17 +375,18 @@ complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcomma
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "inspect" -d 'Show all that is known of volumes'
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "rm" -d 'Remove volumes and everything in them. Prints what was removed'
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
-complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
-complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect check rm help" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect check rm help" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect check rm help" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
-complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -s q -l quiet -d 'Print no progress'
-complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -f -a "ls" -d 'List the networks'
-complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -f -a "create" -d 'Make a network. Prints its name'
-complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -f -a "inspect" -d 'Show all that is known of networks'
-complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -f -a "rm" -d 'Remove networks that no container is on. Prints what was removed. Of the network named bridge, the devices and rules go, until the next container needs them'
-complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect rm help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect check rm help" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect check rm help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect check rm help" -f -a "ls" -d 'List the networks, and the lists of CNI plugins that --network cni:NAME takes'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect check rm help" -f -a "create" -d 'Make a network. Prints its name'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect check rm help" -f -a "inspect" -d 'Show all that is known of networks'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect check rm help" -f -a "check" -d 'Ask the CNI plugins of a running container whether its network is as they made it'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect check rm help" -f -a "rm" -d 'Remove networks that no container is on. Prints what was removed. Of the network named bridge, the devices and rules go, until the next container needs them'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect check rm help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from ls" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from ls" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from ls" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
@@ -408,15 +411,22 @@ complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcomm
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from check" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from check" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from check" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from rm" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from rm" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from rm" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from rm" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "ls" -d 'List the networks'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "ls" -d 'List the networks, and the lists of CNI plugins that --network cni:NAME takes'
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "create" -d 'Make a network. Prints its name'
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "inspect" -d 'Show all that is known of networks'
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "check" -d 'Ask the CNI plugins of a running container whether its network is as they made it'
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "rm" -d 'Remove networks that no container is on. Prints what was removed. Of the network named bridge, the devices and rules go, until the next container needs them'
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "pull" -d 'Pull an image into the store'
@@ -443,7 +453,8 @@ complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand
 complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from volume" -f -a "create" -d 'Make an empty volume; one that is there stays as it is. Prints its name'
 complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from volume" -f -a "inspect" -d 'Show all that is known of volumes'
 complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from volume" -f -a "rm" -d 'Remove volumes and everything in them. Prints what was removed'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "ls" -d 'List the networks'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "ls" -d 'List the networks, and the lists of CNI plugins that --network cni:NAME takes'
 complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "create" -d 'Make a network. Prints its name'
 complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "inspect" -d 'Show all that is known of networks'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "check" -d 'Ask the CNI plugins of a running container whether its network is as they made it'
 complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "rm" -d 'Remove networks that no container is on. Prints what was removed. Of the network named bridge, the devices and rules go, until the next container needs them'
