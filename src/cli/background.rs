@@ -11,6 +11,7 @@ use super::output;
 use crate::error::{Fault, Kind};
 use crate::exit::{self, Outcome};
 use crate::runtime::native::{Attached, Attachment, Channel, Owner, attach};
+use crate::sys::memory::let_program_go;
 use crate::sys::process::{Child, Namespaces, close_all_but, spawn};
 use crate::sys::tty::Saved;
 
@@ -29,6 +30,8 @@ impl Background {
         };
         dup2_stderr(null()?)?;
         rustix::io::write(started, b"s")?;
+        // What comes is to wait, and there may be many of us.
+        let _ = let_program_go();
         Ok(())
     }
 }

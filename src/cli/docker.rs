@@ -46,16 +46,6 @@ const fn refused(
     }
 }
 
-/// What is on its way.
-const fn later(long: &'static str, short: &'static str) -> Refused {
-    refused(
-        long,
-        short,
-        "not yet",
-        "leave it out; see DOCKER OPTIONS in ucr-run(1)",
-    )
-}
-
 const WINDOWS: &str = "it is for Windows";
 
 /// By name.
@@ -68,12 +58,6 @@ pub const REFUSED: &[Refused] = &[
         "ucr knows no signatures of Notary's that could be checked",
         "leave it out; an image by digest, NAME@sha256:…, is always checked",
     ),
-    later("--health-cmd", ""),
-    later("--health-interval", ""),
-    later("--health-retries", ""),
-    later("--health-start-interval", ""),
-    later("--health-start-period", ""),
-    later("--health-timeout", ""),
     refused(
         "--io-maxbandwidth",
         "",
@@ -116,7 +100,6 @@ pub const REFUSED: &[Refused] = &[
         "no name server knows the names of containers",
         "say --add-host NAME:ADDRESS for those that look for it",
     ),
-    later("--no-healthcheck", ""),
     refused(
         "--runtime",
         "",

@@ -9,7 +9,7 @@ use crate::error::{Fault, Kind};
 use crate::image::{Document, ImageConfig, chain_ids};
 use crate::provision;
 use crate::runtime::native::host_name;
-use crate::runtime::{Container, Ended, Started};
+use crate::runtime::{Container, Ended, HealthState, Started};
 use crate::spec::{ContainerSpec, Definition, process};
 use crate::store::{ImageRecord, RootfsRecord, Store, VolumeRecord};
 use crate::sys::process::Exit;
@@ -19,6 +19,12 @@ fn time(seconds_since_1970: u64) -> Option<String> {
     let seconds = i64::try_from(seconds_since_1970).ok()?;
     let time = DateTime::from_timestamp(seconds, 0)?;
     Some(time.to_rfc3339_opts(SecondsFormat::Secs, true))
+}
+
+/// The same, from milliseconds.
+fn exact_time(milliseconds_since_1970: u64) -> Option<String> {
+    let time = DateTime::from_timestamp_millis(i64::try_from(milliseconds_since_1970).ok()?)?;
+    Some(time.to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 
 /// What a name stands for, without looking into the image.
@@ -97,10 +103,30 @@ pub(super) fn container(container: &Container) -> Value {
         "connection": record.connection,
         "spec": record.spec,
     });
+    if let Some(health) = &life.health {
+        document["health"] = self::health(health);
+    }
     if let Some(ended) = &life.ended {
         document["ended"] = self::ended(ended);
     }
     document
+}
+
+/// Whether a container is well.
+fn health(health: &HealthState) -> Value {
+    let log = health.log.iter().map(|result| {
+        json!({
+            "started_at": exact_time(result.started_at),
+            "ended_at": exact_time(result.ended_at),
+            "exit_code": result.exit_code,
+            "output": result.output,
+        })
+    });
+    json!({
+        "status": health.status,
+        "failing_streak": health.failing_streak,
+        "log": log.collect::<Vec<_>>(),
+    })
 }
 
 /// How a container ended.

@@ -13,9 +13,7 @@ use super::run::read_env_files;
 use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
 use crate::frontend::flags::variables;
-use crate::runtime::Started;
 use crate::runtime::native::{self, Attachment, Command, DetachKeys, Streams};
-use crate::sys::proc::Proc;
 use crate::sys::tty::{Size, is_terminal};
 
 /// Run another command in a running container
@@ -102,14 +100,7 @@ impl Exec {
 
     /// Where an ordinary user's works: those of the container's ucr.
     pub(super) fn users(&self, context: &Context) -> Result<Users> {
-        let state = context.state()?;
-        let container = state.find_running(&context.store()?, &self.name)?;
-        let proc = Proc::open()?;
-        // What has its number by now may be anybody's; then it is not running, which is said later.
-        let is_it =
-            |it: &Started| it.start_time.is_some() && proc.start_time(it.pid) == it.start_time;
-        let started = container.process().filter(is_it);
-        Ok(started.map_or(Users::Machine, |started| Users::Of(started.pid)))
+        Users::of_container(context, &self.name)
     }
 
     fn command(&self) -> Result<Command> {

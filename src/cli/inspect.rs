@@ -206,8 +206,20 @@ pub(super) fn status(container: &Container) -> String {
             format!("exited ({}, out of memory)", ended.exit.code())
         }
         (Some(ended), Status::Exited) => format!("exited ({})", ended.exit.code()),
-        (_, status) => status.name().to_owned(),
+        (_, status) => match container
+            .life
+            .health
+            .as_ref()
+            .filter(|_| is_running(status))
+        {
+            Some(health) => format!("{} ({})", status.name(), health.status.name()),
+            None => status.name().to_owned(),
+        },
     }
+}
+
+fn is_running(status: Status) -> bool {
+    status == Status::Running
 }
 
 fn rootfs_text(record: &RootfsRecord) -> Result<()> {

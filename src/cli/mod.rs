@@ -5,6 +5,7 @@
 mod background;
 mod cidfile;
 mod context;
+mod cp;
 pub mod docker;
 mod document;
 mod environment;
@@ -24,7 +25,9 @@ mod rm;
 mod rootless;
 mod run;
 mod start;
+mod stats;
 mod stop;
+mod top;
 mod usage;
 mod volume;
 
@@ -118,6 +121,9 @@ enum Command {
     Wait(stop::Wait),
     Logs(logs::Logs),
     Attach(logs::Attach),
+    Top(top::Top),
+    Stats(stats::Stats),
+    Cp(cp::Cp),
     Prune(prune::Prune),
     Volume(volume::Volume),
     Network(network::Network),
@@ -138,7 +144,10 @@ impl Command {
     fn users(&self, context: &Context) -> Result<Users> {
         Ok(match self {
             Command::Exec(exec) => exec.users(context)?,
+            Command::Top(top) => top.users(context)?,
+            Command::Cp(cp) => cp.users(context)?,
             Command::Images(_)
+            | Command::Stats(_)
             | Command::Stop(_)
             | Command::Kill(_)
             | Command::Wait(_)
@@ -234,6 +243,9 @@ fn dispatch(cli: Cli) -> Result<Outcome> {
         Command::Wait(wait) => wait.run(&context),
         Command::Logs(logs) => logs.run(&context),
         Command::Attach(attach) => attach.run(&context),
+        Command::Top(top) => top.run(&context),
+        Command::Stats(stats) => stats.run(&context),
+        Command::Cp(cp) => cp.run(&context),
         Command::Prune(prune) => prune.run(&context),
         Command::Volume(volume) => volume.run(&context),
         Command::Network(network) => network.run(&context),

@@ -19,7 +19,8 @@ pub(super) struct Ps {
     /// Also containers that ended and were kept
     #[arg(long, short)]
     all: bool,
-    /// Only containers with name=TEXT in their name, or with status=STATUS, or id=START; repeatable
+    /// Only containers with name=TEXT in their name, or with status=STATUS, health=STATUS or id=START;
+    /// repeatable
     #[arg(long, short, value_name = "KEY=VALUE")]
     filter: Vec<Filter>,
 }
@@ -29,6 +30,7 @@ pub(super) struct Ps {
 enum Filter {
     Name(String),
     Status(String),
+    Health(String),
     Id(String),
 }
 
@@ -39,10 +41,11 @@ impl std::str::FromStr for Filter {
         match text.split_once('=') {
             Some(("name", text)) => Ok(Self::Name(text.to_owned())),
             Some(("status", text)) => Ok(Self::Status(text.to_owned())),
+            Some(("health", text)) => Ok(Self::Health(text.to_owned())),
             Some(("id", text)) => Ok(Self::Id(text.to_owned())),
             _ => {
                 let message = format!("'{text}' is no filter");
-                Err(Fault::new(Kind::Usage, message).hint("say name=, status= or id="))
+                Err(Fault::new(Kind::Usage, message).hint("say name=, status=, health= or id="))
             }
         }
     }
@@ -56,6 +59,10 @@ impl Filter {
                 name.is_some_and(|name| name.contains(text.as_str()))
             }
             Self::Status(text) => container.status().name() == text,
+            Self::Health(text) => {
+                let health = container.life.health.as_ref();
+                health.map_or("none", |health| health.status.name()) == text
+            }
             Self::Id(text) => container.record.id.starts_with(text.as_str()),
         }
     }

@@ -46,7 +46,8 @@ pub(super) struct StartOptions {
     /// Write the container's ID to a new file
     #[arg(long, value_name = "FILE")]
     cidfile: Option<PathBuf>,
-    /// Write what happens to this open descriptor, a line of JSON each: created, started, exited
+    /// Write what happens to this open descriptor, a line of JSON each: created, started, health,
+    /// exited
     #[arg(long, value_name = "FD")]
     status_fd: Option<i32>,
 }
@@ -218,6 +219,9 @@ impl Start<'_> {
                     output::remark("warning", &crate::error::render(&error));
                 }
                 self.say(&json!({ "event": "created", "id": id }));
+            }
+            Happening::Health { id, status } => {
+                self.say(&json!({ "event": "health", "id": id, "status": status }));
             }
             Happening::Started { id, pid } => {
                 self.say(&json!({ "event": "started", "id": id, "pid": pid }));

@@ -93,6 +93,9 @@ impl Wait {
     }
 }
 
+/// How often a container is looked at that is being started.
+const STARTING: Duration = Duration::from_millis(5);
+
 /// What nobody saw is as if it had been killed.
 const UNSEEN: u8 = 137;
 
@@ -160,8 +163,13 @@ pub(super) fn stop(
     let _ = state.stopping(&record.id);
     let signal = signal.map_or(record.stop_signal, SignalNumber::number);
     let seconds = seconds.or(record.spec.stop_timeout).unwrap_or(STOP_TIMEOUT);
-    if let Some(process) = process(container)? {
-        end(container, &process, signal, seconds)?;
+    // One that is being started, perhaps again, has nobody to tell yet.
+    while let Some(container) = state.watched(&record.id)? {
+        if let Some(process) = process(&container)? {
+            end(&container, &process, signal, seconds)?;
+            break;
+        }
+        std::thread::sleep(STARTING);
     }
     gone(watched)
 }

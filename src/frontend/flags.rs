@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+mod health;
 mod life;
 mod naming;
 mod network;
@@ -14,6 +15,7 @@ use clap::Args;
 
 use crate::error::{Fault, Kind};
 use crate::spec::{ContainerSpec, Mount, Secret, Version};
+use health::HealthFlags;
 use life::LifeFlags;
 use naming::NamingFlags;
 use network::NetworkFlags;
@@ -74,6 +76,8 @@ pub struct ContainerFlags {
     tty: bool,
     #[command(flatten)]
     life: LifeFlags,
+    #[command(flatten)]
+    health: HealthFlags,
     #[command(flatten)]
     network: NetworkFlags,
     #[command(flatten)]
@@ -169,6 +173,7 @@ impl ContainerFlags {
             stop_signal,
             stop_timeout,
             log: self.life.log()?,
+            health: self.health.health(),
         })
     }
 

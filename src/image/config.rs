@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::digest::Digest;
 use super::platform::Platform;
@@ -35,6 +37,10 @@ pub struct ImageConfig {
     pub labels: BTreeMap<String, String>,
     /// `STOPSIGNAL`.
     pub stop_signal: Option<String>,
+    /// `HEALTHCHECK`, as it is written.
+    pub healthcheck: Option<Value>,
+    /// `SHELL`.
+    pub shell: Vec<String>,
     /// Digests of the uncompressed layers, bottom first.
     pub diff_ids: Vec<Digest>,
 }
@@ -63,6 +69,7 @@ impl ImageConfig {
             &found.architecture().to_string(),
             variant,
         );
+        let beyond = Beyond::parse(text).map_err(|error| wrong(error.to_string()))?;
         let run = found.config().clone().unwrap_or_default();
         let text = |value: &Option<String>| value.clone().filter(|text| !text.is_empty());
         Ok(Self {
@@ -82,8 +89,33 @@ impl ImageConfig {
                 .into_iter()
                 .collect(),
             stop_signal: text(run.stop_signal()),
+            healthcheck: beyond.healthcheck,
+            shell: beyond.shell.unwrap_or_default(),
             diff_ids,
         })
+    }
+}
+
+/// What docker's configurations have beyond the specification's.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Beyond {
+    healthcheck: Option<Value>,
+    shell: Option<Vec<String>>,
+}
+
+impl Beyond {
+    fn parse(text: &str) -> serde_json::Result<Self> {
+        #[derive(Deserialize)]
+        struct Whole {
+            config: Option<Beyond>,
+        }
+        // Few images have either, and a start should not read everything twice.
+        if !text.contains("\"Healthcheck\"") && !text.contains("\"Shell\"") {
+            return Ok(Self::default());
+        }
+        let whole: Whole = serde_json::from_str(text)?;
+        Ok(whole.config.unwrap_or_default())
     }
 }
 

@@ -38,6 +38,7 @@ mod settle;
 mod sparse;
 #[cfg(test)]
 mod tests;
+pub mod transfer;
 mod whiteout;
 
 use std::io::Read;

@@ -4,5 +4,6 @@ pub mod native;
 mod state;
 
 pub use state::{
-    Container, ContainerRecord, Ended, Event, Life, Published, Started, State, Status, Watched,
+    Container, ContainerRecord, Ended, Event, HealthFile, HealthResult, HealthState, HealthStatus,
+    Life, Published, Started, State, Status, Watched,
 };

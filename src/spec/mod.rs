@@ -7,6 +7,7 @@ mod definition;
 mod device;
 mod disk;
 mod document;
+mod health;
 mod life;
 pub mod mount;
 mod naming;
@@ -21,6 +22,7 @@ mod sharing;
 mod signal;
 mod subnet;
 pub mod sysctl;
+mod time_span;
 mod ulimit;
 mod user;
 
@@ -36,6 +38,7 @@ pub use definition::{BRIDGE_PREFIX, Definition};
 pub use device::{Device, HostDevice, check_cdi_name, check_device_place, check_inside, gpus};
 pub use disk::{DiskRate, DiskWeight};
 pub use document::{MAX_DOCUMENT, Version};
+pub use health::{Health, HealthCheck, HealthTest, health_check};
 pub use life::{Log, Restart, STOP_TIMEOUT, check_name};
 pub use mount::{Mount, SANDBOX};
 pub use naming::{HostAddress, HostEntry, Naming, check_host_name};
@@ -49,6 +52,7 @@ pub use sharing::{CgroupMode, IpcMode, PidMode, Sharing, UtsMode};
 pub use signal::SignalNumber;
 pub use subnet::Subnet;
 pub use sysctl::Sysctl;
+pub use time_span::TimeSpan;
 pub use user::{Account, resolve_groups, resolve_user};
 
 /// A container as it was asked for.
@@ -149,6 +153,9 @@ pub struct ContainerSpec {
     /// What is kept of what it prints.
     #[serde(default, skip_serializing_if = "Log::is_default")]
     pub log: Log,
+    /// How it is checked whether it is well; as the image says if unset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
 }
 
 impl ContainerSpec {
@@ -157,6 +164,7 @@ impl ContainerSpec {
     pub fn check(&self) -> Result<(), Fault> {
         self.name.as_deref().map_or(Ok(()), check_name)?;
         self.resources.check()?;
+        self.health.as_ref().map_or(Ok(()), Health::check)?;
         capability::check(&self.security)?;
         self.devices.iter().try_for_each(Device::check)?;
         self.endpoint.check(&self.network())?;

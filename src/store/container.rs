@@ -103,6 +103,15 @@ impl Store {
         Ok(directory)
     }
 
+    /// Takes the directory of a kept container that nobody has; `None` if somebody has it.
+    pub fn hold_container(&self, id: &str) -> Result<Option<ContainerDir>> {
+        let path = self.container_path(id);
+        let lock = Lock::existing(&path).with_context(|| format!("lock {}", path.display()))?;
+        // One that is not kept would be removed with what is returned here.
+        let lock = lock.filter(|_| path.join(KEPT).exists());
+        Ok(lock.map(|lock| ContainerDir { path, lock }))
+    }
+
     /// Lets a container stay after its end, under this record.
     pub fn keep_container<R: Serialize>(&self, directory: &ContainerDir, record: &R) -> Result<()> {
         self.write_json(&directory.path.join(KEPT), record)

@@ -45,16 +45,22 @@ pub fn bound_capabilities(keep: &[Capability]) -> io::Result<()> {
 
 /// Becomes `identity`. Root keeps `keep`; any other user keeps `ambient`, usually nothing
 /// (CVE-2018-10856). The inheritable and ambient sets are empty for root, and for all who keep
-/// nothing (CVE-2022-24769).
+/// nothing (CVE-2022-24769). `is_next_hidden`: nobody of the same user can look into the next
+/// program that is executed, until it allows that.
 pub fn take_identity(
     identity: &Identity,
     keep: &[Capability],
     ambient: &[Capability],
+    is_next_hidden: bool,
 ) -> io::Result<()> {
     let is_root = identity.uid == 0;
     // Else the change of the user would clear the permitted set.
     rustix::thread::set_keep_capabilities(!is_root && !ambient.is_empty())?;
-    switch_identity(identity)?;
+    switch_groups(identity)?;
+    if is_next_hidden {
+        hide_next_program(identity.gid);
+    }
+    switch_user(identity.uid)?;
     let kept: CapsHashSet = if is_root { keep } else { ambient }
         .iter()
         .copied()
@@ -76,11 +82,38 @@ pub fn take_identity(
 
 /// Changes user and groups, and leaves capabilities to the kernel's rules.
 pub fn switch_identity(identity: &Identity) -> io::Result<()> {
-    let (uid, gid) = (Uid::from_raw(identity.uid), Gid::from_raw(identity.gid));
+    switch_groups(identity)?;
+    switch_user(identity.uid)
+}
+
+fn switch_groups(identity: &Identity) -> io::Result<()> {
+    let gid = Gid::from_raw(identity.gid);
     if let Some(groups) = &identity.groups {
         let groups: Vec<Gid> = groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
         rustix::thread::set_thread_groups(&groups)?;
     }
-    rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+    Ok(rustix::thread::set_thread_res_gid(gid, gid, gid)?)
+}
+
+fn switch_user(uid: u32) -> io::Result<()> {
+    let uid = Uid::from_raw(uid);
     Ok(rustix::thread::set_thread_res_uid(uid, uid, uid)?)
+}
+
+/// Another group for files than the process has (setfsgid(2)) ends with exec, and is then a change
+/// of credentials, for which the kernel makes the new program one that cannot be traced: from its
+/// first moment, where it could hide itself a moment later only. Where no other group is mapped,
+/// that is what it does.
+fn hide_next_program(gid: u32) {
+    let others = [gid.wrapping_add(1), gid.wrapping_sub(1), 65534, 0];
+    for other in others.into_iter().filter(|other| *other != gid) {
+        // SAFETY: the calls take integers; the second changes nothing and says what is set.
+        let is_set = unsafe {
+            libc::setfsgid(other);
+            libc::setfsgid(u32::MAX).cast_unsigned() == other
+        };
+        if is_set {
+            return;
+        }
+    }
 }

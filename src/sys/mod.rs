@@ -6,6 +6,7 @@
 pub mod bpf;
 pub mod cgroup;
 pub mod credential;
+pub mod memory;
 pub mod mount;
 pub mod namespace;
 pub mod network;

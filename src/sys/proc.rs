@@ -73,6 +73,18 @@ impl Proc {
         is_top && known.is_ok_and(|known| known.as_bytes() == own.as_bytes())
     }
 
+    /// Reads a small file whole that need not be text.
+    pub fn read_bytes(&self, path: &str) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        File::from(self.open_file(path)?).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Opens something with these flags, magic links followed.
+    pub fn open_as(&self, path: &str, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+        Ok(openat(&self.root, path, flags | OFlags::CLOEXEC, mode)?)
+    }
+
     /// Reads a small file whole.
     pub fn read(&self, path: &str) -> io::Result<String> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
@@ -111,6 +123,17 @@ impl Proc {
         // The name before the last parenthesis may contain anything (proc_pid_stat(5), field 22).
         let (_, fields) = stat.rsplit_once(')')?;
         fields.split_whitespace().nth(19)?.parse().ok()
+    }
+
+    /// Whether a process is gone, or on its way (PF_EXITING in include/linux/sched.h).
+    pub fn is_ending(&self, pid: i32) -> bool {
+        const PF_EXITING: u64 = 4;
+        let flags = || {
+            let stat = self.read(&format!("{pid}/stat")).ok()?;
+            let (_, fields) = stat.rsplit_once(')')?;
+            fields.split_whitespace().nth(6)?.parse::<u64>().ok()
+        };
+        flags().is_none_or(|flags| flags & PF_EXITING != 0)
     }
 
     /// What is mounted below a directory, itself not counted.

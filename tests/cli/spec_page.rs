@@ -9,9 +9,9 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use ucr::spec::{
-    CgroupMode, CgroupPolicy, ContainerSpec, Endpoint, HostDevice, IdRange, Log, Mount, Naming,
-    Resources, Seccomp, Secret, SecretSource, SecretTarget, Security, Sharing, Ulimit, UlimitName,
-    Userns, UtsMode,
+    CgroupMode, CgroupPolicy, ContainerSpec, Endpoint, Health, HealthTest, HostDevice, IdRange,
+    Log, Mount, Naming, Resources, Seccomp, Secret, SecretSource, SecretTarget, Security, Sharing,
+    Ulimit, UlimitName, Userns, UtsMode,
 };
 
 type Words = BTreeSet<String>;
@@ -72,6 +72,7 @@ fn every_key_is_explained_and_no_other() {
     let sections = [
         ("THE CONTAINER", keys::<ContainerSpec>()),
         ("LOG", keys::<Log>()),
+        ("HEALTH", keys::<Health>()),
         ("NAMES", keys::<Naming>()),
         ("NAMESPACES", keys::<Sharing>()),
         ("MOUNTS", keys::<Mount>()),
@@ -98,6 +99,7 @@ fn every_word_is_named() {
         ))
     };
     let lists = [
+        ("HEALTH", values::<HealthTest>()),
         ("NAMESPACES", values::<UtsMode>()),
         ("NAMESPACES", values::<CgroupMode>()),
         ("MOUNTS", known::<Mount>(r#"{"type": "?"}"#)),

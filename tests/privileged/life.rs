@@ -324,6 +324,24 @@ fn a_stopped_one_is_not_started_again() {
     world.assert_clean();
 }
 
+/// Whatever it is doing when somebody wants it to end: it ends, and is not started again.
+#[test]
+fn stopping_at_any_moment() {
+    let world = World::small();
+    for pause in [0, 1, 2, 3, 5, 8, 12, 20, 40, 80] {
+        let flags = ["-d", "--name", "box", "--restart", "always"];
+        let starting = world.command(&flags, &["sh", "-c", "sleep 0.01"]).spawn();
+        wait_for("it", || world.ucr.run(["inspect", "box"]).code == 0);
+        std::thread::sleep(Duration::from_millis(pause));
+        let start = Instant::now();
+        world.ucr.run(["stop", "-t", "1", "box"]).ok();
+        assert!(start.elapsed() < Duration::from_secs(10));
+        starting.finish(LIMIT);
+        world.ucr.run(["rm", "-f", "box"]).ok();
+        world.assert_clean();
+    }
+}
+
 #[test]
 fn events_are_told() {
     let world = World::small();

@@ -111,6 +111,7 @@ fn a_running_container_is_listed() {
     let keys: Vec<_> = container.as_object().unwrap().keys().collect();
     let expected = [
         "argv",
+        "connection",
         "created_at",
         "id",
         "image",

@@ -20,8 +20,11 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{getgid, getuid};
 
+use super::context::Context;
 use super::environment;
 use crate::error::render;
+use crate::runtime::Started;
+use crate::sys::proc::Proc;
 use crate::sys::process::{
     Namespaces, become_dumpable, become_undumpable, die_with_parent, has_no_new_privileges, spawn,
 };
@@ -39,6 +42,19 @@ pub(super) enum Users {
     Own,
     /// That of the ucr that a process belongs to.
     Of(i32),
+}
+
+impl Users {
+    /// Where the ucr of a container works, if that runs; else a command about it has its own.
+    pub(super) fn of_container(context: &Context, name: &str) -> Result<Self> {
+        let container = context.state()?.find(&context.store()?, name)?;
+        let proc = Proc::open()?;
+        // What has its number by now may be anybody's; then it is not running, which is said later.
+        let is_it =
+            |it: &Started| it.start_time.is_some() && proc.start_time(it.pid) == it.start_time;
+        let started = container.process().filter(is_it);
+        Ok(started.map_or(Self::Own, |started| Self::Of(started.pid)))
+    }
 }
 
 /// Moves there. Returns why the user is alone there, if so, and what would help.

@@ -9,6 +9,7 @@ use super::cgroup::{self, Cgroups};
 use super::console::Console;
 use super::copies::{self, Copy};
 use super::handles::{Basis, Handles};
+use super::health::Health;
 use super::monitor::{Io, Monitor};
 use super::network::{Carriage, Carrying, Connection, Joined, namespace_of};
 use super::plan::{self, Plan};
@@ -19,7 +20,7 @@ use super::volume::Kept;
 use super::{Asked, Happening, HostFacts, Native};
 use crate::error::{self, Fault, Kind};
 use crate::exit;
-use crate::runtime::{ContainerRecord, Ended, Event, Published, Started};
+use crate::runtime::{self, ContainerRecord, Ended, Event, HealthFile, Life, Published, Started};
 use crate::spec::{Network, Restart, SignalNumber};
 use crate::store::{ContainerDir, Lease};
 use crate::sys;
@@ -42,6 +43,7 @@ pub(super) struct Container<'a> {
     kept: Kept,
     record: ContainerRecord,
     monitor: Monitor,
+    health: Option<HealthFile>,
     // In this order they are let go: the record last, so that whoever finds it can end the rest.
     directory: ContainerDir,
     users: Option<Leased>,
@@ -92,6 +94,9 @@ impl<'a> Container<'a> {
         }
         // Before there are cgroups, so that whoever finds the record can remove them.
         let published = native.state.publish(&record, native.store)?;
+        let health = record
+            .has_health
+            .then(|| native.state.publish_health(asked.id));
         Ok(Self {
             native,
             asked,
@@ -99,6 +104,7 @@ impl<'a> Container<'a> {
             kept,
             record,
             monitor,
+            health: health.transpose()?,
             directory,
             users,
             connection,
@@ -124,8 +130,8 @@ impl<'a> Container<'a> {
             if self.is_over(&ended, failures) {
                 return self.end(ended);
             }
-            self.monitor
-                .pause(pause, &|| self.is_over(&ended, failures))?;
+            let is_over = || self.is_over(&ended, failures);
+            self.monitor.pause(pause, console.as_mut(), &is_over)?;
             if self.is_over(&ended, failures) {
                 return self.end(ended);
             }
@@ -254,14 +260,31 @@ impl<'a> Container<'a> {
         }
         listener.go()?;
         let announce = || self.announce(&started, is_first);
+        let mut health = self.health(started)?;
         let io = Io {
             copies,
             console,
             forwarder: self.connection.as_ref().and_then(Connection::forwarder),
+            health: health.as_mut(),
         };
         let exit = self.monitor.attend(child, listener, io, &announce)?;
         // A container that failed by itself has said why.
         connected.map(|_| exit)
+    }
+
+    fn health(&self, started: Started) -> Result<Option<Health<'_>>> {
+        let (Some(check), Some(file)) = (&self.plan.health, &self.health) else {
+            return Ok(None);
+        };
+        let container = runtime::Container {
+            record: self.record.clone(),
+            life: Life {
+                started: Some(started),
+                ..Life::default()
+            },
+            is_watched: true,
+        };
+        Health::new(check, self.asked, file, container).map(Some)
     }
 
     /// Writes down who the first process is, before it executes anything: from then on it could
@@ -339,6 +362,7 @@ fn record(native: &Native, asked: &Asked, plan: &Plan) -> Result<ContainerRecord
         stop_signal: stop_signal.number(),
         created_at: sys::now(),
         store: native.store.root().to_owned(),
+        layers: asked.image.layers.clone(),
         cgroups: plan
             .cgroups
             .groups
@@ -347,6 +371,7 @@ fn record(native: &Native, asked: &Asked, plan: &Plan) -> Result<ContainerRecord
             .collect(),
         is_kept: asked.is_kept,
         has_console: asked.has_console,
+        has_health: plan.health.is_some(),
         connection: None,
         spec: spec.clone(),
     })

@@ -17,6 +17,7 @@ use super::cgroup;
 use super::command::OwnProgram;
 use super::console::{Console, Owner};
 use super::copies::{self, Inside};
+use super::join::{has_own_root, own_root};
 use super::monitor::{Io, Monitor};
 use super::privileges::give_up_privileges;
 use super::stage::enter_working_directory;
@@ -30,6 +31,7 @@ use crate::image::{ImageConfig, Platform};
 use crate::runtime::{Container, ContainerRecord};
 use crate::spec::{Account, ContainerSpec, Process, with_home};
 use crate::sys::namespace::Others;
+use crate::sys::proc::Proc;
 use crate::sys::process::{self, Child, Exit, Namespaces, spawn};
 use crate::sys::root::Root;
 use crate::sys::tty::Size;
@@ -73,6 +75,8 @@ struct Entry {
     streams: Inside,
     null: OwnedFd,
     size: Option<Size>,
+    /// What the root directory is outside.
+    host_root: (u64, u64),
 }
 
 /// Runs a command in a container to its end. `started` is called when it is executed.
@@ -102,6 +106,7 @@ pub fn exec(
     let io = Io {
         copies,
         console: console.as_mut(),
+        health: None,
         forwarder: None,
     };
     let exit = monitor.attend(&child, listener, io, started);
@@ -131,6 +136,10 @@ pub(super) fn enter(
     };
     let started = container.process().ok_or_else(gone)?;
     let others = Others::of(started.pid, started.start_time)?.ok_or_else(gone)?;
+    // Else the command would be executed on the host's root filesystem.
+    if !has_own_root(&Proc::open()?, started.pid).map_err(|_| gone())? {
+        return Err(still_starting().into());
+    }
     let null = openat(
         CWD,
         "/dev/null",
@@ -146,6 +155,7 @@ pub(super) fn enter(
         streams,
         null,
         size,
+        host_root: own_root()?,
     };
     entry
         .others
@@ -154,6 +164,10 @@ pub(super) fn enter(
     let (listener, reporter) = status::channel()?;
     let child = spawn(Namespaces::default(), move || entry.run(&reporter));
     Ok((child.context("start a process")?, listener))
+}
+
+fn still_starting() -> Fault {
+    Fault::new(Kind::NotFound, "the container is still being started").hint("try again")
 }
 
 /// The same rules as for the container's own command, on what it became: what its image said is in
@@ -175,6 +189,7 @@ pub(super) fn decide(record: &ContainerRecord, command: &Command) -> Result<Plan
         devices: Vec::new(),
         secrets: Vec::new(),
         sandbox: None,
+        health: None,
         ..record.spec.clone()
     };
     let host = HostFacts::read(&spec, &[] as &[PathBuf])?;
@@ -195,6 +210,8 @@ fn became(process: Process) -> ImageConfig {
         exposed_ports: Vec::new(),
         labels: Default::default(),
         stop_signal: None,
+        healthcheck: None,
+        shell: Vec::new(),
         diff_ids: Vec::new(),
     }
 }
@@ -219,6 +236,9 @@ impl Entry {
         self.others
             .join()
             .context("enter the container's namespaces")?;
+        if own_root()? == self.host_root {
+            return Err(still_starting().into());
+        }
         let root = Root::open(Path::new("/"))?;
         let plan = &self.plan;
         let account = account(&root, plan.process.user.as_deref(), &plan.groups)?;
@@ -234,7 +254,7 @@ impl Entry {
             limit.set()?;
         }
         enter_working_directory(&plan.process.working_dir)?;
-        give_up_privileges(plan, &account)?;
+        give_up_privileges(plan, &account, self.own.descriptor().is_some())?;
         signal::reset()?;
         // After the last change of credentials, which would undo it.
         process::die_with_parent()?;

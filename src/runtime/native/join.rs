@@ -5,7 +5,7 @@
 //! container has no CAP_SYS_PTRACE: it can look at neither its memory nor its descriptors, which
 //! are gone with exec (CVE-2016-9962).
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -152,30 +152,53 @@ impl Other {
         }
     }
 
-    /// Until it has one of its own, a container that is being started has the host's.
     fn wait_for_root(&self, proc: &Proc) -> Result<()> {
-        let root = |path: &str| -> Result<(u64, u64)> {
-            let found = fstat(proc.open_directory(path)?)?;
-            Ok((found.st_dev, found.st_ino))
-        };
-        let own = root("self/root")?;
-        let deadline = Instant::now() + PATIENCE;
-        while root(&format!("{}/root", self.process.pid))? == own {
-            if Instant::now() > deadline {
+        match has_own_root(proc, self.process.pid)? {
+            true => Ok(()),
+            false => {
                 let id = &self.record.id;
                 let message =
                     format!("--ipc container:{id}: that container is still being started");
-                return Err(Fault::new(Kind::NotFound, message).into());
+                Err(Fault::new(Kind::NotFound, message).into())
             }
-            sleep(Duration::from_millis(5));
         }
-        Ok(())
     }
+}
+
+/// Whether a container's first process has a root filesystem of its own: while it is being started
+/// it has the host's, which nobody must take for the container's. Waits for it, with patience.
+pub(super) fn has_own_root(proc: &Proc, pid: i32) -> Result<bool> {
+    let root = |path: &str| identity(proc.open_directory(path)?.as_fd());
+    let own = root("self/root")?;
+    let deadline = Instant::now() + PATIENCE;
+    while root(&format!("{pid}/root"))? == own {
+        if Instant::now() > deadline {
+            return Ok(false);
+        }
+        sleep(Duration::from_millis(5));
+    }
+    Ok(true)
+}
+
+/// The root directory that this process has: another one after it entered a container's mounts,
+/// unless that container still had the host's, or had them on top of its own.
+pub(super) fn own_root() -> Result<(u64, u64)> {
+    identity(Root::open(Path::new("/"))?.as_fd())
+}
+
+fn identity(directory: BorrowedFd) -> Result<(u64, u64)> {
+    let found = fstat(directory)?;
+    Ok((found.st_dev, found.st_ino))
 }
 
 fn take_shared_memory(mounts: &OwnedFd, reporter: &Reporter) -> Result<()> {
     die_with_parent()?;
+    let host = own_root()?;
     enter(mounts.as_fd(), namespace::Kind::Mount)?;
+    if own_root()? == host {
+        let message = "that container is still being started";
+        return Err(Fault::new(Kind::NotFound, message).into());
+    }
     let root = Root::open(Path::new("/"))?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
     let found = root.resolve(Path::new("/dev/shm"), flags, Mode::empty())?;

@@ -21,12 +21,14 @@ mod copies;
 mod device;
 mod exec;
 mod handles;
+mod health;
 mod hook;
 mod host;
 mod interpreter;
 mod join;
 mod monitor;
 pub mod network;
+mod observe;
 mod own_file;
 mod plan;
 mod privileges;
@@ -46,7 +48,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::error::{Fault, Kind};
-use crate::runtime::{Ended, State};
+use crate::runtime::{Ended, HealthStatus, State};
 use crate::spec::ContainerSpec;
 use crate::store::{ContainerDir, Image, Lease, Store};
 use crate::sys;
@@ -60,6 +62,7 @@ pub use console::{
 use container::Container;
 pub use exec::{Command, Streams, exec};
 pub use host::{HostFacts, host_name};
+pub use observe::{Process, Sample, Stopped, processes, root, sample, users};
 pub use plan::{Plan, plan};
 
 /// Where containers run.
@@ -107,6 +110,13 @@ pub enum Happening<'a> {
         id: &'a str,
         /// Its first process as the host sees it.
         pid: i32,
+    },
+    /// Its health is another than it was.
+    Health {
+        /// Its ID.
+        id: &'a str,
+        /// What the checks say.
+        status: HealthStatus,
     },
 }
 

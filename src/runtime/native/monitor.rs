@@ -9,6 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::console::{Console, Request};
 use super::copies::Copy;
+use super::health::Health;
 use super::network::Forwarder;
 use super::status::{Listener, Message};
 use crate::sys::process::{Child, Exit};
@@ -19,6 +20,12 @@ const REQUESTS: u32 = 3;
 /// How long requests to stop count together.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How often it is asked during a pause whether it is over.
+const STEP: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 50_000_000,
+};
+
 /// Watches one container.
 #[derive(Debug)]
 pub struct Monitor {
@@ -27,9 +34,10 @@ pub struct Monitor {
 }
 
 /// What is moved between us and the container.
-pub(super) struct Io<'a> {
+pub(super) struct Io<'a, 'b> {
     pub(super) copies: Vec<Copy>,
     pub(super) console: Option<&'a mut Console>,
+    pub(super) health: Option<&'a mut Health<'b>>,
     pub(super) forwarder: Option<&'a Forwarder>,
 }
 
@@ -77,22 +85,37 @@ impl Monitor {
         self.stops.borrow().any
     }
 
-    /// Waits so long, or until a signal asks for the end or `is_over` says that it is meant.
-    pub(super) fn pause(&self, length: Duration, is_over: &dyn Fn() -> bool) -> Result<()> {
+    /// Waits so long, or until somebody asks for the end or `is_over` says that it is meant.
+    pub(super) fn pause(
+        &self,
+        length: Duration,
+        mut console: Option<&mut Console>,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<()> {
         let end = Instant::now() + length;
         while Instant::now() < end && !is_over() && !self.was_stopped() {
-            let step = Timespec {
-                tv_sec: 0,
-                tv_nsec: 50_000_000,
-            };
-            wait(&mut [PollFd::new(&self.inbox, PollFlags::IN)], Some(&step))?;
+            let mut fds = vec![PollFd::new(&self.inbox, PollFlags::IN)];
+            if let Some(console) = &console {
+                push(&mut fds, console.handle(), PollFlags::IN);
+            }
+            wait(&mut fds, Some(&STEP))?;
             while let Some(number) = self.inbox.next()? {
-                if is_end(number) {
-                    self.stops.borrow_mut().is_enough(Instant::now());
+                self.note_end(number);
+            }
+            for request in console.as_mut().map_or(Ok(Vec::new()), |it| it.step())? {
+                match request {
+                    Request::Signal(number) => self.note_end(number),
+                    Request::Abandoned => self.note_end(libc::SIGTERM),
                 }
             }
         }
         Ok(())
+    }
+
+    fn note_end(&self, number: i32) {
+        if is_end(number) {
+            self.stops.borrow_mut().is_enough(Instant::now());
+        }
     }
 
     /// Watches until the end of one start. `announce` is called when the command is executed.
@@ -123,6 +146,7 @@ impl Monitor {
             if listener.is_none() && progress.failure.is_none() && !progress.is_announced {
                 progress.is_announced = true;
                 announce()?;
+                io.health.as_mut().map_or(Ok(()), |health| health.begin())?;
             }
             self.signals(child, listener.as_ref())?;
             self.streams(child, listener.as_ref(), &ready, &mut io)?;
@@ -145,6 +169,9 @@ impl Monitor {
         let found = io.copies.iter_mut().zip(&ready.copies);
         for (copy, _) in found.filter(|(_, ready)| **ready) {
             copy.step();
+        }
+        if let Some(health) = io.health.as_mut().filter(|_| ready.health) {
+            health.step()?;
         }
         if let Some(forwarder) = io.forwarder.filter(|_| ready.forwarder) {
             forwarder.step();
@@ -170,6 +197,8 @@ impl Monitor {
         let report = listener.map(|listener| push(&mut fds, listener.as_fd(), PollFlags::IN));
         let console = io.console.as_ref();
         let console = console.map(|console| push(&mut fds, console.handle(), PollFlags::IN));
+        let health = io.health.as_ref();
+        let health = health.map(|health| push(&mut fds, health.handle(), PollFlags::IN));
         let mut copies = Vec::with_capacity(io.copies.len());
         for copy in &io.copies {
             let wanted = copy.waits_for();
@@ -184,6 +213,7 @@ impl Monitor {
             ended: any(Some(0)),
             report: any(report),
             console: any(console),
+            health: any(health),
             forwarder: any(forwarder),
             copies: copies.into_iter().map(any).collect(),
         })
@@ -239,6 +269,7 @@ fn push<'a>(fds: &mut Vec<PollFd<'a>>, fd: BorrowedFd<'a>, events: PollFlags) ->
 struct Ready {
     copies: Vec<bool>,
     console: bool,
+    health: bool,
     forwarder: bool,
     ended: bool,
     report: bool,

@@ -8,8 +8,10 @@ use crate::spec::Account;
 use crate::sys::credential::{Identity, bound_capabilities, take_identity};
 use crate::sys::process;
 
-/// Becomes the user with exactly the capabilities and groups that the plan says.
-pub(super) fn give_up_privileges(plan: &Plan, account: &Account) -> Result<()> {
+/// Becomes the user with exactly the capabilities and groups that the plan says. `is_own_next`: what
+/// is executed next is ucr's own program, which has yet to load the filter: who shares its user
+/// inside and could trace it would have what it executes without one.
+pub(super) fn give_up_privileges(plan: &Plan, account: &Account, is_own_next: bool) -> Result<()> {
     let confinement = &plan.confinement;
     bound_capabilities(&confinement.capabilities).context("drop capabilities")?;
     match (confinement.no_new_privileges, &plan.filter) {
@@ -19,8 +21,8 @@ pub(super) fn give_up_privileges(plan: &Plan, account: &Account) -> Result<()> {
         (false, None) => (),
     }
     let identity = identity(plan, account)?;
-    take_identity(&identity, &confinement.capabilities, &confinement.ambient)
-        .context("become the container's user")
+    let (keep, ambient) = (&confinement.capabilities, &confinement.ambient);
+    take_identity(&identity, keep, ambient, is_own_next).context("become the container's user")
 }
 
 /// Whom the command runs as. Fails if there is no such user where the container is.

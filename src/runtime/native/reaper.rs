@@ -18,7 +18,7 @@ use super::command::{INSIDE_NAME, Role, execute};
 use super::seccomp::Filter;
 use super::status::Reporter;
 use crate::exit;
-use crate::sys::process::{Exit, Namespaces, adopt, become_undumpable, spawn};
+use crate::sys::process::{Exit, Namespaces, adopt, become_undumpable, die_with_parent, spawn};
 use crate::sys::signal::{Inbox, is_forwarded, reset, send};
 use crate::sys::tty;
 
@@ -43,6 +43,9 @@ fn inside(arguments: &[String]) -> Result<Exit> {
         anyhow::bail!("too few arguments")
     };
     let reporter = Reporter::from_fd(adopt(channel.parse()?)?);
+    // Hiding this program from its first moment has undone it.
+    die_with_parent()?;
+    reporter.expect_monitor()?;
     let filter = match filter.as_str() {
         "" => None,
         number => Some(Filter::from_memory(adopt(number.parse()?)?)?),

@@ -105,7 +105,7 @@ impl Stage<'_> {
         for limit in &self.plan.ulimits {
             limit.set()?;
         }
-        give_up_privileges(self.plan, &account)?;
+        give_up_privileges(self.plan, &account, self.handles.own.descriptor().is_some())?;
         signal::reset()?;
         // After the last change of credentials, which would undo it.
         process::die_with_parent()?;

@@ -102,6 +102,14 @@ impl Reporter {
         }
     }
 
+    /// Fails if the monitor is gone.
+    pub fn expect_monitor(&self) -> Result<()> {
+        match is_closed(&self.0) {
+            false => Ok(()),
+            true => Err(Fault::new(Kind::Interrupted, "ucr is gone").into()),
+        }
+    }
+
     /// Says why the command is not executed. If the monitor is gone nobody wants to know.
     pub fn failed(&self, error: &Error) {
         let report = Report {
@@ -118,6 +126,15 @@ impl Reporter {
             SendFlags::NOSIGNAL,
         );
     }
+}
+
+fn is_closed(socket: &OwnedFd) -> bool {
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let mut wanted = [PollFd::new(socket, PollFlags::empty())];
+    poll(&mut wanted, Some(&now)).is_ok() && wanted[0].revents().contains(PollFlags::HUP)
 }
 
 impl AsFd for Reporter {
@@ -155,12 +172,7 @@ impl Listener {
     /// Whether nobody is on the other side any more, so that nothing but what is there already will
     /// be read.
     pub fn is_closed(&self) -> bool {
-        let now = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        let mut wanted = [PollFd::new(&self.0, PollFlags::empty())];
-        poll(&mut wanted, Some(&now)).is_ok() && wanted[0].revents().contains(PollFlags::HUP)
+        is_closed(&self.0)
     }
 
     /// The next message; waits for it.

@@ -79,6 +79,11 @@ impl State {
         Ok(found)
     }
 
+    /// A container as its ucr knows it now; `None` if no ucr watches it.
+    pub fn watched(&self, id: &str) -> Result<Option<Container>> {
+        read(&self.record_path(id))
+    }
+
     /// Notes that a container is meant to end, so that it is not started again.
     pub fn stopping(&self, id: &str) -> Result<()> {
         append(&self.record_path(id), &Event::Stopping)

@@ -4,6 +4,7 @@
 //! ```text
 //! STATE/containers/ID.json   how it was made, then a line for each thing that happened; a flock on
 //!                            it says that its ucr lives
+//! STATE/health/ID           whether it is well, if that is checked; replaced by rename
 //! STATE/names.lock           flock: held while a name is looked for and taken
 //! STATE/users/N              a range of users that is taken
 //! STATE/network/BRIDGE_IP    an address of a network that is taken, and what is to be undone
@@ -14,6 +15,7 @@
 //! end down if it is to stay, and removes it.
 
 mod find;
+mod health;
 mod record;
 
 use std::fs::{self, File, OpenOptions};
@@ -33,6 +35,7 @@ use crate::sys::proc::Proc;
 use crate::sys::process::kill_stranger;
 
 pub use find::Watched;
+pub use health::{HealthFile, HealthResult, HealthState, HealthStatus};
 pub use record::{Container, ContainerRecord, Ended, Event, Life, Started, Status};
 
 /// The directory of run-time state.
@@ -153,6 +156,7 @@ impl State {
                 let _ = fs::remove_file(&path);
                 if let Some(id) = path.file_stem() {
                     let _ = fs::remove_file(self.consoles().join(id));
+                    self.forget_health(id);
                 }
             }
         }
@@ -195,7 +199,13 @@ fn kill(life: &Life) -> Result<()> {
 /// A container, or `None` if it vanished or its record is being written.
 fn read(path: &Path) -> Result<Option<Container>> {
     match fs::read(path) {
-        Ok(bytes) => Ok(parse(&bytes)),
+        Ok(bytes) => {
+            let mut found = parse(&bytes);
+            if let Some(checked) = found.as_mut().filter(|found| found.record.has_health) {
+                checked.life.health = health::beside(path, &checked.record.id);
+            }
+            Ok(found)
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("read {}", path.display())),
     }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::image::Digest;
+use super::HealthState;
+use crate::image::{ChainId, Digest};
 use crate::runtime::native::network::ConnectionRecord;
 use crate::spec::{ContainerSpec, Process};
 use crate::sys::process::Exit;
@@ -27,12 +28,18 @@ pub struct ContainerRecord {
     pub created_at: u64,
     /// The store that holds its layers.
     pub store: PathBuf,
+    /// Its layers, bottom first.
+    #[serde(default)]
+    pub layers: Vec<ChainId>,
     /// Its cgroups.
     pub cgroups: Vec<PathBuf>,
     /// It stays after its end, until it is removed.
     pub is_kept: bool,
     /// Others can attach to it, and what it prints is written down.
     pub has_console: bool,
+    /// It is checked whether it is well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_health: bool,
     /// How it is connected, on a bridged network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection: Option<ConnectionRecord>,
@@ -97,6 +104,9 @@ pub struct Life {
     pub is_stopping: bool,
     /// Its end.
     pub ended: Option<Ended>,
+    /// Whether it is well, or was at its end, if that is checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthState>,
 }
 
 impl Life {

@@ -7,6 +7,7 @@ use std::process::Command;
 use crate::support::process;
 use crate::support::scratch::Scratch;
 
+use super::super::life::LIMIT;
 use super::{USERS, with_probe, world};
 
 /// A process of the host's that is looked for from inside.
@@ -219,4 +220,28 @@ fn tools_of_an_administrator() {
         );
     }
     world.assert_clean();
+}
+
+/// Whoever comes in by `exec` is ucr's own program for a moment that has no filter yet: with the
+/// same user, a process inside that traced it would execute what it likes without one.
+#[test]
+fn whoever_comes_in_cannot_be_traced_without_a_filter() {
+    for flags in [&[][..], &["-u", "1000:1000", "--cap-drop", "ALL"]] {
+        let world = world(with_probe());
+        let flags = [flags, &["--name", "box"]].concat();
+        world.background(&flags, &["sleep", "1000"]);
+        let exec = |words: &[&str]| world.ucr.cmd([&["exec", "box"], words].concat());
+        let tracing = exec(&["/probe", "trace", "/tmp/end"]).spawn();
+        tracing.wait_until("trace of a command", LIMIT, || {
+            exec(&["true"]).run().ok();
+            tracing.stdout_so_far().lines().count() >= 10
+        });
+        exec(&["touch", "/tmp/end"]).run().ok();
+        let traced = tracing.finish(LIMIT).ok().stdout;
+        for line in traced.lines().filter(|line| line.contains("Seccomp:")) {
+            assert!(line.ends_with("Seccomp:2"), "{flags:?}: {line}");
+        }
+        world.ucr.run(["rm", "-f", "box"]).ok();
+        world.assert_clean();
+    }
 }

@@ -35,8 +35,6 @@ pub(super) struct LogFile {
     file: File,
     size: u64,
     max_size: Option<u64>,
-    /// Which streams are in the middle of a line.
-    is_open: [bool; 2],
 }
 
 /// The time now, for a log.
@@ -57,7 +55,6 @@ impl LogFile {
             size: file.metadata()?.len(),
             file,
             max_size,
-            is_open: [false; 2],
         })
     }
 
@@ -73,7 +70,6 @@ impl LogFile {
             text.extend_from_slice(format!("{head} {mark} ").as_bytes());
             text.extend_from_slice(content);
             text.push(b'\n');
-            self.is_open[stream] = mark == "P";
         }
         self.make_room(text.len() as u64)?;
         self.file.write_all(&text)?;
@@ -88,11 +84,6 @@ impl LogFile {
             self.size = 0;
         }
         Ok(())
-    }
-
-    /// What comes later begins a line.
-    pub(super) fn end_lines(&mut self) {
-        self.is_open = [false; 2];
     }
 }
 

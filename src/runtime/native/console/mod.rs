@@ -367,9 +367,6 @@ impl Console {
             self.outputs[number] = None;
         }
         self.input = None;
-        if let Some(log) = &mut self.log {
-            log.end_lines();
-        }
         self.complaint.take()
     }
 

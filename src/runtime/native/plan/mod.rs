@@ -24,8 +24,8 @@ use crate::error::{Fault, Kind};
 use crate::image::ImageConfig;
 use crate::spec::mount::{Source, mounts};
 use crate::spec::{
-    CgroupMode, ContainerSpec, IdRange, IpcMode, Mount, Network, PidMode, Process, SANDBOX, Secret,
-    SecretTarget, Userns, process,
+    CgroupMode, ContainerSpec, HealthCheck, IdRange, IpcMode, Mount, Network, PidMode, Process,
+    SANDBOX, Secret, SecretTarget, Userns, health_check, process,
 };
 use crate::sys::process::Namespaces;
 use crate::sys::users::{Mapping, Range};
@@ -113,6 +113,9 @@ pub struct Plan {
     pub stdin: bool,
     /// A reaping init comes first.
     pub init: bool,
+    /// How it is checked whether it is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthCheck>,
     /// The system call filter.
     #[serde(skip)]
     pub filter: Option<Filter>,
@@ -186,10 +189,8 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
     let hostname = naming::hostname(spec, host, own_network, id)?;
     let name = hostname.as_deref().unwrap_or(&host.name);
     let users = users(spec, host)?;
-    let groups_here = host
-        .mapping
-        .as_ref()
-        .map(|mapping| id_ranges(&mapping.gids));
+    let mapping = host.mapping.as_ref();
+    let groups_here = mapping.map(|mapping| id_ranges(&mapping.gids));
     let ids = match &users {
         Some(Users::Map(ids)) => Some(ids.as_slice()),
         Some(Users::Auto) => Some(&AUTO_SHAPE[..]),
@@ -239,7 +240,7 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         secrets: spec.secrets.clone(),
         masked_paths,
         read_only_paths,
-        sysctls: sysctl::sysctls(spec, own_network, users.is_some(), host.mapping.as_ref())?,
+        sysctls: sysctl::sysctls(spec, own_network, users.is_some(), mapping)?,
         cgroups,
         filter: security::filter(&confinement, host, &mut notes)?,
         ulimits,
@@ -251,6 +252,7 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         tty: spec.tty,
         stdin: spec.stdin,
         init: spec.init,
+        health: health_check(spec, image)?,
     })
 }
 

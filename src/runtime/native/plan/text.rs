@@ -57,6 +57,10 @@ impl Plan {
                 .map(|variable| ("env", variable.clone())),
         );
         steps.push(("exec", self.command()));
+        steps.extend(self.health.iter().map(|check| {
+            let (argv, interval) = (check.argv.join(" "), check.interval);
+            ("health", format!("every {interval}: {argv}"))
+        }));
         steps.extend(self.notes.iter().map(|note| ("note", note.clone())));
         steps
     }
