@@ -342,6 +342,28 @@ fn stopping_at_any_moment() {
     }
 }
 
+/// As on a full disk: the next command that can, does.
+#[test]
+fn an_end_that_cannot_be_written_down_is_not_forgotten() {
+    let world = World::small();
+    let script = "while ! [ -e /tmp/go ]; do sleep 0.05; done; exit 5";
+    world.background(&["--name", "box"], &["sh", "-c", script]);
+    let (tmp, away) = (world.ucr.root().join("tmp"), world.ucr.root().join("away"));
+    let watcher = world.watcher("box");
+    fs::rename(&tmp, &away).unwrap();
+    world.ucr.run(["exec", "box", "touch", "/tmp/go"]).ok();
+    wait_for("the end", || {
+        !fs::exists(format!("/proc/{watcher}/exe")).unwrap_or(true)
+    });
+    assert_eq!(world.inspect("box")["ended"]["exit_code"], 5);
+    fs::rename(&away, &tmp).unwrap();
+    assert_eq!(world.inspect("box")["ended"]["exit_code"], 5);
+    fs::remove_dir_all(world.ucr.state()).unwrap();
+    assert_eq!(world.inspect("box")["ended"]["exit_code"], 5);
+    world.ucr.run(["rm", "box"]).ok();
+    world.assert_clean();
+}
+
 #[test]
 fn events_are_told() {
     let world = World::small();

@@ -368,7 +368,9 @@ impl<'a> Container<'a> {
         self.published.add(&Event::Ended(ended.clone()))?;
         if self.record.is_kept {
             let life = self.published.life()?;
-            self.native.store.container_ended(&self.record.id, &life)?;
+            let written = self.native.store.container_ended(&self.record.id, &life);
+            // As on a full disk.
+            written.inspect_err(|_| self.published.leave())?;
         }
         Ok(ended)
     }

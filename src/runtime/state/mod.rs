@@ -20,6 +20,7 @@ mod find;
 mod health;
 mod record;
 
+use std::cell::Cell;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -101,7 +102,7 @@ impl State {
         sys::make_private(&directory)?;
         let path = directory.join(number.to_string());
         let lock = Lock::exclusive(&path, Patience::Try)?;
-        Ok(lock.map(|lock| Published { path, lock }))
+        Ok(lock.map(|lock| Published::new(path, lock)))
     }
 
     /// Publishes a record; it is removed again when the returned guard is dropped. Fails with
@@ -118,7 +119,7 @@ impl State {
             Ok::<_, anyhow::Error>(lock)
         };
         let lock = write().with_context(|| format!("write {}", path.display()))?;
-        Ok(Published { path, lock })
+        Ok(Published::new(path, lock))
     }
 
     /// Two that want the same name wait for each other here.
@@ -242,12 +243,27 @@ fn parse(bytes: &[u8]) -> Option<Container> {
 pub struct Published {
     path: PathBuf,
     lock: Lock,
+    is_left: Cell<bool>,
 }
 
 impl Published {
+    fn new(path: PathBuf, lock: Lock) -> Self {
+        let is_left = Cell::new(false);
+        Self {
+            path,
+            lock,
+            is_left,
+        }
+    }
+
     /// Adds what happened.
     pub fn add(&self, event: &Event) -> Result<()> {
         append(&self.path, event)
+    }
+
+    /// Leaves it behind, for the next command to do what could not be done now.
+    pub fn leave(&self) {
+        self.is_left.set(true);
     }
 
     /// What happened so far, also by others.
@@ -274,6 +290,8 @@ fn append(path: &Path, event: &Event) -> Result<()> {
 impl Drop for Published {
     fn drop(&mut self) {
         // What stays is recognised as stale by its free lock.
-        let _ = fs::remove_file(&self.path);
+        if !self.is_left.get() {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
