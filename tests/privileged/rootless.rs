@@ -50,9 +50,9 @@ fn the_others_tests_with_subordinate_ids() {
         "exec::",
         "--skip",
         "docker_flags::",
-        // They limit processes and memory, which is root's to do here.
+        // It limits processes, which is root's to do here.
         "--skip",
-        "exec::it_is",
+        "exec::it_is_in",
     ];
     again("user", &words);
 }
