@@ -75,6 +75,10 @@ fn an_address_that_is_asked_for() {
             "--ip6=fd75:6372::abcd",
             "--mac-address=02:00:00:00:00:09",
         ];
+        // One after the other: it is free when the one before has ended.
+        for _ in 0..10 {
+            world.run(&flags, &["true"]).ok();
+        }
         let seen = world.script(&flags, SEEN);
         for expected in ["10.87.0.77/24", "fd75:6372::abcd/64", "02:00:00:00:00:09"] {
             assert!(seen.contains(expected), "no {expected} in\n{seen}");

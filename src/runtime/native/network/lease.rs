@@ -11,6 +11,7 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,11 @@ use crate::store::{Lock, Patience};
 
 /// Largest file that is read back, in bytes.
 const MAX_FILE: u64 = 16 << 20;
+
+/// How long the kernel may take to remove the devices of a container that has ended.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often they are looked for.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// The addresses of a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +120,9 @@ impl Lease {
         endpoint: &Endpoint,
     ) -> Result<Self> {
         let asked = asked_place(network, endpoint)?;
+        if let Some(place) = asked {
+            wait_for_old(links, room, network, place)?;
+        }
         let mut places: Box<dyn Iterator<Item = u32>> = match asked {
             Some(place) => Box::new(std::iter::once(place)),
             None => Box::new(network.places()),
@@ -243,6 +252,28 @@ fn taken(address: IpAddr, network: &Definition) -> Fault {
 }
 
 /// The lock of a place, if nobody has it; what its last holder left is undone first.
+/// The address of a container that has just ended is free as soon as the kernel has got round to
+/// removing its devices, which it does some milliseconds later.
+fn wait_for_old(links: &Links, room: &Path, network: &Definition, place: u32) -> Result<()> {
+    let Some(ip) = network.v4(place) else {
+        return Ok(());
+    };
+    let path = room.join(format!("{}_{ip}", network.bridge));
+    let end = Instant::now() + PATIENCE;
+    while links.find(&device_name(ip))?.is_some() && Instant::now() < end {
+        if Lock::exclusive(&path, Patience::Try)?.is_none() {
+            // Somebody has it.
+            return Ok(());
+        }
+        // What a dead one left to be undone stays.
+        if fs::metadata(&path).is_ok_and(|found| found.len() == 0) {
+            let _ = fs::remove_file(&path);
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Ok(())
+}
+
 fn try_place(
     links: &Links,
     room: &Path,
