@@ -371,7 +371,7 @@ fn ends_and_restarts() {
     let script = "while ! [ -e /tmp/go ]; do sleep 0.02; done; rm /tmp/go; exit 3";
     world.background(&flags, &["sh", "-c", script]);
     wait_until(&world, "box", "healthy");
-    world.ucr.run(["exec", "box", "touch", "/tmp/go"]).ok();
+    world.ucr.run(["exec", "box", "touch", "/tmp/go"]);
     wait_for("another start", || world.inspect("box")["restarts"] == 1);
     wait_until(&world, "box", "healthy");
     let own = fs::read_link("/proc/self/ns/pid").unwrap();
@@ -380,7 +380,7 @@ fn ends_and_restarts() {
         world.watcher("box")
     ));
     assert_eq!(children.unwrap(), own);
-    world.ucr.run(["exec", "box", "touch", "/tmp/go"]).ok();
+    world.ucr.run(["exec", "box", "touch", "/tmp/go"]);
     assert_eq!(world.ucr.run(["wait", "box"]).ok().text(), "3");
     assert_eq!(world.inspect("box")["health"]["status"], "healthy");
     assert!(!shown(&world, "name=box").contains("healthy"));
