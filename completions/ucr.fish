@@ -236,7 +236,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand images" -l format -d 'How result
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand images" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand images" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ucr -n "__fish_ucr_using_subcommand ps" -s f -l filter -d 'Only containers with name=TEXT in their name, or with status=STATUS, health=STATUS or id=START; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand ps" -s f -l filter -d 'Only containers with name=TEXT in their name, or with status=STATUS, health=STATUS, id=START, label=NAME or label=NAME=VALUE; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand ps" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand ps" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand ps" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'

@@ -19,8 +19,8 @@ pub(super) struct Ps {
     /// Also containers that ended and were kept
     #[arg(long, short)]
     all: bool,
-    /// Only containers with name=TEXT in their name, or with status=STATUS, health=STATUS or id=START;
-    /// repeatable
+    /// Only containers with name=TEXT in their name, or with status=STATUS, health=STATUS, id=START,
+    /// label=NAME or label=NAME=VALUE; repeatable
     #[arg(long, short, value_name = "KEY=VALUE")]
     filter: Vec<Filter>,
 }
@@ -32,6 +32,7 @@ enum Filter {
     Status(String),
     Health(String),
     Id(String),
+    Label(String, Option<String>),
 }
 
 impl std::str::FromStr for Filter {
@@ -43,9 +44,14 @@ impl std::str::FromStr for Filter {
             Some(("status", text)) => Ok(Self::Status(text.to_owned())),
             Some(("health", text)) => Ok(Self::Health(text.to_owned())),
             Some(("id", text)) => Ok(Self::Id(text.to_owned())),
+            Some(("label", text)) => Ok(match text.split_once('=') {
+                Some((name, value)) => Self::Label(name.to_owned(), Some(value.to_owned())),
+                None => Self::Label(text.to_owned(), None),
+            }),
             _ => {
                 let message = format!("'{text}' is no filter");
-                Err(Fault::new(Kind::Usage, message).hint("say name=, status=, health= or id="))
+                Err(Fault::new(Kind::Usage, message)
+                    .hint("say name=, status=, health=, id= or label="))
             }
         }
     }
@@ -64,6 +70,10 @@ impl Filter {
                 health.map_or("none", |health| health.status.name()) == text
             }
             Self::Id(text) => container.record.id.starts_with(text.as_str()),
+            Self::Label(name, value) => {
+                let found = container.record.spec.labels.get(name);
+                found.is_some_and(|found| value.as_ref().is_none_or(|value| value == found))
+            }
         }
     }
 }
@@ -95,7 +105,9 @@ impl Ps {
         for record in &provisioned {
             rows.push(rootfs_row(record)?);
         }
-        let head = ["ID", "KIND", "NAME", "IMAGE", "STATUS", "CREATED", "WHAT"];
+        let head = [
+            "ID", "KIND", "NAME", "IMAGE", "STATUS", "CREATED", "PORTS", "WHAT",
+        ];
         output::table(head, &rows)?;
         Ok(Outcome::Done)
     }
@@ -111,7 +123,7 @@ impl Ps {
     }
 }
 
-fn container_row(container: &Container) -> [String; 7] {
+fn container_row(container: &Container) -> [String; 8] {
     let record = &container.record;
     [
         record.id.clone(),
@@ -120,11 +132,17 @@ fn container_row(container: &Container) -> [String; 7] {
         record.image.clone(),
         status(container),
         output::ago(record.created_at),
+        container
+            .ports()
+            .iter()
+            .map(|port| port.to_string())
+            .collect::<Vec<_>>()
+            .join(", "),
         record.process.argv.join(" "),
     ]
 }
 
-fn rootfs_row(record: &RootfsRecord) -> Result<[String; 7]> {
+fn rootfs_row(record: &RootfsRecord) -> Result<[String; 8]> {
     Ok([
         record.id.clone(),
         "rootfs".into(),
@@ -132,6 +150,7 @@ fn rootfs_row(record: &RootfsRecord) -> Result<[String; 7]> {
         record.image.clone(),
         document::rootfs_status(record)?.into(),
         output::ago(record.created_at),
+        String::new(),
         record.path.display().to_string(),
     ])
 }

@@ -228,3 +228,19 @@ fn a_number_of_another_process_is_noticed() {
     std::fs::write(&record, &text).unwrap();
     remove(&world);
 }
+
+/// It is entered as it is, whoever else belongs to it.
+#[test]
+fn what_it_shares_with_need_not_be_there() {
+    let world = World::small();
+    world.background(
+        &["--name", "other", "--network", "none"],
+        &["sleep", "1000"],
+    );
+    let flags = ["--name", "box", "--network", "container:other"];
+    world.background(&flags, &["sleep", "1000"]);
+    let seen = inside(&world, &[], "readlink /proc/self/ns/net");
+    world.ucr.run(["rm", "-f", "other"]).ok();
+    assert_eq!(inside(&world, &[], "readlink /proc/self/ns/net"), seen);
+    remove(&world);
+}

@@ -342,6 +342,33 @@ fn stopping_at_any_moment() {
     }
 }
 
+/// A command with another store and the same state ends it, and forgets nothing.
+#[test]
+fn a_dead_one_of_another_store() {
+    let world = World::small();
+    world.background(&["--name", "box", "--label", "a=b"], &["sleep", "1000"]);
+    kill(world.watcher("box"), Signal::SIGKILL).unwrap();
+    let other = world.ucr.scratch().join("other");
+    let list = |root: &std::path::Path, filter: &str| {
+        let mut command = std::process::Command::new(Ucr::binary());
+        command
+            .arg("--root")
+            .arg(root)
+            .arg("--state")
+            .arg(world.ucr.state());
+        command.args(["ps", "--all", "--quiet", "--filter", filter]);
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    assert_eq!(list(&other, "label=a"), "");
+    assert_eq!(list(&world.ucr.root(), "label=a=b").lines().count(), 1);
+    assert_eq!(list(&world.ucr.root(), "label=a=c"), "");
+    let found = world.inspect("box");
+    assert_eq!(found["status"], "dead");
+    assert!(found["started_at"].is_string(), "{found}");
+    world.ucr.run(["rm", "box"]).ok();
+    world.assert_clean();
+}
+
 /// As on a full disk: the next command that can, does.
 #[test]
 fn an_end_that_cannot_be_written_down_is_not_forgotten() {

@@ -132,7 +132,10 @@ impl<'a> Container<'a> {
         loop {
             let start = sys::now();
             let ended = match self.run_once(console.as_mut(), is_first) {
-                Err(error) if is_first => return Err(error),
+                // Kept from when its command was executed.
+                Err(error) if is_first && !self.native.store.is_kept(&self.record.id) => {
+                    return Err(error);
+                }
                 ended => ended.unwrap_or_else(|error| failed(&error)),
             };
             if ended.at.saturating_sub(start) >= WELL {

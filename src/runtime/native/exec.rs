@@ -29,7 +29,7 @@ use crate::error::{Fault, Kind};
 use crate::exit;
 use crate::image::{ImageConfig, Platform};
 use crate::runtime::{Container, ContainerRecord};
-use crate::spec::{Account, ContainerSpec, Process, with_home};
+use crate::spec::{Account, ContainerSpec, Endpoint, Naming, Process, Sharing, with_home};
 use crate::sys::namespace::Others;
 use crate::sys::proc::Proc;
 use crate::sys::process::{self, Child, Exit, Namespaces, spawn};
@@ -190,6 +190,14 @@ pub(super) fn decide(record: &ContainerRecord, command: &Command) -> Result<Plan
         secrets: Vec::new(),
         sandbox: None,
         health: None,
+        // What it is on and whom it shares with was decided, and is entered as it is: whoever else
+        // belongs to it may be gone.
+        network: None,
+        endpoint: Endpoint::default(),
+        hostname: None,
+        naming: Naming::default(),
+        sharing: Sharing::default(),
+        sysctls: Default::default(),
         ..record.spec.clone()
     };
     let host = HostFacts::read(&spec, &[] as &[PathBuf])?;

@@ -26,7 +26,7 @@ use std::io::{ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use super::native::cgroup::destroy_left;
@@ -188,7 +188,12 @@ fn bury(container: &Container, store: &Store) -> Result<()> {
     kill(&container.life)?;
     let record = &container.record;
     destroy_left(&record.cgroups)?;
-    if !record.is_kept || record.store != store.root() || container.life.started.is_none() {
+    if !record.is_kept || container.life.started.is_none() {
+        return Ok(());
+    }
+    if record.store != store.root() {
+        // A command with that store writes it down.
+        ensure!(!record.store.is_dir(), "it is of another store");
         return Ok(());
     }
     // How it ended, nobody saw; that it is over is seen by there being no record of it here.

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::HealthState;
 use crate::image::{ChainId, Digest};
-use crate::runtime::native::network::ConnectionRecord;
 use crate::runtime::native::network::cni::Attached;
+use crate::runtime::native::network::{ConnectionRecord, PublishedPort};
 use crate::spec::{ContainerSpec, Process};
 use crate::sys::process::Exit;
 
@@ -175,6 +175,15 @@ impl Container {
             (None, false, _) => Status::Dead,
             (None, true, None) => Status::Created,
             (None, true, Some(_)) => Status::Running,
+        }
+    }
+
+    /// Ports of the host that lead to it.
+    pub fn ports(&self) -> &[PublishedPort] {
+        match (&self.life.attached, &self.record.connection) {
+            (Some(attached), _) => &attached.ports,
+            (None, Some(connection)) => &connection.ports,
+            (None, None) => &[],
         }
     }
 

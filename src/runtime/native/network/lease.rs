@@ -6,6 +6,7 @@
 //! the devices tell: our end of a container's pair has its address for a name, and the kernel lets
 //! no two devices have the same.
 
+use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -48,6 +49,13 @@ pub struct PublishedPort {
     pub host: SocketAddr,
     /// Of the container.
     pub container: u16,
+}
+
+/// As docker shows it.
+impl fmt::Display for PublishedPort {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        write!(out, "{}->{}/{}", self.host, self.container, self.protocol)
+    }
 }
 
 impl PublishedPort {
