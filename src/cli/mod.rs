@@ -147,6 +147,7 @@ impl Command {
             Command::Exec(exec) => exec.users(context)?,
             Command::Top(top) => top.users(context)?,
             Command::Cp(cp) => cp.users(context)?,
+            Command::Run(run) => run.users(context),
             Command::Images(_)
             | Command::Stats(_)
             | Command::Stop(_)

@@ -1,5 +1,8 @@
 //! `ucr rm`.
 
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 use clap::Args;
 use serde_json::json;
@@ -11,8 +14,11 @@ use super::{Format, output};
 use crate::error::{self, Fault, Kind};
 use crate::exit::Outcome;
 use crate::provision;
-use crate::runtime::Container;
+use crate::runtime::{Container, State};
 use crate::spec::SignalNumber;
+
+/// How long a container that ended may take to be put away by the ucr that watched it.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Remove containers, root filesystems and image names
 ///
@@ -83,13 +89,14 @@ impl Rm {
 
     fn remove_container(&self, context: &Context, container: &Container) -> Result<()> {
         let name = container.record.name();
-        if container.is_watched {
+        let state = context.state()?;
+        if container.is_watched && !is_over(&state, container)? {
             if !self.force {
                 let message = format!("container {name} is running");
                 let hint = format!("stop it first: ucr stop {name}; or: ucr rm -f {name}");
                 return Err(Fault::new(Kind::Usage, message).hint(hint).into());
             }
-            stop(&context.state()?, container, Some(SignalNumber::KILL), None)?;
+            stop(&state, container, Some(SignalNumber::KILL), None)?;
         }
         match context.store()?.remove_container(&container.record.id)? {
             true => Ok(()),
@@ -99,4 +106,19 @@ impl Rm {
             }
         }
     }
+}
+
+/// Whether a container that ended is let go of soon by the ucr that watched it.
+fn is_over(state: &State, container: &Container) -> Result<bool> {
+    let Some(watched) = state.watch(&container.record.id)? else {
+        return Ok(true);
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while container.life.ended.is_some() && Instant::now() < deadline {
+        if watched.is_over()? {
+            return Ok(true);
+        }
+        sleep(Duration::from_millis(5));
+    }
+    Ok(false)
 }

@@ -10,6 +10,7 @@ use clap::Args;
 use super::cni::CniOptions;
 use super::context::Context;
 use super::pull::PullOptions;
+use super::rootless::Users;
 use super::start::{Directories, StartOptions};
 use super::{others, output};
 use crate::error::{Fault, Kind};
@@ -75,6 +76,15 @@ pub(super) struct Run {
 }
 
 impl Run {
+    /// Where an ordinary user's works: namespaces can be joined only where they were made.
+    pub(super) fn users(&self, context: &Context) -> Users {
+        let joined = self.container.joined();
+        // That there is none of that name is said later.
+        joined
+            .and_then(|name| Users::of_container(context, name).ok())
+            .unwrap_or(Users::Own)
+    }
+
     pub(super) fn run(self, context: &Context) -> Result<Outcome> {
         let mut spec = self.description(context)?;
         others::resolve(context, &mut spec)?;

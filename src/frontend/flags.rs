@@ -112,6 +112,11 @@ impl ContainerFlags {
         &self.words.label_file
     }
 
+    /// A running container whose namespaces are joined, by any of its names.
+    pub fn joined(&self) -> Option<&str> {
+        self.network.joined().or_else(|| self.sharing.joined())
+    }
+
     /// The containers whose mounts it has, too.
     pub fn volumes_from(&self) -> &[String] {
         &self.words.volumes_from

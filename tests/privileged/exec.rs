@@ -234,13 +234,22 @@ fn a_number_of_another_process_is_noticed() {
 fn what_it_shares_with_need_not_be_there() {
     let world = World::small();
     world.background(
-        &["--name", "other", "--network", "none"],
+        &["--name", "other", "--network", "none", "--ipc", "shareable"],
         &["sleep", "1000"],
     );
-    let flags = ["--name", "box", "--network", "container:other"];
-    world.background(&flags, &["sleep", "1000"]);
-    let seen = inside(&world, &[], "readlink /proc/self/ns/net");
+    let shared = ["--network", "container:other", "--ipc", "container:other"];
+    world.background(
+        &[&["--name", "box"][..], &shared].concat(),
+        &["sleep", "1000"],
+    );
+    let namespaces = "readlink /proc/self/ns/net; readlink /proc/self/ns/ipc";
+    let seen = inside(&world, &[], namespaces);
+    let others = world
+        .ucr
+        .run(["exec", "other", "sh", "-c", namespaces])
+        .ok();
+    assert_eq!(others.stdout.trim_end(), seen);
     world.ucr.run(["rm", "-f", "other"]).ok();
-    assert_eq!(inside(&world, &[], "readlink /proc/self/ns/net"), seen);
+    assert_eq!(inside(&world, &[], namespaces), seen);
     remove(&world);
 }

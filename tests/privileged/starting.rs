@@ -53,6 +53,21 @@ fn a_command_is_not_executed_on_the_hosts_files() {
         .expect_code(125)
         .refused(&["still being started"]);
     assert!(!made.exists(), "made on the host");
+    // Nor to copy anything to or from, or to take names from.
+    let source = world.ucr.scratch().file("source", "x");
+    let into = format!("box:{}", made.display());
+    let from = "box:/etc/hostname";
+    let copied = world.ucr.scratch().join("copied");
+    for words in [
+        ["cp", source.to_str().unwrap(), &into],
+        ["cp", from, copied.to_str().unwrap()],
+    ] {
+        world.ucr.run(words).refused(&["still being started"]);
+    }
+    assert!(!made.exists() && !copied.exists(), "copied on the host");
+    world
+        .run(&["--network", "container:box"], &["true"])
+        .refused(&["still being started"]);
     world.ucr.scratch().file("go", "");
     starting.finish(LIMIT).ok();
     wait_for("command", || {

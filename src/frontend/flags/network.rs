@@ -39,6 +39,14 @@ impl NetworkFlags {
         self.network.clone()
     }
 
+    /// The container whose network is shared.
+    pub(super) fn joined(&self) -> Option<&str> {
+        match &self.network {
+            Some(Network::Container(id)) => Some(id),
+            _ => None,
+        }
+    }
+
     pub(super) fn endpoint(&self) -> Endpoint {
         Endpoint {
             publish: self.publish.clone(),

@@ -39,6 +39,14 @@ impl SharingFlags {
         }
     }
 
+    /// A container that something is shared with.
+    pub(super) fn joined(&self) -> Option<&str> {
+        match (&self.pid, &self.ipc) {
+            (Some(PidMode::Container(id)), _) | (_, Some(IpcMode::Container(id))) => Some(id),
+            _ => None,
+        }
+    }
+
     /// The last of a name counts.
     pub(super) fn sysctls(&self) -> BTreeMap<String, String> {
         let all = self.sysctl.iter().cloned();

@@ -17,7 +17,7 @@ use super::cgroup;
 use super::command::OwnProgram;
 use super::console::{Console, Owner};
 use super::copies::{self, Inside};
-use super::join::{has_own_root, own_root};
+use super::join::{has_own_root, own_root, still_starting};
 use super::monitor::{Io, Monitor};
 use super::privileges::give_up_privileges;
 use super::stage::enter_working_directory;
@@ -164,10 +164,6 @@ pub(super) fn enter(
     let (listener, reporter) = status::channel()?;
     let child = spawn(Namespaces::default(), move || entry.run(&reporter));
     Ok((child.context("start a process")?, listener))
-}
-
-fn still_starting() -> Fault {
-    Fault::new(Kind::NotFound, "the container is still being started").hint("try again")
 }
 
 /// The same rules as for the container's own command, on what it became: what its image said is in

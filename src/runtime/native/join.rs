@@ -180,6 +180,24 @@ pub(super) fn has_own_root(proc: &Proc, pid: i32) -> Result<bool> {
     Ok(true)
 }
 
+/// The root directory of a container's first process, when it has one of its own. Until then it has
+/// the host's, which nobody means: fails with [`Kind::NotFound`] if that lasts.
+pub(super) fn root_of(proc: &Proc, pid: i32) -> Result<Root> {
+    if !has_own_root(proc, pid)? {
+        return Err(still_starting().into());
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+    let root = proc.open_as(&format!("{pid}/root"), flags, Mode::empty())?;
+    if identity(root.as_fd())? == own_root()? {
+        return Err(still_starting().into());
+    }
+    Ok(Root::from_fd(root))
+}
+
+pub(super) fn still_starting() -> Fault {
+    Fault::new(Kind::NotFound, "the container is still being started").hint("try again")
+}
+
 /// The root directory that this process has: another one after it entered a container's mounts,
 /// unless that container still had the host's, or had them on top of its own.
 pub(super) fn own_root() -> Result<(u64, u64)> {

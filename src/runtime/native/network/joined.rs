@@ -10,9 +10,9 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::error::{Fault, Kind};
 use crate::runtime::State;
+use crate::runtime::native::join::root_of;
 use crate::store::Store;
 use crate::sys::proc::Proc;
-use crate::sys::root::Root;
 
 /// Largest file of the other container that is read, in bytes.
 const MAX_FILE: u64 = 1 << 20;
@@ -47,15 +47,13 @@ impl Joined {
         let namespace = proc
             .open_file(&format!("{}/ns/net", process.pid))
             .with_context(what)?;
-        let root = proc
-            .open_file(&format!("{}/root", process.pid))
-            .with_context(what)?;
+        let root = root_of(&proc, process.pid);
         // Its number could be another's by now.
         if process.start_time.is_none() || proc.start_time(process.pid) != process.start_time {
             let message = format!("container {} ends", found.record.name());
             return Err(Fault::new(Kind::NotFound, message).into());
         }
-        let root = Root::from_fd(root);
+        let root = root.with_context(what)?;
         let read = |path: &str| -> io::Result<Vec<u8>> {
             Ok(root
                 .read_small(Path::new(path), MAX_FILE)?

@@ -10,8 +10,8 @@ mod usage;
 use std::path::Path;
 
 use anyhow::Result;
-use rustix::fs::{Mode, OFlags};
 
+use super::join::root_of;
 use crate::error::{Fault, Kind};
 use crate::runtime::{Container, Started};
 use crate::sys::cgroup::Directory;
@@ -44,11 +44,8 @@ fn is_same(proc: &Proc, started: Started) -> bool {
 pub fn root(container: &Container) -> Result<Root> {
     let started = first(container)?;
     let proc = Proc::open()?;
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-    let root = proc.open_as(&format!("{}/root", started.pid), flags, Mode::empty());
-    match root {
-        Ok(root) if is_same(&proc, started) => Ok(Root::from_fd(root)),
-        Err(error) if is_same(&proc, started) => Err(error.into()),
+    match root_of(&proc, started.pid) {
+        root if is_same(&proc, started) => root,
         _ => Err(gone(container).into()),
     }
 }
