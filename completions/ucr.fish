@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_ucr_global_optspecs
-    string join \n root= state= format= q/quiet v/verbose h/help V/version
+    string join \n root= state= runtime= format= q/quiet v/verbose h/help V/version
 end
 
 function __fish_ucr_needs_command
@@ -26,6 +26,7 @@ end
 
 complete -c ucr -n "__fish_ucr_needs_command" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_needs_command" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_needs_command" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_needs_command" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_needs_command" -s q -l quiet -d 'Print no progress'
@@ -66,6 +67,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand pull" -l mirror -d 'Where to loo
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l limit -d 'Change a limit of layers that guards against bombs, as in bytes=2T; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand pull" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -s v -l verbose -d 'Say more on stderr: which credential is used, what is waited for'
@@ -92,6 +94,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand provision" -l mirror -d 'Where t
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l limit -d 'Change a limit of layers that guards against bombs, as in bytes=2T; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -s v -l verbose -d 'Say more on stderr: which credential is used, what is waited for'
@@ -134,6 +137,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l mac-address -d 'Hardware
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s l -l label -d 'A word about the container, for ucr inspect; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l label-file -d 'The words of a file, NAME=VALUE a line; those of -l win; repeatable' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l annotation -d 'A word for programs around the container, for ucr inspect; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l docker-param -d 'Pass an option on to Docker Engine as --KEY=VALUE, with --runtime docker; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l volumes-from -d 'Show what is mounted in a running container in the same places; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s h -l hostname -d 'Host name inside' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l domainname -d 'NIS domain name inside, and the rest of the own name in /etc/hosts' -r
@@ -202,6 +206,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l mirror -d 'Where to look
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l limit -d 'Change a limit of layers that guards against bombs, as in bytes=2T; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l help -d 'Print help; -h is --hostname here, as in docker'
@@ -226,12 +231,14 @@ config\t'The image configuration'
 index\t'The index that the manifest was chosen from'"
 complete -c ucr -n "__fish_ucr_using_subcommand inspect" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand inspect" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand inspect" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_using_subcommand inspect" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand inspect" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand images" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand images" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand images" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_using_subcommand images" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand images" -s q -l quiet -d 'Print no progress'
@@ -239,6 +246,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand images" -s h -l help -d 'Print h
 complete -c ucr -n "__fish_ucr_using_subcommand ps" -s f -l filter -d 'Only containers with name=TEXT in their name, or with status=STATUS, health=STATUS, id=START, label=NAME or label=NAME=VALUE; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand ps" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand ps" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand ps" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_using_subcommand ps" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand ps" -s a -l all -d 'Also containers that ended and were kept'
@@ -251,6 +259,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand exec" -s u -l user -d 'User and 
 complete -c ucr -n "__fish_ucr_using_subcommand exec" -s w -l workdir -d 'Working directory inside' -r
 complete -c ucr -n "__fish_ucr_using_subcommand exec" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand exec" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_using_subcommand exec" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand exec" -s d -l detach -d 'Do not wait for the command, and drop what it prints'
@@ -261,6 +270,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand exec" -s q -l quiet -d 'Print no
 complete -c ucr -n "__fish_ucr_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand rm" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand rm" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand rm" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_using_subcommand rm" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand rm" -s f -l force -d 'Kill containers that run, and do not mind what is not there'
@@ -270,6 +280,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand stop" -s t -l time -l timeout -d
 complete -c ucr -n "__fish_ucr_using_subcommand stop" -s s -l signal -d 'Another signal than the container\'s' -r
 complete -c ucr -n "__fish_ucr_using_subcommand stop" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand stop" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand stop" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_using_subcommand stop" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand stop" -s q -l quiet -d 'Print no progress'
@@ -277,12 +288,14 @@ complete -c ucr -n "__fish_ucr_using_subcommand stop" -s h -l help -d 'Print hel
 complete -c ucr -n "__fish_ucr_using_subcommand kill" -s s -l signal -d 'The signal, by name or number' -r
 complete -c ucr -n "__fish_ucr_using_subcommand kill" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand kill" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand kill" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_using_subcommand kill" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand kill" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand kill" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand wait" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand wait" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand wait" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_using_subcommand wait" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand wait" -s q -l quiet -d 'Print no progress'
@@ -292,6 +305,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand logs" -l since -d 'Only what was
 complete -c ucr -n "__fish_ucr_using_subcommand logs" -l until -d 'Only what was printed until then' -r
 complete -c ucr -n "__fish_ucr_using_subcommand logs" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand logs" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand logs" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_using_subcommand logs" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand logs" -s f -l follow -d 'Go on until the container ends'
@@ -303,6 +317,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand attach" -l sig-proxy -d 'Pass si
 false\t''"
 complete -c ucr -n "__fish_ucr_using_subcommand attach" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand attach" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand attach" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_using_subcommand attach" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand attach" -l no-stdin -d 'Type nothing for it'
@@ -310,12 +325,14 @@ complete -c ucr -n "__fish_ucr_using_subcommand attach" -s q -l quiet -d 'Print 
 complete -c ucr -n "__fish_ucr_using_subcommand attach" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand top" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand top" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand top" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_using_subcommand top" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand top" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand top" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand stats" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand stats" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand stats" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_using_subcommand stats" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand stats" -l no-stream -d 'Show it once'
@@ -323,6 +340,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand stats" -s q -l quiet -d 'Print n
 complete -c ucr -n "__fish_ucr_using_subcommand stats" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand cp" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand cp" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand cp" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_using_subcommand cp" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand cp" -s a -l archive -d 'Keep owners, by number; else what goes into a container is its root\'s, and what comes out belongs to whoever runs ucr'
@@ -331,12 +349,14 @@ complete -c ucr -n "__fish_ucr_using_subcommand cp" -s q -l quiet -d 'Print no p
 complete -c ucr -n "__fish_ucr_using_subcommand cp" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand prune" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand prune" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand prune" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_using_subcommand prune" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand prune" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and not __fish_seen_subcommand_from ls create inspect rm help" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and not __fish_seen_subcommand_from ls create inspect rm help" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and not __fish_seen_subcommand_from ls create inspect rm help" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and not __fish_seen_subcommand_from ls create inspect rm help" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and not __fish_seen_subcommand_from ls create inspect rm help" -s q -l quiet -d 'Print no progress'
@@ -348,24 +368,28 @@ complete -c ucr -n "__fish_ucr_using_subcommand volume; and not __fish_seen_subc
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and not __fish_seen_subcommand_from ls create inspect rm help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from ls" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from ls" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from ls" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from ls" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from create" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from create" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from create" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from create" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from inspect" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from inspect" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from inspect" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from inspect" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from rm" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from rm" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from rm" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from rm" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from rm" -s q -l quiet -d 'Print no progress'
@@ -377,6 +401,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcomma
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect check rm help" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect check rm help" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect check rm help" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect check rm help" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect check rm help" -s q -l quiet -d 'Print no progress'
@@ -389,6 +414,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_sub
 complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect check rm help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from ls" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from ls" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from ls" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from ls" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Print no progress'
@@ -399,6 +425,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcomm
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -s o -l opt -d 'Options of the bridge: mtu=BYTES; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -l ipv6 -d 'IPv6 addresses, too'
@@ -407,18 +434,21 @@ complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcomm
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from inspect" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from inspect" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from inspect" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from inspect" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from check" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from check" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from check" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from check" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from rm" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from rm" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from rm" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from rm" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from rm" -s q -l quiet -d 'Print no progress'

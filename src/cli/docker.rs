@@ -101,12 +101,6 @@ pub const REFUSED: &[Refused] = &[
         "say --add-host NAME:ADDRESS for those that look for it",
     ),
     refused(
-        "--runtime",
-        "",
-        "ucr itself is the runtime",
-        "make a bundle for another one: ucr provision --bundle DIR IMAGE",
-    ),
-    refused(
         "--storage-opt",
         "",
         "what a container writes is on the store's filesystem and has no size of its own",

@@ -39,6 +39,7 @@ use anyhow::Result;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::exit::{self, Outcome};
+use crate::runtime::Runtimes;
 use crate::sys::process::become_undumpable;
 use context::Context;
 use rootless::Users;
@@ -82,6 +83,15 @@ struct Global {
         hide_env_values = true
     )]
     state: Option<PathBuf>,
+    /// What runs containers: native (default), docker, or a list of which the first that can serves
+    #[arg(
+        long,
+        global = true,
+        value_name = "RUNTIME[,RUNTIME]",
+        env = "UCR_RUNTIME",
+        hide_env_values = true
+    )]
+    runtime: Option<Runtimes>,
     /// How results and errors are printed
     #[arg(long, global = true, value_name = "FORM")]
     format: Option<Format>,

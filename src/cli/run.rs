@@ -90,6 +90,7 @@ impl Run {
         others::resolve(context, &mut spec)?;
         spec.check()?;
         self.start.check(&spec)?;
+        native::check(&spec)?;
         if self.dry_run {
             return self.show_plan(context, &spec);
         }

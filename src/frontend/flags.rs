@@ -174,6 +174,7 @@ impl ContainerFlags {
             init: self.init,
             labels: self.words.labels(files.labels)?,
             annotations: self.words.annotations()?,
+            docker_parameters: self.words.docker_param.clone(),
             restart: self.life.restart(),
             stop_signal,
             stop_timeout,

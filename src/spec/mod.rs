@@ -12,6 +12,7 @@ mod life;
 pub mod mount;
 mod naming;
 mod network;
+mod parameter;
 mod port;
 mod process;
 mod quantity;
@@ -43,6 +44,7 @@ pub use life::{Log, Restart, STOP_TIMEOUT, check_name};
 pub use mount::{Mount, SANDBOX};
 pub use naming::{HostAddress, HostEntry, Naming, check_host_name};
 pub use network::{Endpoint, Mac, Network, is_usable, network_name};
+pub use parameter::DockerParameter;
 pub use port::{Exposed, Protocol, Publish, Span, Wanted};
 pub use process::{Process, process, with_home};
 pub use resources::{CgroupPolicy, Cpus, Resources, Ulimit, UlimitName};
@@ -141,6 +143,9 @@ pub struct ContainerSpec {
     /// The same, for programs that are around containers.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+    /// Options for Docker Engine that have no other field; the native runtime refuses them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub docker_parameters: Vec<DockerParameter>,
     /// When it is started again; never if unset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restart: Option<Restart>,
@@ -170,6 +175,9 @@ impl ContainerSpec {
         self.endpoint.check(&self.network())?;
         self.check_shared_network()?;
         self.naming.check()?;
+        self.docker_parameters
+            .iter()
+            .try_for_each(DockerParameter::check)?;
         sharing::check(self)?;
         if let Some(name) = &self.hostname {
             check_host_name("host name", name)?;

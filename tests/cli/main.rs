@@ -25,6 +25,7 @@ mod memory;
 mod output;
 mod plans;
 mod platforms;
+mod runtime;
 mod self_check;
 mod sources;
 mod spec_page;

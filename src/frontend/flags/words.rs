@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::error::{Fault, Kind};
+use crate::spec::DockerParameter;
 
 /// Words.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
@@ -21,6 +22,9 @@ pub struct WordFlags {
     /// A word for programs around the container, for ucr inspect; repeatable
     #[arg(long, value_name = "NAME=VALUE")]
     annotation: Vec<String>,
+    /// Pass an option on to Docker Engine as --KEY=VALUE, with --runtime docker; repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) docker_param: Vec<DockerParameter>,
     /// Show what is mounted in a running container in the same places; repeatable
     #[arg(long, value_name = "ID[:ro|:rw]")]
     pub(super) volumes_from: Vec<String>,

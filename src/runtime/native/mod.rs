@@ -178,8 +178,22 @@ impl Native<'_> {
     }
 }
 
+/// Refuses what only another runtime can do. Fails with [`Kind::Unsupported`].
+pub fn check(spec: &ContainerSpec) -> Result<(), Fault> {
+    match spec.docker_parameters.first() {
+        None => Ok(()),
+        Some(parameter) => {
+            let key = &parameter.key;
+            let message = format!("docker_parameters[0] (--docker-param {key}): they are docker's");
+            Err(Fault::new(Kind::Unsupported, message)
+                .hint("say --runtime docker, or leave it out"))
+        }
+    }
+}
+
 /// What would be done.
 pub fn dry_run(image: &Image, spec: &ContainerSpec, cdi_directories: &[PathBuf]) -> Result<Plan> {
+    check(spec)?;
     let host = HostFacts::read(spec, cdi_directories)?;
     plan(spec, &image.config, &host, "0123456789ab")
 }
