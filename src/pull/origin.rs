@@ -49,6 +49,14 @@ pub(super) fn open(
         }
         ImageName::Layout { path, tag } => LocalImage::in_layout(path, tag.as_deref()),
         ImageName::Archive { path, tag } => LocalImage::in_archive(path, tag.as_deref()),
+        ImageName::DockerArchive { path, tag } => {
+            LocalImage::in_docker_archive(path, tag.as_deref())
+        }
+        ImageName::DockerDaemon(_) => Err(crate::error::Fault::new(
+            crate::error::Kind::Unsupported,
+            "images of a Docker Engine are not supported yet",
+        )
+        .into()),
     };
     let name = name.to_string();
     let image = image.with_context(|| name.clone())?;
