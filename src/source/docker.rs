@@ -22,6 +22,8 @@ use crate::image::{
 
 /// Bytes read at once to find the digest of a compressed layer.
 const BUFFER: usize = 256 << 10;
+/// Most tags that a message lists.
+const MAX_LISTED: usize = 50;
 
 /// An image in `manifest.json`. Paths are names in the archive.
 #[derive(Debug, Deserialize)]
@@ -256,7 +258,7 @@ fn is_same(one: &str, other: &str) -> bool {
     one == other || full(one).is_some_and(|one| full(other) == Some(one))
 }
 
-/// The tags of all images, or their places where they have none.
+/// The tags of all images, or their places where they have none; the first of very many.
 fn all(items: &[Item]) -> String {
     let names = items.iter().enumerate().flat_map(|(place, item)| {
         let tags = item.repo_tags.clone().unwrap_or_default();
@@ -265,9 +267,13 @@ fn all(items: &[Item]) -> String {
             false => tags,
         }
     });
-    match names.collect::<Vec<_>>() {
-        none if none.is_empty() => "nothing".to_owned(),
-        names => names.join(", "),
+    let mut names: Vec<String> = names.take(MAX_LISTED + 1).collect();
+    if names.len() > MAX_LISTED {
+        names[MAX_LISTED] = "…".to_owned();
+    }
+    match names.is_empty() {
+        true => "nothing".to_owned(),
+        false => names.join(", "),
     }
 }
 
