@@ -1,10 +1,11 @@
 //! Images that do not come from a registry: OCI layouts as directories and as tar archives, and
-//! Docker's archives, as docker, skopeo, podman and buildah write them.
+//! Docker's archives, as docker, skopeo, podman and buildah write them, or a Docker Engine when asked.
 //!
 //! Nothing found inside decides a path on the host: a directory is only read through a handle that
 //! keeps every symbolic link inside it, an archive by offsets of its regular files.
 
 mod archive;
+mod daemon;
 mod docker;
 mod layout;
 mod name;
@@ -21,6 +22,7 @@ use crate::error::{Fault, Kind};
 use crate::image::{Descriptor, Digest, Document, Index, MAX_MANIFEST_BYTES, OCI_INDEX, Raw};
 
 use archive::Archive;
+pub use daemon::Daemon;
 use docker::DockerArchive;
 use layout::Layout;
 pub use name::{DaemonImage, ImageName};

@@ -70,11 +70,12 @@ impl Tarball {
     }
 
     /// Reads an opened file, wherever it stands.
-    pub(super) fn of(file: File) -> Result<Self> {
+    pub(super) fn of(mut file: File) -> Result<Self> {
         if !file.metadata()?.is_file() {
             return Err(Fault::new(Kind::Unsupported, "it is not a regular file").into());
         }
         refuse_compressed(&file)?;
+        file.rewind()?;
         let members = list(&file)?;
         Ok(Self { file, members })
     }
