@@ -35,6 +35,7 @@ mod limits;
 mod network;
 mod observe;
 mod old_kernels;
+mod parity;
 mod peers;
 mod portable;
 mod ports;
