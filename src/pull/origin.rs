@@ -179,7 +179,9 @@ impl Origin for InEngine<'_> {
     }
 
     fn peek(&self) -> Result<Option<Peek>> {
-        self.daemon.id().map(|id| Some(Peek::Configuration(id)))
+        self.daemon
+            .id(self.deadline)
+            .map(|id| Some(Peek::Configuration(id)))
     }
 
     fn document(&self, digest: &Digest) -> Result<Raw> {

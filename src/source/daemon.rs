@@ -32,10 +32,10 @@ impl Daemon {
     /// The image's ID: where the Engine keeps images by its classic drivers, the digest of the
     /// configuration. Fails with [`Kind::NotFound`] if there is no such image, with
     /// [`Kind::Network`] if there is no Engine.
-    pub fn id(&self) -> Result<Digest> {
+    pub fn id(&self, deadline: Option<Instant>) -> Result<Digest> {
         let name = self.image.to_string();
         let words = ["image", "inspect", "--format", "{{.Id}}", &name];
-        let answer = self.engine()?.call(&words, SHORT, None);
+        let answer = self.engine()?.call(&words, left(deadline).min(SHORT), None);
         let answer = answer.map_err(|error| self.explained(error))?;
         let text = String::from_utf8_lossy(&answer);
         text.trim().parse().map_err(|_| {
@@ -49,12 +49,11 @@ impl Daemon {
     /// Has the Engine write the image into an empty file, and opens it there.
     pub fn save(&self, into: File, deadline: Option<Instant>) -> Result<LocalImage> {
         // An Engine that hangs is told from one that takes its time.
-        self.id()?;
-        let limit = deadline.map_or(SAVE, |it| it.saturating_duration_since(Instant::now()));
+        self.id(deadline)?;
         let name = self.image.to_string();
         let stdout = into.try_clone()?.into();
         self.engine()?
-            .call_showing(&["save", &name], limit, stdout)
+            .call_showing(&["save", &name], left(deadline), stdout)
             .map_err(|error| self.explained(error))?;
         LocalImage::in_docker_file(into).context("what 'docker save' wrote")
     }
@@ -96,4 +95,9 @@ impl Daemon {
             _ => error,
         }
     }
+}
+
+/// How long the Engine may take.
+fn left(deadline: Option<Instant>) -> Duration {
+    deadline.map_or(SAVE, |it| it.saturating_duration_since(Instant::now()))
 }

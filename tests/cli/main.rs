@@ -13,6 +13,7 @@ mod auth;
 mod concurrency;
 mod docker;
 mod docker_archives;
+mod docker_daemons;
 mod durable;
 mod exit_codes;
 mod faults;
