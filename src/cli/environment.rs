@@ -24,14 +24,14 @@ pub(super) fn credentials() -> Environment {
     }
 }
 
-/// Which Docker Engine is meant, and how the CLI reaches it.
+/// How Docker Engine is reached.
 pub(super) fn engine() -> engine::Environment {
     let names = engine::Environment::names().iter();
     let set = names.filter_map(|name| Some(((*name).to_owned(), env::var_os(name)?)));
-    let of_home = || Some(directory("HOME")?.join(".docker"));
+    let home = || Some(directory("HOME")?.join(".docker"));
     engine::Environment {
-        variables: set.filter(|(_, value)| !value.is_empty()).collect(),
-        config: directory("DOCKER_CONFIG").or_else(of_home),
+        variables: set.collect(),
+        config: directory("DOCKER_CONFIG").or_else(home),
     }
 }
 
