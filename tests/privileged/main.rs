@@ -22,6 +22,7 @@ mod device_list;
 mod devices;
 mod differential;
 mod docker_flags;
+mod engine;
 mod escapes;
 mod exec;
 mod exit_codes;

@@ -140,7 +140,14 @@ fn compare(engine: &Engine, rows: &[Row]) -> Findings {
     let table = Table {
         images: Images::publish(),
         native: Half::new("native", engine),
-        docker: Half::new(if std::env::var_os("HALF").is_some() {"native"} else {"docker"}, engine),
+        docker: Half::new(
+            if std::env::var_os("HALF").is_some() {
+                "native"
+            } else {
+                "docker"
+            },
+            engine,
+        ),
         rows,
         next: AtomicUsize::new(0),
         findings: Mutex::default(),
