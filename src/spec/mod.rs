@@ -17,6 +17,7 @@ mod port;
 mod process;
 mod quantity;
 pub mod resources;
+pub mod seccomp;
 mod secret;
 mod security;
 mod sharing;

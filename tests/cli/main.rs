@@ -12,6 +12,7 @@ mod support;
 mod auth;
 mod concurrency;
 mod docker;
+mod docker_argv;
 mod durable;
 mod exit_codes;
 mod faults;

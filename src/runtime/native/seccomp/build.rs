@@ -12,15 +12,15 @@ use std::{env, fs, io};
 
 #[path = "bpf.rs"]
 mod bpf;
-#[path = "capability.rs"]
+#[path = "../../../spec/seccomp/capability.rs"]
 mod capability;
 #[path = "compile.rs"]
 mod compile;
-#[path = "policy.rs"]
+#[path = "../../../spec/seccomp/policy.rs"]
 mod policy;
-#[path = "rule.rs"]
+#[path = "../../../spec/seccomp/rule.rs"]
 mod rule;
-#[path = "syscalls.rs"]
+#[path = "../../../spec/seccomp/syscalls.rs"]
 mod syscalls;
 
 use policy::Circumstances;
@@ -37,6 +37,7 @@ struct Instruction {
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=src/runtime/native/seccomp");
+    println!("cargo::rerun-if-changed=src/spec/seccomp");
     let variable = |name| env::var(name).map_err(io::Error::other);
     let machine = variable("CARGO_CFG_TARGET_ARCH")?;
     let family = match machine.as_str() {

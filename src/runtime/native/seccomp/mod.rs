@@ -5,20 +5,16 @@
 //! the build script from the same compiler; any other is compiled in 0.15 milliseconds.
 //!
 //! ```text
-//! syscalls + policy ─┐
+//! spec::seccomp ──────┐
 //!                    ├─► Table (rules by number) ─► compile ─► bpf ─► Filter
 //! profile (JSON)   ──┘
 //! ```
 
 mod bpf;
-mod capability;
 mod compile;
 mod merge;
 mod node;
-mod policy;
 mod profile;
-mod rule;
-mod syscalls;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +28,7 @@ use caps::CapsHashSet;
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use crate::error::{Fault, Kind};
+use crate::spec::seccomp::{policy, rule, syscalls};
 pub use crate::sys::seccomp::Instruction;
 use policy::Circumstances;
 use profile::{Host, Profile};

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use caps::{Capability, CapsHashSet};
 
-use super::super::capability::{self, RELEVANT};
 use super::super::compile::compile;
 use super::super::policy::{Circumstances, tables};
 use super::super::rule::{Action, Architecture};
@@ -13,6 +12,7 @@ use super::super::{Filter, Instruction, bits};
 use super::interpreter::{Call, run, verify};
 use super::{judge, number};
 use crate::spec::defaults::CAPABILITIES;
+use crate::spec::seccomp::capability::{self, RELEVANT};
 
 const MODERN: (u32, u32) = (6, 1);
 const X86: [Architecture; 2] = [Architecture::X86_64, Architecture::I386];

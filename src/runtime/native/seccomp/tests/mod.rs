@@ -2,6 +2,7 @@
 //! are about x86_64 and i386; the built-in filter is tested for all architectures on each.
 
 mod built_in;
+mod engine;
 mod interpreter;
 mod jumps;
 #[cfg(target_arch = "x86_64")]
@@ -15,7 +16,7 @@ use interpreter::{Call, run};
 
 use super::Instruction;
 use super::rule::{Action, Architecture};
-use super::syscalls::{NO, find};
+use super::syscalls::{NO, SYSCALLS, find};
 
 /// The number of a call that must be in the table.
 fn number(architecture: Architecture, name: &str) -> u32 {
@@ -39,4 +40,12 @@ fn judge(
     };
     call.arguments[..arguments.len()].copy_from_slice(arguments);
     run(program, &call).0
+}
+
+/// The numbers of all calls that have a name.
+fn rule_numbers(architecture: Architecture) -> Vec<u32> {
+    let numbers = SYSCALLS
+        .iter()
+        .map(|(.., numbers)| numbers[architecture.column()]);
+    numbers.filter(|number| *number != NO).collect()
 }

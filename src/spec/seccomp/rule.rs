@@ -29,6 +29,11 @@ impl Action {
         Self(0x7ff0_0000 | message as u32)
     }
 
+    /// What goes with it: the error's number.
+    pub const fn data(self) -> u32 {
+        self.0 & 0xffff
+    }
+
     /// The kernel's own order of actions, the strictest first.
     pub const fn rank(self) -> i32 {
         (self.0 & 0xffff_0000).cast_signed()

@@ -75,7 +75,8 @@ fn table(architecture: Architecture, circumstances: Circumstances) -> Table {
     }
 }
 
-fn rule(name: &str, grant: Grant, circumstances: Circumstances) -> Rule {
+/// What is said of one call.
+pub fn rule(name: &str, grant: Grant, circumstances: Circumstances) -> Rule {
     let granted = match grant {
         Grant::Always => true,
         Grant::Never => false,
