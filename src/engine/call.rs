@@ -32,10 +32,7 @@ pub(super) fn collect(
     interrupt: Option<BorrowedFd>,
 ) -> io::Result<Collected> {
     let deadline = Instant::now() + limit;
-    command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0);
+    command.stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn()?;
     let collected = read(&mut child, deadline, interrupt);
     if !matches!(collected, Ok(Collected::Ended(..))) {
@@ -172,7 +169,7 @@ mod tests {
 
     fn shell(script: &str, limit: Duration, interrupt: Option<BorrowedFd>) -> Collected {
         let mut command = Command::new("sh");
-        command.args(["-c", script]);
+        command.args(["-c", script]).stdout(Stdio::piped());
         collect(&mut command, limit, interrupt).unwrap()
     }
 

@@ -12,7 +12,7 @@ mod call;
 mod private;
 
 use std::ffi::OsString;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -153,8 +153,27 @@ impl Engine {
         limit: Duration,
         interrupt: Option<BorrowedFd>,
     ) -> Result<(Vec<u8>, String)> {
+        let mut command = self.command(words);
+        command.stdout(Stdio::piped());
+        self.collect(&mut command, words, limit, interrupt)
+    }
+
+    /// The same, where stdout is somebody else's.
+    pub fn call_showing(&self, words: &[&str], limit: Duration, stdout: OwnedFd) -> Result<()> {
+        let mut command = self.command(words);
+        command.stdout(stdout);
+        self.collect(&mut command, words, limit, None).map(drop)
+    }
+
+    fn collect(
+        &self,
+        command: &mut Command,
+        words: &[&str],
+        limit: Duration,
+        interrupt: Option<BorrowedFd>,
+    ) -> Result<(Vec<u8>, String)> {
         let verb = words.first().copied().unwrap_or_default();
-        let collected = call::collect(&mut self.command(words), limit, interrupt)
+        let collected = call::collect(command, limit, interrupt)
             .with_context(|| format!("run {} {verb}", self.program.display()))?;
         match collected {
             Collected::Ended(status, stdout, stderr) if status.success() => {

@@ -36,8 +36,18 @@ impl Inbox {
 
     /// The next signal's number, if one is waiting.
     pub fn next(&self) -> io::Result<Option<i32>> {
-        let found = self.descriptor.read_signal()?;
-        Ok(found.and_then(|info| i32::try_from(info.ssi_signo).ok()))
+        Ok(self.next_from()?.map(|(number, _)| number))
+    }
+
+    /// The same, and whether a process sent it: what a terminal sends, all of its processes get.
+    pub fn next_from(&self) -> io::Result<Option<(i32, bool)>> {
+        let Some(info) = self.descriptor.read_signal()? else {
+            return Ok(None);
+        };
+        let is_sent = info.ssi_code != libc::SI_KERNEL;
+        Ok(i32::try_from(info.ssi_signo)
+            .ok()
+            .map(|number| (number, is_sent)))
     }
 }
 

@@ -19,11 +19,12 @@ use super::stage::Stage;
 use super::status::{self, Listener};
 use super::users::Leased;
 use super::volume::Kept;
-use super::{Asked, Happening, HostFacts, Native};
+use super::{Asked, HostFacts, Native};
 use crate::error::{self, Fault, Kind};
 use crate::exit;
 use crate::runtime::{
-    self, ContainerRecord, Ended, Event, HealthFile, HealthState, Life, Published, Started,
+    self, ContainerRecord, Ended, Event, Happening, HealthFile, HealthState, Life, Published,
+    Started,
 };
 use crate::spec::{Network, Restart, SignalNumber};
 use crate::store::{ContainerDir, Lease};
