@@ -23,6 +23,7 @@ mod devices;
 mod differential;
 mod docker_flags;
 mod docker_images;
+mod engine;
 mod escapes;
 mod exec;
 mod exit_codes;

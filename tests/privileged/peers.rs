@@ -134,8 +134,10 @@ fn ours(world: &World) -> Seen {
 /// Docker or podman; `root` has it.
 fn theirs(world: &World, peer: &str, root: &Path) -> Peer {
     let scratch = Scratch::new();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/privileged/peers/engine");
-    fs::copy(source, scratch.join("engine")).unwrap();
+    for source in ["tests/privileged/peers/engine", "tests/support/dockerd"] {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
+        fs::copy(&source, scratch.join(source.file_name().unwrap())).unwrap();
+    }
     let archive = scratch.join("image.tar").display().to_string();
     process::tool(
         Command::new(need::program("skopeo", "skopeo"))

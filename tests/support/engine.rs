@@ -142,6 +142,12 @@ impl Engine {
         &self.directory
     }
 
+    /// The name of the cgroups that those of its containers are below.
+    pub fn cgroup(&self) -> &str {
+        let name = self.directory.file_name().expect("a name");
+        name.to_str().expect("text")
+    }
+
     #[track_caller]
     fn tell(&self, command: &str) {
         let keeper = self.keeper.lock();

@@ -303,7 +303,7 @@ fn cannot_run() -> Vec<Row> {
             126,
             &["/bin/foreign"],
         ),
-        ends("below-a-file", "/etc/passwd/x", 126, &["/etc/passwd/x"]),
+        ends("below-a-file", "/etc/passwd/x", 127, &["/etc/passwd/x"]),
         row("not-for-this-user", &["-u", "ada"], &["/bin/only-root"])
             .code(126)
             .says(&["/bin/only-root"]),

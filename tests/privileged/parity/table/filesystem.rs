@@ -41,7 +41,7 @@ fn volumes() -> Vec<Row> {
             &["probe", "@/place"],
         ),
         row(
-            "volume-noexec",
+            "volume-in-fields",
             &["--mount", "type=bind,src={dir},dst=/place,readonly"],
             seen,
         )
