@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::{Format, Global, environment, output};
+use crate::engine;
 use crate::runtime::{Runtimes, State};
 use crate::store::Store;
 use crate::sys;
@@ -52,6 +53,11 @@ impl Context {
     /// What runs containers, the preferred one first.
     pub(super) fn runtimes(&self) -> Runtimes {
         self.global.runtime.clone().unwrap_or_default()
+    }
+
+    /// How Docker Engine is reached.
+    pub(super) fn engine(&self) -> engine::Environment {
+        environment::engine(self.global.engine_timeout)
     }
 
     /// Mends what processes left that died: first their containers, then what those used.

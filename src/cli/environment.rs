@@ -2,6 +2,7 @@
 
 use std::env;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::credentials::Environment;
 use crate::engine;
@@ -24,14 +25,15 @@ pub(super) fn credentials() -> Environment {
     }
 }
 
-/// How Docker Engine is reached.
-pub(super) fn engine() -> engine::Environment {
+/// How Docker Engine is reached, and how long it may take to answer.
+pub(super) fn engine(patience: Option<Duration>) -> engine::Environment {
     let names = engine::Environment::names().iter();
     let set = names.filter_map(|name| Some(((*name).to_owned(), env::var_os(name)?)));
     let home = || Some(directory("HOME")?.join(".docker"));
     engine::Environment {
         variables: set.collect(),
         config: directory("DOCKER_CONFIG").or_else(home),
+        patience,
     }
 }
 

@@ -35,6 +35,7 @@ mod volume;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -93,6 +94,9 @@ struct Global {
         hide_env_values = true
     )]
     runtime: Option<Runtimes>,
+    /// How long Docker Engine may take to answer [default: 20s]; six times that to make or remove
+    #[arg(long, global = true, value_name = "TIME", value_parser = pull::duration)]
+    engine_timeout: Option<Duration>,
     /// How results and errors are printed
     #[arg(long, global = true, value_name = "FORM")]
     format: Option<Format>,

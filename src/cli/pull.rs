@@ -140,7 +140,7 @@ impl PullOptions {
             },
             deadline,
             registry: &|| self.registry(&display, deadline),
-            engine: &environment::engine,
+            engine: &|| context.engine(),
         };
         pull::pull(&context.store()?, &request, &*display)
     }
@@ -360,7 +360,7 @@ fn bounded(reader: impl Read, what: &str) -> Result<Vec<u8>> {
 }
 
 /// `90`, `90s`, `10m`, `10mins`, `1h`: Mesos's words for units are known too.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(text.len());

@@ -56,6 +56,12 @@ fn is_absent(words: &str) -> bool {
     .any(|it| words.contains(it))
 }
 
+/// Whether it is the CLI that speaks, of itself or of the Engine.
+pub fn is_own_word(stderr: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(stderr);
+    PREFIXES.iter().any(|it| text.starts_with(it)) || is_absent(&text)
+}
+
 /// Why `docker VERB` failed.
 pub fn fault(verb: &str, stderr: &[u8]) -> Fault {
     let words = said(stderr);
@@ -85,7 +91,11 @@ pub fn fault(verb: &str, stderr: &[u8]) -> Fault {
     if verb == "pull" {
         return pull_fault(message, &all);
     }
-    Fault::new(Kind::Spec, message)
+    match stderr.is_empty() {
+        true => Fault::new(Kind::Spec, message)
+            .hint("the Engine's log may say more (journalctl -u docker)"),
+        false => Fault::new(Kind::Spec, message),
+    }
 }
 
 /// Registries say little; these are the words of dockerd around it.

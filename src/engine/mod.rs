@@ -17,20 +17,22 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+use rustix::fs::{Access, access};
 use serde::de::DeserializeOwned;
 
 use crate::error::{Fault, Kind};
 use crate::sys::process::ends_with_us;
 
-pub use answer::{fault, said};
+pub use answer::{fault, is_own_word, said};
 use call::Collected;
+use private::secrets;
 pub use private::{Auth, Left, Private, left};
 
-/// How long the Engine may take for what it answers from memory.
-pub const SHORT: Duration = Duration::from_secs(20);
-/// How long it may take for what makes or removes something.
-pub const LONG: Duration = Duration::from_secs(120);
+/// How long the Engine may take for what it answers from memory, if nobody says.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How many times as long it may take for what makes or removes something.
+const WORK: u32 = 6;
 
 /// What the CLI may see of our environment: how to reach the Engine, and who we are.
 const HANDED_ON: [&str; 21] = [
@@ -65,6 +67,8 @@ pub struct Environment {
     pub variables: Vec<(String, OsString)>,
     /// `$DOCKER_CONFIG`, or `~/.docker`.
     pub config: Option<PathBuf>,
+    /// How long the Engine may take to answer, if somebody says.
+    pub patience: Option<Duration>,
 }
 
 impl Environment {
@@ -85,6 +89,9 @@ pub struct Engine {
     program: PathBuf,
     variables: Vec<(String, OsString)>,
     private: Private,
+    patience: Duration,
+    /// What no message may repeat.
+    secrets: Vec<String>,
 }
 
 impl Engine {
@@ -92,7 +99,11 @@ impl Engine {
     /// Asks nothing yet. Fails with [`Kind::Unsupported`] if there is no CLI.
     pub fn open(directory: &Path, environment: &Environment, auth: Option<&Auth>) -> Result<Self> {
         let private = Private::make(directory, environment.config.as_deref(), auth)?;
-        Self::with(environment, private)
+        let secrets = auth.map_or_else(Vec::new, |auth| secrets(auth.secret));
+        Ok(Self {
+            secrets,
+            ..Self::with(environment, private)?
+        })
     }
 
     /// The same, with a configuration that is there.
@@ -111,12 +122,24 @@ impl Engine {
             program: program(environment)?,
             variables,
             private,
+            patience: environment.patience.unwrap_or(PATIENCE),
+            secrets: Vec::new(),
         })
     }
 
     /// The directory that is this process's as long as it lives.
     pub fn private(&self) -> &Private {
         &self.private
+    }
+
+    /// How long it may take for what it answers from memory.
+    pub fn short(&self) -> Duration {
+        self.patience
+    }
+
+    /// How long it may take for what makes or removes something.
+    pub fn long(&self) -> Duration {
+        self.patience.saturating_mul(WORK)
     }
 
     /// A command line of the CLI, which ends when we do.
@@ -159,10 +182,17 @@ impl Engine {
     }
 
     /// The same, where stdout is somebody else's.
-    pub fn call_showing(&self, words: &[&str], limit: Duration, stdout: OwnedFd) -> Result<()> {
+    pub fn call_showing(
+        &self,
+        words: &[&str],
+        limit: Duration,
+        stdout: OwnedFd,
+        interrupt: Option<BorrowedFd>,
+    ) -> Result<()> {
         let mut command = self.command(words);
         command.stdout(stdout);
-        self.collect(&mut command, words, limit, None).map(drop)
+        self.collect(&mut command, words, limit, interrupt)
+            .map(drop)
     }
 
     fn collect(
@@ -173,13 +203,13 @@ impl Engine {
         interrupt: Option<BorrowedFd>,
     ) -> Result<(Vec<u8>, String)> {
         let verb = words.first().copied().unwrap_or_default();
-        let collected = call::collect(command, limit, interrupt)
-            .with_context(|| format!("run {} {verb}", self.program.display()))?;
+        let collected =
+            call::collect(command, limit, interrupt).map_err(|error| self.no_cli(&error))?;
         match collected {
             Collected::Ended(status, stdout, stderr) if status.success() => {
                 Ok((stdout, String::from_utf8_lossy(&stderr).into_owned()))
             }
-            Collected::Ended(_, _, stderr) => Err(fault(verb, &stderr).into()),
+            Collected::Ended(_, _, stderr) => Err(fault(verb, &self.redacted(&stderr)).into()),
             Collected::TimedOut => {
                 let message =
                     format!("Docker Engine: no answer to 'docker {verb}' within {limit:?}");
@@ -191,7 +221,7 @@ impl Engine {
             }
             Collected::TooMuch => {
                 let message = format!("Docker Engine: the answer to 'docker {verb}' has no end");
-                Err(Fault::new(Kind::Limit, message).into())
+                Err(Fault::new(Kind::Limit, message).hint(NOT_DOCKER).into())
             }
             Collected::Interrupted => {
                 Err(Fault::new(Kind::Interrupted, format!("docker {verb}: interrupted")).into())
@@ -199,26 +229,52 @@ impl Engine {
         }
     }
 
+    /// Why the CLI cannot be executed.
+    pub fn no_cli(&self, error: &std::io::Error) -> Fault {
+        let message = format!("{} cannot be executed: {error}", self.program.display());
+        Fault::new(Kind::Unsupported, message).hint(NO_CLI)
+    }
+
+    /// What the CLI says, without what it was told in confidence: it repeats what registries and
+    /// proxies say, who may repeat what they got.
+    fn redacted(&self, said: &[u8]) -> Vec<u8> {
+        let text = String::from_utf8_lossy(said).into_owned();
+        let secrets = self.secrets.iter();
+        let text = secrets.fold(text, |text, secret| text.replace(secret.as_str(), "***"));
+        text.into_bytes()
+    }
+
     /// The same, of something that prints JSON.
     pub fn ask<T: DeserializeOwned>(&self, words: &[&str]) -> Result<T> {
-        let answer = self.call(words, SHORT, None)?;
+        let answer = self.call(words, self.short(), None)?;
         serde_json::from_slice(&answer).map_err(|error| {
             let verb = words.first().copied().unwrap_or_default();
             let message = format!("Docker Engine: the answer to 'docker {verb}': {error}");
-            Fault::new(Kind::Network, message)
-                .hint("is it Docker's own CLI that is called docker here?")
-                .into()
+            Fault::new(Kind::Network, message).hint(NOT_DOCKER).into()
         })
     }
 }
 
+/// What may be wrong with a CLI that answers what Docker's does not.
+pub const NOT_DOCKER: &str = "is it Docker's own CLI that is called docker here?";
+
+/// What to do without a CLI.
+const NO_CLI: &str =
+    "install Docker's CLI (Debian: apt-get install docker.io), or say --runtime native";
+
+/// The first in PATH that may be executed, as a shell finds it.
 fn program(environment: &Environment) -> Result<PathBuf, Fault> {
     let path = environment.get("PATH").cloned().unwrap_or_default();
     let places = std::env::split_paths(&path).filter(|dir| dir.is_absolute());
-    let mut files = places.map(|dir| dir.join("docker"));
-    files.find(|file| file.is_file()).ok_or_else(|| {
-        Fault::new(Kind::Unsupported, "there is no program 'docker' in PATH").hint(
-            "install Docker's CLI (Debian: apt-get install docker.io), or say --runtime native",
-        )
-    })
+    let files = places.map(|dir| dir.join("docker"));
+    let files: Vec<PathBuf> = files.filter(|file| file.is_file()).collect();
+    let is_executable = |file: &&PathBuf| access(*file, Access::EXEC_OK).is_ok();
+    if let Some(file) = files.iter().find(is_executable) {
+        return Ok(file.clone());
+    }
+    let message = match files.first() {
+        Some(file) => format!("{} is not executable", file.display()),
+        None => "there is no program 'docker' in PATH".to_owned(),
+    };
+    Err(Fault::new(Kind::Unsupported, message).hint(NO_CLI))
 }

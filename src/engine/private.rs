@@ -55,21 +55,34 @@ impl Private {
     /// Makes one below `directory`, with the contexts of the `user`'s configuration.
     pub(super) fn make(directory: &Path, user: Option<&Path>, auth: Option<&Auth>) -> Result<Self> {
         let made = || -> Result<Self> {
-            let mut builder = DirBuilder::new();
-            builder.recursive(true).mode(0o700).create(directory)?;
-            let path = directory.join(random_name()?);
-            DirBuilder::new().mode(0o700).create(&path)?;
-            let lock = File::open(&path)?;
-            lock.lock()?;
-            let private = Self {
-                path,
-                _lock: lock,
-                is_kept: false.into(),
-            };
+            let private = Self::locked(directory)?;
             private.configure(user, auth)?;
             Ok(private)
         };
         made().with_context(|| format!("a directory for docker below {}", directory.display()))
+    }
+
+    fn locked(directory: &Path) -> Result<Self> {
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(directory)?;
+        loop {
+            let path = directory.join(random_name()?);
+            DirBuilder::new().mode(0o700).create(&path)?;
+            // Until it is locked, another ucr may take it for a dead one's, and remove it.
+            let lock = match File::open(&path) {
+                Ok(lock) => lock,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(error.into()),
+            };
+            lock.lock()?;
+            if path.exists() {
+                return Ok(Self {
+                    path,
+                    _lock: lock,
+                    is_kept: false.into(),
+                });
+            }
+        }
     }
 
     fn configure(&self, user: Option<&Path>, auth: Option<&Auth>) -> Result<()> {
@@ -114,9 +127,15 @@ impl Private {
         Ok(self.path.join(name))
     }
 
-    /// Notes what is to be removed should this process be killed.
+    /// Notes what is to be removed should this process be killed, in place of what it noted before.
     pub fn note(&self, note: &Value) -> Result<()> {
-        self.file(NOTE, note).map(drop)
+        let new = self.file(&random_name()?, note)?;
+        fs::rename(new, self.path.join(NOTE)).context("a note of what is to be removed")
+    }
+
+    /// Removes it now, before a signal ends this process.
+    pub fn remove(&self) {
+        let _ = fs::remove_dir_all(&self.path);
     }
 
     /// Leaves it to the next command, which does what was noted.
@@ -129,7 +148,7 @@ impl Drop for Private {
     fn drop(&mut self) {
         if !self.is_kept.get() {
             // Should that fail, the next command finds it, and nobody has its lock.
-            let _ = fs::remove_dir_all(&self.path);
+            self.remove();
         }
     }
 }
@@ -194,6 +213,19 @@ fn credential(secret: &Secret) -> Result<Value, Fault> {
         }
         Secret::RegistryToken(token) => Ok(json!({ "registrytoken": token })),
     }
+}
+
+/// What of it must not be shown, in each form that docker sends it in.
+pub(super) fn secrets(secret: &Secret) -> Vec<String> {
+    let forms = match secret {
+        Secret::Basic { user, password } => vec![
+            STANDARD.encode(format!("{user}:{password}")),
+            password.clone(),
+        ],
+        Secret::IdentityToken { token, .. } | Secret::RegistryToken(token) => vec![token.clone()],
+    };
+    // An empty password stands everywhere.
+    forms.into_iter().filter(|it| !it.is_empty()).collect()
 }
 
 #[cfg(test)]

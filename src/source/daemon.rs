@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::{DaemonImage, LocalImage};
-use crate::engine::{Engine, Environment, SHORT};
+use crate::engine::{Engine, Environment, NOT_DOCKER};
 use crate::error::{Fault, Kind, kind};
 use crate::image::Digest;
 
@@ -35,14 +35,14 @@ impl Daemon {
     pub fn id(&self, deadline: Option<Instant>) -> Result<Digest> {
         let name = self.image.to_string();
         let words = ["image", "inspect", "--format", "{{.Id}}", &name];
-        let answer = self.engine()?.call(&words, left(deadline).min(SHORT), None);
+        let engine = self.engine()?;
+        let limit = left(deadline).min(engine.short());
+        let answer = engine.call(&words, limit, None);
         let answer = answer.map_err(|error| self.explained(error))?;
         let text = String::from_utf8_lossy(&answer);
         text.trim().parse().map_err(|_| {
             let message = "Docker Engine: the answer to 'docker image inspect' is no image's ID";
-            Fault::new(Kind::Network, message)
-                .hint("is it Docker's own CLI that is called docker here?")
-                .into()
+            Fault::new(Kind::Network, message).hint(NOT_DOCKER).into()
         })
     }
 
@@ -53,7 +53,7 @@ impl Daemon {
         let name = self.image.to_string();
         let stdout = into.try_clone()?.into();
         self.engine()?
-            .call_showing(&["save", &name], left(deadline), stdout)
+            .call_showing(&["save", &name], left(deadline), stdout, None)
             .map_err(|error| self.explained(error))?;
         LocalImage::in_docker_file(into).context("what 'docker save' wrote")
     }

@@ -68,6 +68,39 @@ impl Inbox {
     }
 }
 
+/// Requests to end, held back while this lives. One that came acts when it is dropped.
+#[derive(Debug)]
+pub struct HeldEnds {
+    descriptor: SignalFd,
+    before: SigSet,
+}
+
+impl HeldEnds {
+    /// Begins to hold them back.
+    pub fn hold() -> io::Result<Self> {
+        let mut ends = SigSet::empty();
+        ENDS.iter().for_each(|signal| ends.add(*signal));
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        let descriptor = SignalFd::with_flags(&ends, flags)?;
+        let mut before = SigSet::empty();
+        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&ends), Some(&mut before))?;
+        Ok(Self { descriptor, before })
+    }
+}
+
+impl AsFd for HeldEnds {
+    /// Is readable when one came.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+impl Drop for HeldEnds {
+    fn drop(&mut self) {
+        let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None);
+    }
+}
+
 /// All that the kernel has: the C library leaves out those that it uses between threads, of which
 /// we have one. What musl keeps as its third is the first real-time signal of everybody else.
 fn every_signal() -> SigSet {

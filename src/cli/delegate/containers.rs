@@ -1,8 +1,8 @@
 //! Containers in the Engine: `ps`, `stop`, `kill`, `wait`, `rm`, `logs`, `attach`, `exec`.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
 
@@ -13,10 +13,10 @@ use crate::cli::ps::Ps;
 use crate::cli::rm::Rm;
 use crate::cli::stop::{Kill, Stop, Wait};
 use crate::cli::{Format, output};
-use crate::engine::{LONG, SHORT};
 use crate::error::{Fault, Kind};
-use crate::exit::{Exit, Outcome};
+use crate::exit::Outcome;
 use crate::runtime::Container;
+use crate::runtime::docker::Task;
 use crate::spec::{STOP_TIMEOUT, SignalNumber};
 
 impl Delegate<'_> {
@@ -48,19 +48,23 @@ impl Delegate<'_> {
     /// Engines before 23 know one signal for it, the container's.
     fn end(&self, container: &Container, signal: Option<SignalNumber>, seconds: u32) -> Result<()> {
         let docker = self.docker()?;
+        let engine = docker.engine();
         let id = container.record.id.as_str();
-        let limit = LONG + std::time::Duration::from_secs(seconds.into());
+        let limit = engine.long() + std::time::Duration::from_secs(seconds.into());
         if let Some(signal) = signal.filter(|_| container.process().is_some()) {
             let signal = format!("--signal={}", signal.number());
-            docker.engine().call(&["kill", &signal, id], LONG, None)?;
+            engine.call(&["kill", &signal, id], engine.long(), None)?;
         }
         let time = format!("--time={seconds}");
-        docker.engine().call(&["stop", &time, id], limit, None)?;
+        engine.call(&["stop", &time, id], limit, None)?;
         if !container.record.is_kept {
             // Whoever started it may be gone.
-            let _ = docker.engine().call(&["wait", id], SHORT, None);
+            let _ = engine.call(&["wait", id], engine.short(), None);
         }
-        Ok(())
+        match docker.find(id)? {
+            Some(still) if still.process().is_some() => Err(lives_on(&still).into()),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn kill(&self, kill: &mut Kill) -> Result<Option<Outcome>> {
@@ -69,7 +73,7 @@ impl Delegate<'_> {
         kill.names = self.each(names, |container| {
             running(container)?;
             let words = ["kill", &signal, container.record.id.as_str()];
-            self.docker()?.engine().call(&words, LONG, None).map(drop)
+            self.work(&words)
         })?;
         Ok(kill.names.is_empty().then_some(Outcome::Done))
     }
@@ -128,7 +132,7 @@ impl Delegate<'_> {
             return Err(Fault::new(Kind::Usage, message).hint(hint).into());
         }
         let words = ["rm", "--force", "--volumes", &container.record.id];
-        self.docker()?.engine().call(&words, LONG, None).map(drop)
+        self.work(&words)
     }
 
     fn remove_image(&self, name: &str) -> Result<()> {
@@ -145,7 +149,13 @@ impl Delegate<'_> {
                 .into());
         };
         let words = ["image", "rm", image.name.as_str()];
-        self.docker()?.engine().call(&words, LONG, None).map(drop)
+        self.work(&words)
+    }
+
+    /// Has the Engine do something.
+    fn work(&self, words: &[&str]) -> Result<()> {
+        let engine = self.docker()?.engine();
+        engine.call(words, engine.long(), None).map(drop)
     }
 
     /// Does it to each that the Engine has, prints its name, and returns the others.
@@ -198,7 +208,8 @@ impl Delegate<'_> {
         words.extend(logs.until.map(|it| format!("--until={}", time(it))));
         words.push(container.record.id);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        self.hand_over(&words, false).map(Some)
+        let exit = self.docker()?.hand_over(Task::Logs, &words, false)?;
+        Ok(Some(Outcome::Exited(exit)))
     }
 
     pub(super) fn attach(&self, attach: &Attach) -> Result<Option<Outcome>> {
@@ -212,7 +223,10 @@ impl Delegate<'_> {
             words.push("--no-stdin");
         }
         words.push(&container.record.id);
-        self.hand_over(&words, !attach.no_stdin).map(Some)
+        let exit = self
+            .docker()?
+            .hand_over(Task::Attach, &words, !attach.no_stdin)?;
+        Ok(Some(Outcome::Exited(exit)))
     }
 
     pub(super) fn exec(&self, exec: &Exec) -> Result<Option<Outcome>> {
@@ -234,27 +248,22 @@ impl Delegate<'_> {
         words.extend(command.user.map(|it| format!("--user={it}")));
         words.extend(command.working_dir.map(|it| format!("--workdir={it}")));
         words.push(container.record.id);
-        words.extend(command.argv);
+        let task = Task::Exec {
+            command: command.argv.first().map_or("", String::as_str),
+            tty: command.tty,
+        };
+        words.extend(command.argv.iter().cloned());
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        self.hand_over(&words, command.stdin).map(Some)
+        let exit = self.docker()?.hand_over(task, &words, command.stdin)?;
+        Ok(Some(Outcome::Exited(exit)))
     }
+}
 
-    /// Gives the CLI our streams; its exit code is ours.
-    fn hand_over(&self, words: &[&str], has_stdin: bool) -> Result<Outcome> {
-        let mut command: Command = self.docker()?.engine().command(words);
-        if has_stdin {
-            command.stdin(Stdio::inherit());
-        }
-        let status = command
-            .stdout(Stdio::inherit())
-            .stderr(Stdio::inherit())
-            .status()
-            .context("run docker")?;
-        let code = status.code().and_then(|code| u8::try_from(code).ok());
-        Ok(Outcome::Exited(Exit::Code(
-            code.unwrap_or(crate::exit::FAULT),
-        )))
-    }
+/// docker ends well where the Engine could not kill a process, which may hang in the kernel.
+fn lives_on(container: &Container) -> Fault {
+    let name = container.record.name();
+    let message = format!("container {name} runs on, although docker stop says it does not");
+    Fault::new(Kind::Network, message).hint("see the Engine's log (journalctl -u docker)")
 }
 
 fn running(container: &Container) -> Result<(), Fault> {

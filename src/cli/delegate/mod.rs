@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use anyhow::{Error, Result};
 
 use super::context::Context;
-use super::{Command, environment, output};
+use super::{Command, output};
 use crate::engine::Environment;
 use crate::error::{Fault, Kind, kind, render};
 use crate::exit::Outcome;
@@ -36,10 +36,11 @@ pub(super) fn serve(command: &mut Command, context: &Context) -> Result<Option<O
     let delegate = Delegate {
         context,
         directory: context.state_directory()?.join("docker"),
-        environment: environment::engine(),
+        environment: context.engine(),
         docker: OnceCell::new(),
     };
-    for key in Docker::heal(&delegate.directory) {
+    let patience = delegate.environment.patience;
+    for key in Docker::heal(&delegate.directory, patience) {
         context.note(&format!(
             "removed what a killed ucr left in Docker Engine (ucr-{key})"
         ));

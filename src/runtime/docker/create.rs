@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rustix::process::{Resource, getrlimit};
 
 use super::arguments::{Circumstances, arguments};
 use super::run::Asked;
 use super::{Docker, KEPT_LABEL, KEY_LABEL, MANIFEST_LABEL, SPEC_LABEL, remove_by_key};
-use crate::engine::LONG;
-use crate::error::{Fault, Kind};
+use crate::engine::NOT_DOCKER;
+use crate::error::{Fault, Kind, kind};
 use crate::spec::seccomp::{Errors, profile};
 use crate::spec::{CgroupPolicy, capabilities};
 use crate::sys::signal::Inbox;
@@ -91,18 +91,31 @@ impl Docker {
             all.push("--rm");
         }
         all.extend(words.iter().map(String::as_str));
-        private.note(&self.note(key, asked.environment))?;
+        private.note(&self.note(key, None, asked.environment))?;
+        let limit = self.engine.long();
         let made = self
             .engine
-            .call_with_remarks(&all, LONG, Some(inbox.ends()));
-        let made = made.and_then(|(id, remarks)| {
+            .call_with_remarks(&all, limit, Some(inbox.ends()));
+        let (id, remarks) = made.inspect_err(|error| self.give_up(key, error))?;
+        let made = made_id(&id).and_then(|full_id| {
+            private.note(&self.note(key, Some(&full_id), asked.environment))?;
             self.heed(asked, &remarks)?;
-            let id = String::from_utf8(id).context("docker create: its ID")?;
-            Ok(Made {
-                full_id: id.trim().to_owned(),
-            })
+            Ok(Made { full_id })
         });
-        made.inspect_err(|_| self.discard(key))
+        if made.is_err() {
+            // What failed first is what matters.
+            let _ = self.discard(key);
+        }
+        made
+    }
+
+    /// Where the Engine was not heard to the end, the container may come later.
+    fn give_up(&self, key: &str, error: &anyhow::Error) {
+        let may_come = matches!(kind(error), Kind::Network | Kind::Interrupted | Kind::Limit);
+        match remove_by_key(&self.engine, key) {
+            Ok(is_removed) if is_removed || !may_come => (),
+            _ => self.engine.private().leave(),
+        }
     }
 
     /// A limit that the Engine discards is one that cannot be had.
@@ -124,10 +137,25 @@ impl Docker {
 
     /// Removes the container of a start that failed; if that cannot be done now, the next command
     /// does it.
-    pub(super) fn discard(&self, key: &str) {
-        if remove_by_key(&self.engine, key).is_err() {
-            self.engine.private().leave();
-        }
+    pub(super) fn discard(&self, key: &str) -> Result<()> {
+        let removed = remove_by_key(&self.engine, key).map(drop);
+        removed.inspect_err(|_| self.engine.private().leave())
+    }
+}
+
+/// The ID that docker prints.
+fn made_id(answer: &[u8]) -> Result<String> {
+    let text = String::from_utf8_lossy(answer);
+    let id = text.trim();
+    let is_id = id.len() >= SHORT_ID && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match is_id {
+        true => Ok(id.to_owned()),
+        false => Err(Fault::new(
+            Kind::Network,
+            "Docker Engine: the answer to 'docker create' is no ID",
+        )
+        .hint(NOT_DOCKER)
+        .into()),
     }
 }
 

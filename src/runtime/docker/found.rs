@@ -11,7 +11,6 @@ use serde::Deserialize;
 use super::create::SHORT_ID;
 use super::verdict::State;
 use super::{Docker, KEPT_LABEL, KEY_LABEL, MANIFEST_LABEL, SPEC_LABEL};
-use crate::engine::SHORT;
 use crate::error::{Fault, Kind, kind};
 use crate::exit::Exit;
 use crate::image::Digest;
@@ -93,7 +92,7 @@ impl Docker {
         let filter = format!("label={KEY_LABEL}");
         let words = ["ps", "--all", "--quiet", "--no-trunc", "--filter", &filter];
         for _ in 0..TRIES {
-            let ids = self.engine.call(&words, SHORT, None)?;
+            let ids = self.engine.call(&words, self.engine.short(), None)?;
             let ids = String::from_utf8_lossy(&ids).into_owned();
             let ids: Vec<&str> = ids.split_whitespace().collect();
             if ids.is_empty() {
@@ -119,7 +118,7 @@ impl Docker {
     fn inspect(&self, ids: &[&str]) -> Result<Vec<Container>> {
         let mut words = vec!["inspect", "--type", "container", "--format", "{{json .}}"];
         words.extend(ids);
-        let answer = self.engine.call(&words, SHORT, None)?;
+        let answer = self.engine.call(&words, self.engine.short(), None)?;
         let lines = String::from_utf8_lossy(&answer);
         let understood = lines.lines().map(|line| {
             let found: Inspected = serde_json::from_str(line)?;

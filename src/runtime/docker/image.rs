@@ -1,6 +1,7 @@
 //! Images in the Engine.
 
 use std::io::IsTerminal;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -8,9 +9,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Docker;
-use crate::engine::{Auth, Engine, Environment, SHORT};
+use crate::engine::{Auth, Engine, Environment};
 use crate::error::{Kind, kind};
 use crate::image::{Digest, ImageConfig};
+use crate::sys::signal::HeldEnds;
 
 /// An image that the Engine has.
 #[derive(Clone, Debug)]
@@ -70,7 +72,7 @@ impl Docker {
     /// The image of that name, if the Engine has it.
     pub fn image(&self, name: &str) -> Result<Option<EngineImage>> {
         let words = ["image", "inspect", "--format", "{{json .}}", name];
-        let answer = match self.engine.call(&words, SHORT, None) {
+        let answer = match self.engine.call(&words, self.engine.short(), None) {
             Ok(answer) => answer,
             Err(error) if kind(&error) == Kind::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -85,22 +87,21 @@ impl Docker {
         environment: &Environment,
         request: &PullRequest,
     ) -> Result<EngineImage> {
+        // Whatever ends us, the credential goes first.
+        let ends = HeldEnds::hold().context("read signals")?;
         // A configuration for this pull alone: nothing else has the credential.
         let engine = Engine::open(directory, environment, request.auth.as_ref())?;
-        let mut words = vec!["pull"];
-        if let Some(platform) = request.platform {
-            words.extend(["--platform", platform]);
-        }
-        words.push(request.name);
-        match request.shows_progress && std::io::stderr().is_terminal() {
-            // The CLI draws its progress on what is its stdout.
-            true => {
-                let stderr = rustix::io::dup(std::io::stderr()).context("progress")?;
-                engine.call_showing(&words, request.limit, stderr)?;
-            }
-            false => drop(engine.call(&words, request.limit, None)?),
-        }
+        let pulled = fetch(&engine, request, ends.as_fd());
         drop(engine);
+        if pulled
+            .as_ref()
+            .is_err_and(|it| kind(it) == Kind::Interrupted)
+        {
+            // The signal acts as soon as it is let in.
+            self.engine.private().remove();
+        }
+        drop(ends);
+        pulled?;
         let image = self.image(request.name)?;
         image.with_context(|| format!("image {} went away while it was being used", request.name))
     }
@@ -108,9 +109,8 @@ impl Docker {
     /// The images that the Engine has a name for, by name.
     pub fn images(&self) -> Result<Vec<EngineImage>> {
         let format = "{{.Repository}}:{{.Tag}}";
-        let answer = self
-            .engine
-            .call(&["image", "ls", "--format", format], SHORT, None)?;
+        let words = ["image", "ls", "--format", format];
+        let answer = self.engine.call(&words, self.engine.short(), None)?;
         let names = String::from_utf8_lossy(&answer);
         let mut names: Vec<&str> = names.lines().filter(|it| !it.contains("<none>")).collect();
         names.sort_unstable();
@@ -122,6 +122,24 @@ impl Docker {
             .into_iter()
             .flatten()
             .collect())
+    }
+}
+
+fn fetch(engine: &Engine, request: &PullRequest, interrupt: BorrowedFd) -> Result<()> {
+    let mut words = vec!["pull"];
+    if let Some(platform) = request.platform {
+        words.extend(["--platform", platform]);
+    }
+    words.push(request.name);
+    match request.shows_progress && std::io::stderr().is_terminal() {
+        // The CLI draws its progress on what is its stdout.
+        true => {
+            let stderr = rustix::io::dup(std::io::stderr()).context("progress")?;
+            engine.call_showing(&words, request.limit, stderr, Some(interrupt))
+        }
+        false => engine
+            .call(&words, request.limit, Some(interrupt))
+            .map(drop),
     }
 }
 

@@ -13,6 +13,7 @@
 pub mod arguments;
 mod create;
 mod found;
+mod hand_over;
 mod image;
 mod relay;
 mod run;
@@ -20,20 +21,25 @@ mod unexecutable;
 mod verdict;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Result;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::engine::{Engine, Environment, LONG, left};
+use crate::engine::{Engine, Environment, left};
 use crate::error::{Fault, Kind};
 use crate::sys;
 
+pub use hand_over::Task;
 pub use image::{EngineImage, PullRequest};
 pub use run::{Asked, Ran};
 
 /// The oldest API that can do what ucr's defaults need: Docker 20.10.
 const OLDEST_API: (u32, u32) = (1, 41);
+
+/// How long a container may take to appear whose creation was given up.
+const LATEST: Duration = Duration::from_secs(600);
 
 /// On every container of ucr's: the name of its start, which no other has.
 const KEY_LABEL: &str = "ucr.key";
@@ -75,9 +81,12 @@ impl Docker {
         let engine = Engine::open(directory, environment, None)?;
         let versions: Versions = engine.ask(&["version", "--format", "{{json .}}"])?;
         let Some(server) = versions.server else {
-            return Err(Fault::new(Kind::Network, "Docker Engine does not say its version").into());
+            return Err(another("'docker version' names no Engine").into());
         };
-        let api = api(&server.api_version).unwrap_or_default();
+        let Some(api) = api(&server.api_version) else {
+            let why = format!("its API has the version '{}'", server.api_version);
+            return Err(another(&why).into());
+        };
         if api < OLDEST_API {
             let version = &server.version;
             let message = format!(
@@ -99,21 +108,22 @@ impl Docker {
 
     /// Removes the containers that killed processes left, wherever they are. What cannot be reached
     /// now stays noted. Returns what was removed.
-    pub fn heal(directory: &Path) -> Vec<String> {
+    /// `patience` as in [`Environment`].
+    pub fn heal(directory: &Path, patience: Option<Duration>) -> Vec<String> {
         let mut removed = Vec::new();
         for left in left(directory).unwrap_or_default() {
             let Some(note) = left.note else {
                 continue;
             };
             let key = note["key"].as_str().unwrap_or_default().to_owned();
-            let environment = environment_of(&note);
+            let environment = environment_of(&note, patience);
             let Ok(engine) = Engine::with(&environment, left.private) else {
                 continue;
             };
             match remove_by_key(&engine, &key) {
                 Ok(true) => removed.push(key),
-                Ok(false) => (),
-                Err(_) => engine.private().leave(),
+                Ok(false) if !may_appear(&note) => (),
+                Ok(false) | Err(_) => engine.private().leave(),
             }
         }
         removed
@@ -129,12 +139,14 @@ impl Docker {
         &self.engine
     }
 
-    /// Its private directory, and what reaches it: for whoever finds them after our death.
-    fn note(&self, key: &str, environment: &Environment) -> Value {
+    /// What a container is found by, and its Engine: for whoever finds this after our death. `id` is
+    /// the container's, if it has one.
+    fn note(&self, key: &str, id: Option<&str>, environment: &Environment) -> Value {
         let variables = environment.variables.iter();
         let variables = variables.map(|(name, value)| (name.clone(), value.to_string_lossy()));
         json!({
             "key": key,
+            "id": id,
             "config": environment.config,
             "variables": variables.collect::<std::collections::BTreeMap<_, _>>(),
             "by": std::process::id(),
@@ -143,7 +155,21 @@ impl Docker {
     }
 }
 
-fn environment_of(note: &Value) -> Environment {
+/// Whether a container that is not there may come: the Engine goes on making it when the CLI that
+/// asked for it is gone.
+fn may_appear(note: &Value) -> bool {
+    let age = note["at"].as_u64().map(|at| sys::now().abs_diff(at));
+    note["id"].is_null() && age.is_some_and(|age| age < LATEST.as_secs())
+}
+
+fn another(why: &str) -> Fault {
+    let message =
+        format!("what is called docker here is not Docker's, or not for Docker Engine: {why}");
+    Fault::new(Kind::Unsupported, message)
+        .hint("podman has such a program; say --runtime native, or install Docker's CLI")
+}
+
+fn environment_of(note: &Value, patience: Option<Duration>) -> Environment {
     let variables = note["variables"].as_object();
     let variables = variables.into_iter().flatten();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned().into();
@@ -152,6 +178,7 @@ fn environment_of(note: &Value) -> Environment {
             .map(|(name, value)| (name.clone(), text(value)))
             .collect(),
         config: note["config"].as_str().map(PathBuf::from),
+        patience,
     }
 }
 
@@ -159,11 +186,11 @@ fn environment_of(note: &Value) -> Environment {
 fn remove_by_key(engine: &Engine, key: &str) -> Result<bool> {
     let filter = format!("label={KEY_LABEL}={key}");
     let words = ["ps", "--all", "--quiet", "--no-trunc", "--filter", &filter];
-    let answer = engine.call(&words, crate::engine::SHORT, None)?;
+    let answer = engine.call(&words, engine.short(), None)?;
     let answer = String::from_utf8_lossy(&answer);
     let ids: Vec<&str> = answer.split_whitespace().collect();
     for id in &ids {
-        engine.call(&["rm", "--force", "--volumes", id], LONG, None)?;
+        engine.call(&["rm", "--force", "--volumes", id], engine.long(), None)?;
     }
     Ok(!ids.is_empty())
 }

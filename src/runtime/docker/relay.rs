@@ -1,19 +1,23 @@
-//! A container's stderr on its way through ucr: as it comes, but for a beginning that is not the
+//! What a container prints on its way through ucr: as it comes, but for a beginning that is not the
 //! container's own, which is held back until it is known.
 //!
 //! When a command cannot be executed, docker or the OCI runtime writes a line where the container's
 //! own would be. What ucr says instead is better, and the same under both runtimes.
 
-use std::io::{ErrorKind, Read, Write, stderr};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::process::ChildStderr;
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write, stderr, stdout};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 /// What such a line begins with.
-const SUSPECTS: [&str; 5] = [
+const SUSPECTS: [&str; 9] = [
     "Error response from daemon: ",
+    "OCI runtime exec failed: ",
+    "Cannot connect to the Docker daemon",
+    "error during connect: ",
+    "failed to connect to the docker API",
     "Error: failed to start containers",
     "exec ",
     "standard_init_linux.go:",
@@ -24,10 +28,20 @@ const MAX_HELD: usize = 8 << 10;
 /// How long it is held back: whoever prints such a line ends at once.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// From the CLI's stderr to ours.
+/// Where it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum To {
+    /// Ours.
+    Stdout,
+    /// Ours.
+    Stderr,
+}
+
+/// From a stream of the CLI's to the same of ours.
 #[derive(Debug)]
 pub(super) struct Relay {
-    from: Option<ChildStderr>,
+    from: Option<File>,
+    to: To,
     held: Held,
 }
 
@@ -58,13 +72,15 @@ impl Held {
 }
 
 impl Relay {
-    pub(super) fn new(from: Option<ChildStderr>) -> Self {
+    pub(super) fn new(from: Option<OwnedFd>, to: To) -> Self {
+        let from = from.map(File::from);
         if let Some(from) = &from {
             // A pipe of our own; where this fails, reading blocks only until there is something.
             let _ = rustix::io::ioctl_fionbio(from, true);
         }
         Self {
             from,
+            to,
             held: Held::default(),
         }
     }
@@ -98,23 +114,37 @@ impl Relay {
 
     fn take(&mut self, bytes: &[u8]) -> Result<()> {
         match self.held.add(bytes, Instant::now()) {
-            Some(bytes) => print(&bytes),
-            None => Ok(()),
+            Some(bytes) if !self.to.print(&bytes)? => {
+                // The CLI is to see that nobody reads, and ends.
+                self.from = None;
+                Ok(())
+            }
+            _ => Ok(()),
         }
     }
 
     /// What is still held back at the end.
-    pub(super) fn finish(mut self) -> Result<Vec<u8>> {
+    pub(super) fn finish(&mut self) -> Result<Vec<u8>> {
         self.step()?;
-        Ok(self.held.bytes)
+        Ok(std::mem::take(&mut self.held.bytes))
     }
 }
 
-/// A reader that is gone is no reason to end the container.
-pub(super) fn print(bytes: &[u8]) -> Result<()> {
-    match stderr().write_all(bytes) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
+impl To {
+    /// Whether somebody reads it. Who does not read stderr is no reason to end anything.
+    pub(super) fn print(self, bytes: &[u8]) -> Result<bool> {
+        let printed = match self {
+            Self::Stdout => {
+                let mut stdout = stdout().lock();
+                stdout.write_all(bytes).and_then(|()| stdout.flush())
+            }
+            Self::Stderr => stderr().write_all(bytes),
+        };
+        match printed {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(self == Self::Stderr),
+            Err(error) => Err(error.into()),
+            Ok(()) => Ok(true),
+        }
     }
 }
 

@@ -14,10 +14,10 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::create::Made;
 use super::found::ended;
-use super::relay::{Relay, print};
+use super::relay::{Relay, To};
 use super::verdict::{State, failure};
 use super::{Docker, EngineImage};
-use crate::engine::{Environment, LONG};
+use crate::engine::Environment;
 use crate::error::{Fault, Kind};
 use crate::runtime::stops::Stops;
 use crate::runtime::{Ended, Happening};
@@ -82,6 +82,14 @@ struct Attached {
     is_stopped: Option<i32>,
 }
 
+impl Drop for Attached {
+    fn drop(&mut self) {
+        // Where it has ended, nobody is there to be killed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 impl Docker {
     /// Runs a container to its end and removes it, unless it is kept or was let go of. Fails before
     /// anything is started if the Engine refuses it; with [`Kind::NoCommand`] or
@@ -96,8 +104,11 @@ impl Docker {
             Ok(Ran::Ended { .. }) => asked.is_kept,
             Err(_) => false,
         };
-        if !stays {
-            self.discard(&key);
+        if !stays && let Err(error) = self.discard(&key) {
+            let why = crate::error::render(&error);
+            (asked.remark)(&format!(
+                "the next ucr command removes its container: {why}"
+            ));
         }
         ran
     }
@@ -123,7 +134,10 @@ impl Docker {
 
     fn start(&self, asked: &Asked, made: &Made, inbox: &Inbox) -> Result<()> {
         let words = ["start", &made.full_id];
-        if let Err(error) = self.engine.call(&words, LONG, Some(inbox.ends())) {
+        if let Err(error) = self
+            .engine
+            .call(&words, self.engine.long(), Some(inbox.ends()))
+        {
             let state = self.state(&made.full_id)?;
             return Err(match state.was_started() {
                 true => error,
@@ -139,7 +153,7 @@ impl Docker {
     fn refused(&self, asked: &Asked, state: &State, said: &str) -> Fault {
         let process = crate::spec::process(asked.spec, &asked.image.config, "");
         let command = process.ok().and_then(|it| it.argv.first().cloned());
-        failure(state, said, &command.unwrap_or_default())
+        failure("start", state, said, &command.unwrap_or_default())
     }
 
     fn attach(&self, asked: &Asked, made: &Made) -> Result<Attached> {
@@ -162,8 +176,10 @@ impl Docker {
                 true => Stdio::piped(),
                 false => Stdio::null(),
             });
-        let mut child = command.spawn().context("run docker start")?;
-        let relay = Relay::new(child.stderr.take());
+        let mut child = command
+            .spawn()
+            .map_err(|error| self.engine.no_cli(&error))?;
+        let relay = Relay::new(child.stderr.take().map(Into::into), To::Stderr);
         Ok(Attached {
             child,
             relay,
@@ -186,22 +202,29 @@ impl Docker {
             .and_then(Pid::from_raw);
         let pid = pid.context("docker start has no process")?;
         let handle = pidfd_open(pid, PidfdFlags::empty())?;
-        let mut next_look = Instant::now();
+        // An Engine that hangs is noticed, too.
+        let pause = match asked.is_followed {
+            true => STEP,
+            false => self.engine.short(),
+        };
+        let deadline = Instant::now() + self.engine.long();
+        let mut next_look = Instant::now() + pause;
         loop {
-            if asked.is_followed && !attached.is_started && Instant::now() >= next_look {
-                attached.is_started = self.look(asked, made);
-                next_look = Instant::now() + STEP;
+            if !attached.is_started && Instant::now() >= next_look {
+                attached.is_started = self.look(asked, made).unwrap_or_default();
+                next_look = Instant::now() + pause;
+                if !attached.is_started && Instant::now() >= deadline {
+                    return Err(self.not_started(made).into());
+                }
             }
-            let waits = asked.is_followed && !attached.is_started || attached.relay.holds();
-            wait(
-                handle.as_fd(),
-                inbox,
-                &attached.relay,
-                waits.then_some(STEP),
-            )?;
+            let held = attached.relay.holds().then_some(STEP);
+            let look =
+                (!attached.is_started).then(|| next_look.saturating_duration_since(Instant::now()));
+            let limit = held.into_iter().chain(look).min();
+            wait(handle.as_fd(), inbox, &attached.relay, limit)?;
             attached.relay.step()?;
-            while let Some((number, is_ours_alone)) = inbox.next_from()? {
-                self.pass_on(made, attached, (number, is_ours_alone))?;
+            while let Some(signal) = inbox.next_from()? {
+                self.pass_on(asked, made, attached, signal)?;
             }
             if let Some(status) = attached.child.try_wait()? {
                 return Ok(status);
@@ -209,18 +232,29 @@ impl Docker {
         }
     }
 
+    fn not_started(&self, made: &Made) -> Fault {
+        let limit = self.engine.long();
+        let message = format!(
+            "Docker Engine: container {} was not started within {limit:?}",
+            made.id()
+        );
+        Fault::new(Kind::Network, message)
+            .hint("it may hang: see its log (journalctl -u docker), or say --engine-timeout TIME")
+    }
+
     /// Whether its command is executed; says so the first time.
-    fn look(&self, asked: &Asked, made: &Made) -> bool {
-        let state = self.state(&made.full_id).unwrap_or_default();
+    fn look(&self, asked: &Asked, made: &Made) -> Result<bool> {
+        let state = self.state(&made.full_id)?;
         if state.was_started() {
             let (id, pid) = (made.id(), state.pid);
             (asked.happened)(&Happening::Started { id, pid });
         }
-        state.was_started()
+        Ok(state.was_started())
     }
 
     fn pass_on(
         &self,
+        asked: &Asked,
         made: &Made,
         attached: &mut Attached,
         (number, is_ours_alone): (i32, bool),
@@ -236,11 +270,11 @@ impl Docker {
             return self.kill(made);
         }
         let is_end = is_request || matches!(number, libc::SIGHUP | libc::SIGQUIT);
-        let state = match is_end {
-            true => self.state(&made.full_id).unwrap_or_default(),
-            false => State::default(),
-        };
-        if is_end && !state.was_started() {
+        if is_end && !attached.is_started {
+            // Without an answer nobody can be told of the signal.
+            attached.is_started = self.look(asked, made)?;
+        }
+        if is_end && !attached.is_started {
             attached.is_stopped = Some(number);
             let _ = attached.child.kill();
         } else if is_ours_alone {
@@ -254,7 +288,7 @@ impl Docker {
 
     fn kill(&self, made: &Made) -> Result<()> {
         let words = ["kill", "--signal=KILL", &made.full_id];
-        match self.engine.call(&words, LONG, None) {
+        match self.engine.call(&words, self.engine.long(), None) {
             // It ended meanwhile.
             Err(error) if error.to_string().contains("is not running") => Ok(()),
             done => done.map(drop),
@@ -279,7 +313,7 @@ impl Docker {
                 "container {}: Docker Engine went away while it ran",
                 made.id()
             );
-            let _ = print(held);
+            let _ = To::Stderr.print(held);
             error.context(Fault::new(Kind::Network, message).hint(
                 "the container may go on; the next ucr command that reaches the Engine removes it",
             ))
@@ -287,10 +321,10 @@ impl Docker {
         if state.running {
             let is_detached = asked.spec.tty && status.success();
             if is_detached {
-                print(held)?;
+                To::Stderr.print(held)?;
                 return Ok(Ran::LetGo(made.id().to_owned()));
             }
-            // Nobody is attached any more, whoever killed the CLI.
+            (asked.remark)("its client ended while the container ran, which is now killed");
             self.kill(made)?;
             state = self.wait(made)?;
         }
@@ -302,7 +336,7 @@ impl Docker {
         if let Some(fault) = self.unexecutable(asked, made, &state, &said) {
             return Err(fault.into());
         }
-        print(held)?;
+        To::Stderr.print(held)?;
         let id = made.id().to_owned();
         if !is_started {
             (asked.happened)(&Happening::Started {
@@ -318,7 +352,8 @@ impl Docker {
 
     /// The state at the end, which comes soon.
     fn wait(&self, made: &Made) -> Result<State> {
-        self.engine.call(&["wait", &made.full_id], LONG, None)?;
+        let words = ["wait", &made.full_id];
+        self.engine.call(&words, self.engine.long(), None)?;
         self.state(&made.full_id)
     }
 }

@@ -6,7 +6,6 @@ use super::Docker;
 use super::create::Made;
 use super::run::Asked;
 use super::verdict::{State, suspect};
-use crate::engine::LONG;
 use crate::error::Fault;
 use crate::runtime::interpreter::{is_program, named_in};
 
@@ -29,7 +28,7 @@ impl Docker {
         };
         let place = format!("{}:{path}", made.full_id);
         let words = ["cp", "--follow-link", &place, "-"];
-        let archive = self.engine.call(&words, LONG, None).ok()?;
+        let archive = self.engine.call(&words, self.engine.long(), None).ok()?;
         let head = first_file(&archive)?;
         let interpreter = named_in(&head);
         let interpreter = interpreter.first().map(|it| it.to_string_lossy());

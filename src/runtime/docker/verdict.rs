@@ -43,8 +43,8 @@ impl State {
     }
 }
 
-/// Why a container did not start. `said` is what `docker start` wrote.
-pub(super) fn failure(state: &State, said: &str, command: &str) -> Fault {
+/// Why a command was not executed. `said` is what `docker VERB` wrote.
+pub(super) fn failure(verb: &str, state: &State, said: &str, command: &str) -> Fault {
     let all = [&state.error, said]
         .map(|text| text.to_lowercase())
         .join("\n");
@@ -77,16 +77,16 @@ pub(super) fn failure(state: &State, said: &str, command: &str) -> Fault {
         let message = format!("command '{command}' is not in the image");
         return Fault::new(Kind::NoCommand, message);
     }
-    let reason = match state.error.is_empty() {
-        true => said.to_owned(),
-        false => crate::engine::said(state.error.as_bytes()),
-    };
+    let reason = crate::engine::said(match state.error.is_empty() {
+        true => said.as_bytes(),
+        false => state.error.as_bytes(),
+    });
     let kind = match state.exit_code {
         126 => Kind::NotExecutable,
         127 => Kind::NoCommand,
         _ => Kind::Spec,
     };
-    Fault::new(kind, format!("docker start: {reason}"))
+    Fault::new(kind, format!("docker {verb}: {reason}"))
 }
 
 /// What is wrong with a file that is neither.
@@ -228,12 +228,12 @@ mod tests {
             ),
         ];
         for (code, error, kind, part) in rows {
-            let fault = failure(&state(code, error), "", "x");
+            let fault = failure("start", &state(code, error), "", "x");
             assert_eq!(fault.kind(), kind, "{error}");
             assert!(fault.to_string().contains(part), "{fault}");
         }
         assert!(
-            failure(&state(0, ""), "why", "x")
+            failure("start", &state(0, ""), "why", "x")
                 .to_string()
                 .contains("why")
         );
