@@ -107,7 +107,7 @@ impl Docker {
             Ok(Ran::Ended { .. }) => asked.is_kept,
             Err(_) => false,
         };
-        if !stays {
+        if !stays && self.remove(&made).is_err() {
             self.discard(&key);
         }
         ran
@@ -284,6 +284,11 @@ impl Docker {
             pid.map_or(Ok(()), |pid| send(pid, number))?;
         }
         Ok(())
+    }
+
+    fn remove(&self, made: &Made) -> Result<()> {
+        let words = ["rm", "--force", "--volumes", &made.full_id];
+        self.engine.call(&words, LONG, None).map(drop)
     }
 
     fn kill(&self, made: &Made) -> Result<()> {
