@@ -16,6 +16,7 @@
 //!   frontend                      -> spec, image, error
 //!   pull   provision   bundle     -> any lower
 //!   store   registry   layer   source   -> image, spec, credentials, sys, error; never each other
+//!   engine                        -> credentials, sys, error; source may import it
 //!   spec   credentials            -> image, error
 //!   image                         -> error
 //!   exit                          -> error, sys
@@ -27,6 +28,7 @@
 pub mod bundle;
 pub mod cli;
 pub mod credentials;
+pub mod engine;
 pub mod error;
 pub mod exit;
 pub mod frontend;

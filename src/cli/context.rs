@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::{Format, Global, environment, output};
-use crate::runtime::State;
+use crate::runtime::{Runtimes, State};
 use crate::store::Store;
 use crate::sys;
 
@@ -40,8 +40,18 @@ impl Context {
 
     /// Opens the directory of run-time state, and makes it if needed.
     pub(super) fn state(&self) -> Result<State> {
+        State::open(&self.state_directory()?)
+    }
+
+    /// Where that is, or will be.
+    pub(super) fn state_directory(&self) -> Result<PathBuf> {
         let default = || self.place("/run/ucr", "XDG_RUNTIME_DIR", ".local/state");
-        State::open(&self.absolute(self.global.state.clone().map_or_else(default, Ok)?)?)
+        self.absolute(self.global.state.clone().map_or_else(default, Ok)?)
+    }
+
+    /// What runs containers, the preferred one first.
+    pub(super) fn runtimes(&self) -> Runtimes {
+        self.global.runtime.clone().unwrap_or_default()
     }
 
     /// Mends what processes left that died: first their containers, then what those used.

@@ -4,6 +4,7 @@ use std::env;
 use std::path::PathBuf;
 
 use crate::credentials::Environment;
+use crate::engine;
 
 /// What credential look-up wants to know.
 pub(super) fn credentials() -> Environment {
@@ -20,6 +21,17 @@ pub(super) fn credentials() -> Environment {
         xdg_config_home: path("XDG_CONFIG_HOME"),
         docker_auth_config: variable("DOCKER_AUTH_CONFIG").filter(|value| !value.is_empty()),
         path: env::var_os("PATH"),
+    }
+}
+
+/// How Docker Engine is reached.
+pub(super) fn engine() -> engine::Environment {
+    let names = engine::Environment::names().iter();
+    let set = names.filter_map(|name| Some(((*name).to_owned(), env::var_os(name)?)));
+    let home = || Some(directory("HOME")?.join(".docker"));
+    engine::Environment {
+        variables: set.collect(),
+        config: directory("DOCKER_CONFIG").or_else(home),
     }
 }
 

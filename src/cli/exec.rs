@@ -23,10 +23,10 @@ use crate::sys::tty::{Size, is_terminal};
 pub(super) struct Exec {
     /// Do not wait for the command, and drop what it prints
     #[arg(long, short)]
-    detach: bool,
+    pub(super) detach: bool,
     /// Keys that let go of a command with a terminal, which goes on
     #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
-    detach_keys: DetachKeys,
+    pub(super) detach_keys: DetachKeys,
     /// Set an environment variable; NAME alone copies ucr's own, if it is set; repeatable
     #[arg(long, short, value_name = "NAME[=VALUE]")]
     env: Vec<String>,
@@ -50,7 +50,7 @@ pub(super) struct Exec {
     workdir: Option<String>,
     /// Name or ID
     #[arg(value_name = "CONTAINER")]
-    name: String,
+    pub(super) name: String,
     /// The command and its arguments
     #[arg(
         required = true,
@@ -103,7 +103,7 @@ impl Exec {
         Users::of_container(context, &self.name)
     }
 
-    fn command(&self) -> Result<Command> {
+    pub(super) fn command(&self) -> Result<Command> {
         let lookup = |variable: &str| environment::variable(variable);
         let mut env = read_env_files(&self.env_file, &lookup)?;
         env.extend(variables(&self.env, &lookup)?);

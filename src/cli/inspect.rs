@@ -19,14 +19,14 @@ use crate::store::{ImageRecord, RootfsRecord, Store};
 pub(super) struct Inspect {
     /// Print a document of the image exactly as it was fetched
     #[arg(long, value_name = "WHICH")]
-    raw: Option<RawDocument>,
+    pub(super) raw: Option<RawDocument>,
     /// What to show
     #[arg(value_name = "NAME")]
-    name: String,
+    pub(super) name: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum RawDocument {
+pub(super) enum RawDocument {
     /// The image manifest
     Manifest,
     /// The image configuration

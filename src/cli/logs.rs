@@ -27,23 +27,23 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct Logs {
     /// Go on until the container ends
     #[arg(long, short)]
-    follow: bool,
+    pub(super) follow: bool,
     /// Only the last lines
     #[arg(long, short = 'n', value_name = "NUMBER|all", default_value = "all")]
     tail: Tail,
     /// Only what was printed since then: a time (RFC 3339, or seconds since 1970) or how long ago,
     /// as in 10m
     #[arg(long, value_name = "TIME", value_parser = time)]
-    since: Option<DateTime<Utc>>,
+    pub(super) since: Option<DateTime<Utc>>,
     /// Only what was printed until then
     #[arg(long, value_name = "TIME", value_parser = time)]
-    until: Option<DateTime<Utc>>,
+    pub(super) until: Option<DateTime<Utc>>,
     /// Show the time of each line
     #[arg(long, short)]
-    timestamps: bool,
+    pub(super) timestamps: bool,
     /// Name or ID
     #[arg(value_name = "CONTAINER")]
-    name: String,
+    pub(super) name: String,
 }
 
 /// Attach to a container in the background
@@ -54,17 +54,17 @@ pub(super) struct Logs {
 pub(super) struct Attach {
     /// Keys that let go of a container with a terminal
     #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
-    detach_keys: DetachKeys,
+    pub(super) detach_keys: DetachKeys,
     /// Type nothing for it
     #[arg(long)]
-    no_stdin: bool,
+    pub(super) no_stdin: bool,
     /// Pass signals on to the container [default: true]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", action = ArgAction::Set)]
-    sig_proxy: Option<bool>,
+    pub(super) sig_proxy: Option<bool>,
     /// Name or ID
     #[arg(value_name = "CONTAINER")]
-    name: String,
+    pub(super) name: String,
 }
 
 /// How many lines.
@@ -107,6 +107,11 @@ fn time(text: &str) -> Result<DateTime<Utc>, Fault> {
 }
 
 impl Logs {
+    /// How many lines, if not all.
+    pub(super) fn lines(&self) -> Option<usize> {
+        self.tail.0
+    }
+
     pub(super) fn run(self, context: &Context) -> Result<Outcome> {
         let (store, state) = (context.store()?, context.state()?);
         let container = state.find(&store, &self.name)?;

@@ -7,6 +7,7 @@ mod cidfile;
 mod cni;
 mod context;
 mod cp;
+mod delegate;
 pub mod docker;
 mod document;
 mod environment;
@@ -235,9 +236,12 @@ fn become_root(command: &Command, context: &Context) -> Result<()> {
     Ok(())
 }
 
-fn dispatch(cli: Cli) -> Result<Outcome> {
+fn dispatch(mut cli: Cli) -> Result<Outcome> {
     let verbose = cli.verbosity.verbose || cli.command.is_verbose();
     let context = Context::new(cli.global, verbose);
+    if let Some(outcome) = delegate::serve(&mut cli.command, &context)? {
+        return Ok(outcome);
+    }
     if context.is_user() {
         become_root(&cli.command, &context)?;
     }

@@ -24,10 +24,10 @@ use crate::store::{Backend, Image, RootfsRecord};
 #[derive(Debug, Args)]
 pub(super) struct Provision {
     /// The image
-    image: String,
+    pub(super) image: String,
     /// Where to put it: a directory that is empty or not there yet [default: in the store]
     #[arg(value_name = "DIR")]
-    directory: Option<PathBuf>,
+    pub(super) directory: Option<PathBuf>,
     /// Arguments of the bundle's command, instead of the image's
     #[arg(last = true, value_name = "ARGS")]
     args: Vec<String>,
@@ -35,16 +35,16 @@ pub(super) struct Provision {
     pub(super) verbosity: Verbosity,
     /// How the root filesystem is made [default: overlay, or copy for users]
     #[arg(long, value_name = "HOW")]
-    backend: Option<BackendName>,
+    pub(super) backend: Option<BackendName>,
     /// Make an OCI bundle in DIR: rootfs and config.json, for runc, crun, youki or runsc
     #[arg(long, value_name = "DIR", conflicts_with = "directory")]
-    bundle: Option<PathBuf>,
+    pub(super) bundle: Option<PathBuf>,
     #[command(flatten)]
-    options: PullOptions,
+    pub(super) options: PullOptions,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum BackendName {
+pub(super) enum BackendName {
     /// An overlay mount over the store's layers: instant, no space
     Overlay,
     /// A full copy: needs neither mount nor store afterwards

@@ -23,6 +23,9 @@ pub(super) struct Ps {
     /// label=NAME or label=NAME=VALUE; repeatable
     #[arg(long, short, value_name = "KEY=VALUE")]
     filter: Vec<Filter>,
+    /// Containers of other runtimes.
+    #[arg(skip)]
+    pub(super) others: Vec<Container>,
 }
 
 /// What a container has to be like.
@@ -82,14 +85,26 @@ impl Ps {
     pub(super) fn run(self, context: &Context) -> Result<Outcome> {
         context.heal()?;
         let store = context.store()?;
-        let containers = self.containers(context)?;
+        let containers = context.state()?.all(&store)?;
+        self.print(context, containers, store.rootfs_records()?)
+    }
+
+    /// Prints those that are to be shown, and those of other runtimes.
+    pub(super) fn print(
+        &self,
+        context: &Context,
+        mut containers: Vec<Container>,
+        provisioned: Vec<RootfsRecord>,
+    ) -> Result<Outcome> {
+        containers.extend(self.others.iter().cloned());
+        self.retain_shown(&mut containers);
         if context.is_quiet() {
             let mut ids = containers.iter().map(|it| &it.record.id);
             ids.try_for_each(|id| output::line(id))?;
             return Ok(Outcome::Done);
         }
         let provisioned = match self.filter.is_empty() {
-            true => store.rootfs_records()?,
+            true => provisioned,
             false => Vec::new(),
         };
         if context.wants_json(Format::Text) {
@@ -112,14 +127,12 @@ impl Ps {
         Ok(Outcome::Done)
     }
 
-    fn containers(&self, context: &Context) -> Result<Vec<Container>> {
-        let mut found = context.state()?.all(&context.store()?)?;
+    fn retain_shown(&self, found: &mut Vec<Container>) {
         let by_status = self.filter.iter().any(|it| matches!(it, Filter::Status(_)));
         found.retain(|container| {
             let is_shown = self.all || by_status || container.is_watched;
             is_shown && self.filter.iter().all(|filter| filter.takes(container))
         });
-        Ok(found)
     }
 }
 

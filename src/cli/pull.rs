@@ -34,11 +34,11 @@ const MAX_SECRET: u64 = 1 << 20;
 #[derive(Debug, Args)]
 pub(super) struct Pull {
     /// The image to pull
-    image: String,
+    pub(super) image: String,
     #[command(flatten)]
     pub(super) verbosity: Verbosity,
     #[command(flatten)]
-    options: PullOptions,
+    pub(super) options: PullOptions,
 }
 
 impl Pull {
@@ -63,7 +63,7 @@ pub(super) struct PullOptions {
     policy: Option<PolicyName>,
     /// Platform to choose from a multi-platform image [default: this machine's]
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
-    platform: Option<Platform>,
+    pub(super) platform: Option<Platform>,
     /// User and password for the registry; others on this machine can see them while ucr runs
     #[arg(long, value_name = "USER[:PASSWORD]")]
     creds: Option<String>,
@@ -87,7 +87,7 @@ pub(super) struct PullOptions {
     tls_skip_verify: bool,
     /// Give up pulling after this time, as in 90s, 10m, 1h
     #[arg(long, value_name = "TIME", value_parser = duration)]
-    pull_timeout: Option<Duration>,
+    pub(super) pull_timeout: Option<Duration>,
     /// Where to look first for a registry's images; repeatable, also from $UCR_MIRRORS
     #[arg(long, value_name = "HOST=URL")]
     mirror: Vec<Mirror>,
@@ -184,7 +184,7 @@ impl PullOptions {
 
     /// What was said; else the command's default, except that a file of this machine is looked at
     /// every time: that costs nothing, and whoever rebuilt it wants the new one.
-    fn policy(&self, name: &ImageName, default: Policy) -> Policy {
+    pub(super) fn policy(&self, name: &ImageName, default: Policy) -> Policy {
         match (self.policy, name) {
             (None, ImageName::Registry(_)) => default,
             (None, _) => Policy::Newer,
@@ -192,6 +192,41 @@ impl PullOptions {
             (Some(PolicyName::Missing), _) => Policy::Missing,
             (Some(PolicyName::Newer), _) => Policy::Newer,
             (Some(PolicyName::Never), _) => Policy::Never,
+        }
+    }
+
+    /// Refuses what is the Engine's own to decide.
+    pub(super) fn check_for_engine(&self) -> Result<(), Fault> {
+        let its = "the Engine's own configuration, /etc/docker/daemon.json, has ";
+        let certificates = "put certificates into /etc/docker/certs.d/HOST";
+        let asked = [
+            (self.plain_http, "--plain-http", "insecure-registries"),
+            (
+                self.tls_skip_verify,
+                "--tls-skip-verify",
+                "insecure-registries",
+            ),
+            (!self.tls_ca.is_empty(), "--tls-ca", ""),
+            (!self.mirror.is_empty(), "--mirror", "registry-mirrors"),
+            (!self.limit.is_empty(), "--limit", "no such limits"),
+            (self.no_sync, "--no-sync", "nothing like it"),
+        ];
+        let Some((_, option, word)) = asked.into_iter().find(|(is_asked, ..)| *is_asked) else {
+            return Ok(());
+        };
+        let hint = match word {
+            "" => certificates.to_owned(),
+            word => format!("{its}{word}; or say --runtime native"),
+        };
+        let message = format!("{option}: it is Docker Engine that pulls");
+        Err(Fault::new(Kind::Unsupported, message).hint(hint))
+    }
+
+    /// For an image that the Engine has by now.
+    pub(super) fn for_engine(&self) -> Self {
+        Self {
+            policy: None,
+            ..self.clone()
         }
     }
 
@@ -236,7 +271,7 @@ impl PullOptions {
         Ok(mirrors)
     }
 
-    fn credentials(&self) -> Result<Sources> {
+    pub(super) fn credentials(&self) -> Result<Sources> {
         Ok(Sources {
             creds: self.user_and_password()?,
             auth_file: self.auth_file.clone(),

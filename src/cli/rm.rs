@@ -28,10 +28,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Rm {
     /// Kill containers that run, and do not mind what is not there
     #[arg(long, short)]
-    force: bool,
+    pub(super) force: bool,
     /// What to remove
     #[arg(required = true, value_name = "NAME")]
-    names: Vec<String>,
+    pub(super) names: Vec<String>,
 }
 
 impl Rm {

@@ -1,5 +1,6 @@
 //! `ucr run`.
 
+use std::cell::OnceCell;
 use std::fs::File;
 use std::io::{Read, stdin};
 use std::path::{Path, PathBuf};
@@ -21,12 +22,14 @@ use crate::pull::Policy;
 use crate::runtime::native;
 use crate::runtime::native::cdi::DIRECTORIES;
 use crate::spec::mount::Source;
-use crate::spec::{ContainerSpec, MAX_DOCUMENT};
+use crate::spec::{ContainerSpec, DockerParameter, MAX_DOCUMENT};
 use crate::store::Image;
 use crate::sys::process::{Exit, Namespaces, die_with_parent, spawn};
 
 /// Largest file of variables that is read, in bytes.
 const MAX_ENV_FILE: u64 = 1 << 20;
+/// Docker's option for other containers' mounts, which the native runtime finds itself.
+const VOLUMES_FROM: &str = "volumes-from";
 
 /// Run a command in a new container and return its exit code
 ///
@@ -48,7 +51,7 @@ pub(super) struct Run {
     pub(super) verbose: bool,
     /// Print what would be done, step by step, and do nothing; with --format json as a document
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// Take the whole description from a JSON document, ucr-spec(5); - is stdin
     #[arg(long, value_name = "FILE")]
     spec: Option<PathBuf>,
@@ -70,9 +73,12 @@ pub(super) struct Run {
     #[command(flatten)]
     cni: CniOptions,
     #[command(flatten)]
-    start: StartOptions,
+    pub(super) start: StartOptions,
     #[command(flatten)]
-    options: PullOptions,
+    pub(super) options: PullOptions,
+    /// What was read from stdin for --spec.
+    #[arg(skip)]
+    typed: OnceCell<Vec<u8>>,
 }
 
 impl Run {
@@ -105,7 +111,16 @@ impl Run {
         self.start.start(context, &image, &spec, &directories)
     }
 
-    fn description(&self, context: &Context) -> Result<ContainerSpec> {
+    pub(super) fn description(&self, context: &Context) -> Result<ContainerSpec> {
+        let mut spec = self.description_for_docker(context)?;
+        let parameters = &mut spec.docker_parameters;
+        parameters.retain(|it| it.key != VOLUMES_FROM);
+        others::add_volumes(context, self.container.volumes_from(), &mut spec)?;
+        Ok(spec)
+    }
+
+    /// The same, where other containers are the Engine's.
+    pub(super) fn description_for_docker(&self, context: &Context) -> Result<ContainerSpec> {
         match &self.spec {
             Some(file) => self.document(context, file),
             None => self.flags(context),
@@ -120,7 +135,12 @@ impl Run {
                 .into());
         }
         let bytes = match file == Path::new("-") {
-            true => read_limited(&mut stdin().lock(), MAX_DOCUMENT),
+            // Which is there once, and may be needed for each runtime.
+            true => match self.typed.get() {
+                Some(bytes) => Ok(bytes.clone()),
+                None => read_limited(&mut stdin().lock(), MAX_DOCUMENT)
+                    .map(|bytes| self.typed.get_or_init(|| bytes).clone()),
+            },
             false => File::open(file)
                 .map_err(Into::into)
                 .and_then(|mut file| read_limited(&mut file, MAX_DOCUMENT)),
@@ -159,7 +179,12 @@ impl Run {
         };
         spec.host_paths().try_for_each(absolute)?;
         name_images(context, &mut spec)?;
-        others::add_volumes(context, self.container.volumes_from(), &mut spec)?;
+        let volumes_from = self.container.volumes_from().iter();
+        let volumes_from = volumes_from.map(|word| DockerParameter {
+            key: VOLUMES_FROM.to_owned(),
+            value: word.clone(),
+        });
+        spec.docker_parameters.extend(volumes_from);
         Ok(spec)
     }
 

@@ -14,9 +14,9 @@ use super::context::Context;
 use super::{Format, output};
 use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
-use crate::runtime::Ended;
 use crate::runtime::native::network::cni::Places;
-use crate::runtime::native::{Asked, Attachment, DetachKeys, Happening, Native};
+use crate::runtime::native::{Asked, Attachment, DetachKeys, Native};
+use crate::runtime::{Ended, Happening};
 use crate::spec::{ContainerSpec, Restart};
 use crate::store::Image;
 use crate::sys;
@@ -29,39 +29,44 @@ use crate::sys::tty::{Size, is_terminal};
 pub(super) struct StartOptions {
     /// Start the container in the background and print its ID
     #[arg(long, short)]
-    detach: bool,
+    pub(super) detach: bool,
     /// Remove the container when it ends [default: unless --detach]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", action = ArgAction::Set)]
-    rm: Option<bool>,
+    pub(super) rm: Option<bool>,
     /// Attach to these streams only: stdin, stdout, stderr; repeatable
     #[arg(long, short, value_name = "STREAM", conflicts_with = "detach")]
-    attach: Vec<String>,
+    pub(super) attach: Vec<String>,
     /// Keys that let go of a container with a terminal, which goes on
     #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
-    detach_keys: DetachKeys,
+    pub(super) detach_keys: DetachKeys,
     /// Pass signals on to the container [default: true]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", action = ArgAction::Set)]
-    sig_proxy: Option<bool>,
+    pub(super) sig_proxy: Option<bool>,
     /// Write the container's ID to a new file
     #[arg(long, value_name = "FILE")]
-    cidfile: Option<PathBuf>,
+    pub(super) cidfile: Option<PathBuf>,
     /// Write what happens to this open descriptor, a line of JSON each: created, started, health,
     /// exited
     #[arg(long, value_name = "FD")]
-    status_fd: Option<i32>,
+    pub(super) status_fd: Option<i32>,
 }
 
 /// A container's start, and who hears of it.
 struct Start<'a> {
-    context: &'a Context,
     native: Native<'a>,
     image: &'a Image,
     spec: &'a ContainerSpec,
     id: String,
     is_kept: bool,
     size: Option<Size>,
+    reporter: Reporter<'a>,
+}
+
+/// Tells whoever started a container what happens to it.
+pub(super) struct Reporter<'a> {
+    context: &'a Context,
     status: Option<OwnedFd>,
     cidfile: Option<CidFile>,
 }
@@ -103,7 +108,6 @@ impl StartOptions {
     ) -> Result<Outcome> {
         let (store, state) = (context.store()?, context.state()?);
         let start = Start {
-            context,
             native: Native {
                 store: &store,
                 state: &state,
@@ -115,8 +119,7 @@ impl StartOptions {
             id: sys::random_name()?,
             is_kept: !self.rm.unwrap_or(!self.detach),
             size: Size::of(std::io::stdin()).filter(|_| spec.tty),
-            status: self.status_fd()?,
-            cidfile: self.cidfile(context)?,
+            reporter: self.reporter(context)?,
         };
         let restarts = spec.restart.is_some_and(|restart| restart != Restart::No);
         let is_direct = !self.detach && !spec.tty && !restarts && self.attach.is_empty();
@@ -128,20 +131,33 @@ impl StartOptions {
         let how = self.attachment(spec)?;
         let how = how.as_ref();
         let as_json = context.wants_json(Format::Text);
-        let kept = start.status.as_ref().map(AsFd::as_fd);
+        let kept = start.reporter.status.as_ref().map(AsFd::as_fd);
         let outcome = background::start(how, as_json, kept, |background| {
             start.run(Some(background)).map(drop)
         })?;
         match outcome {
             Some(outcome) => Ok(outcome),
             None => {
-                match as_json {
-                    true => output::json(&json!({ "id": start.id }))?,
-                    false => output::line(&start.id)?,
-                }
+                self.print_id(context, &start.id)?;
                 Ok(Outcome::Done)
             }
         }
+    }
+
+    /// Of a container in the background.
+    pub(super) fn print_id(&self, context: &Context, id: &str) -> Result<()> {
+        match context.wants_json(Format::Text) {
+            true => output::json(&json!({ "id": id })),
+            false => output::line(id),
+        }
+    }
+
+    pub(super) fn reporter<'a>(&self, context: &'a Context) -> Result<Reporter<'a>> {
+        Ok(Reporter {
+            context,
+            status: self.status_fd()?,
+            cidfile: self.cidfile(context)?,
+        })
     }
 
     fn cidfile(&self, context: &Context) -> Result<Option<CidFile>> {
@@ -191,7 +207,7 @@ impl Start<'_> {
         let background = background.map(RefCell::new);
         let is_started = Cell::new(false);
         let happened = |happening: &Happening| {
-            self.report(happening);
+            self.reporter.report(happening);
             is_started.set(is_started.get() || is_start(happening));
             let background = background.as_ref().filter(|_| is_start(happening));
             if let Some(background) = background {
@@ -209,20 +225,34 @@ impl Start<'_> {
             happened: &happened,
         };
         let ended = self.native.run(&asked, owner);
-        if let Some(file) = self.cidfile.as_ref().filter(|_| !is_started.get()) {
-            file.discard();
+        if !is_started.get() {
+            self.reporter.discard();
         }
         let ended = ended?;
+        self.reporter.ended(&self.id, &ended);
+        Ok(ended)
+    }
+}
+
+impl Reporter<'_> {
+    /// There never was a container.
+    pub(super) fn discard(&self) {
+        if let Some(file) = &self.cidfile {
+            file.discard();
+        }
+    }
+
+    /// It is over.
+    pub(super) fn ended(&self, id: &str, ended: &Ended) {
         self.say(&json!({
             "event": "exited",
-            "id": self.id,
+            "id": id,
             "exit_code": ended.exit.code(),
             "oom_killed": ended.oom_kills > 0,
         }));
-        Ok(ended)
     }
 
-    fn report(&self, happening: &Happening) {
+    pub(super) fn report(&self, happening: &Happening) {
         match happening {
             Happening::Note(text) => self.context.note(text),
             Happening::Created { id } => {

@@ -22,13 +22,13 @@ use crate::sys::process::Stranger;
 pub(super) struct Stop {
     /// How long to wait before killing [default: the container's --stop-timeout, or 10]
     #[arg(long, short, visible_alias = "timeout", value_name = "SECONDS")]
-    time: Option<u32>,
+    pub(super) time: Option<u32>,
     /// Another signal than the container's
     #[arg(long, short, value_name = "SIGNAL")]
-    signal: Option<SignalNumber>,
+    pub(super) signal: Option<SignalNumber>,
     /// Names or IDs
     #[arg(required = true, value_name = "CONTAINER")]
-    names: Vec<String>,
+    pub(super) names: Vec<String>,
 }
 
 /// Send a signal to containers
@@ -38,10 +38,10 @@ pub(super) struct Stop {
 pub(super) struct Kill {
     /// The signal, by name or number
     #[arg(long, short, value_name = "SIGNAL", default_value = "KILL")]
-    signal: SignalNumber,
+    pub(super) signal: SignalNumber,
     /// Names or IDs
     #[arg(required = true, value_name = "CONTAINER")]
-    names: Vec<String>,
+    pub(super) names: Vec<String>,
 }
 
 /// Wait until containers end, and print their exit codes
@@ -49,7 +49,7 @@ pub(super) struct Kill {
 pub(super) struct Wait {
     /// Names or IDs
     #[arg(required = true, value_name = "CONTAINER")]
-    names: Vec<String>,
+    pub(super) names: Vec<String>,
 }
 
 impl Stop {

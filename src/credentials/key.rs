@@ -17,8 +17,8 @@ fn canonical_host(host: &str) -> String {
     }
 }
 
-/// What a helper is asked for.
-pub(super) fn helper_key(host: &str) -> String {
+/// How docker calls a registry in its configuration, and what a helper is asked for.
+pub fn docker_key(host: &str) -> String {
     let host = canonical_host(host);
     if host == HUB {
         HUB_KEY.to_owned()
@@ -94,7 +94,7 @@ mod tests {
         for key in keys {
             assert!(fit(key, "docker.io", "library/x").is_some(), "{key}");
         }
-        assert_eq!(helper_key("docker.io"), HUB_KEY);
-        assert_eq!(helper_key("quay.io"), "quay.io");
+        assert_eq!(docker_key("docker.io"), HUB_KEY);
+        assert_eq!(docker_key("quay.io"), "quay.io");
     }
 }

@@ -193,7 +193,7 @@ fn search(
     found: &mut Found,
 ) -> Result<Option<(String, Credential)>> {
     if let Some(name) = config.helper(registry) {
-        let asked = key::helper_key(registry);
+        let asked = key::docker_key(registry);
         let path = sources.environment.path.as_deref();
         let timeout = sources.helper_timeout.unwrap_or(HELPER_TIMEOUT);
         let timeout = timeout.min(HELPER_TIMEOUT);

@@ -14,6 +14,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use key::docker_key;
 pub use lookup::find;
 
 /// Everything a credential may come from.

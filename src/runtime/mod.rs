@@ -2,10 +2,16 @@
 
 mod choice;
 pub mod docker;
+mod happening;
+mod interpreter;
 pub mod native;
 mod state;
+mod stops;
 
 pub use choice::{RuntimeName, Runtimes};
+pub use happening::Happening;
+pub use native::network::PublishedPort;
+pub use native::network::cni::Attached;
 pub use state::{
     Container, ContainerRecord, Ended, Event, HealthFile, HealthResult, HealthState, HealthStatus,
     Life, Published, Started, State, Status, Watched,

@@ -463,3 +463,10 @@ pub fn kill_stranger(pid: i32, is_still_meant: impl FnOnce() -> bool) -> io::Res
     }
     Ok(())
 }
+
+/// The program that this command starts is killed when the thread dies that starts it.
+pub fn ends_with_us(command: &mut std::process::Command) {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: one prctl, which allocates nothing and takes no lock.
+    unsafe { command.pre_exec(die_with_parent) };
+}

@@ -7,10 +7,19 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
+/// Requests to end.
+const ENDS: [Signal; 4] = [
+    Signal::SIGINT,
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGQUIT,
+];
+
 /// All signals, read one by one instead of interrupting.
 #[derive(Debug)]
 pub struct Inbox {
     descriptor: SignalFd,
+    ends: SignalFd,
 }
 
 impl Inbox {
@@ -29,15 +38,33 @@ impl Inbox {
         }
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&all), None)?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        let mut ends = SigSet::empty();
+        ENDS.iter().for_each(|signal| ends.add(*signal));
         Ok(Self {
             descriptor: SignalFd::with_flags(&all, flags)?,
+            ends: SignalFd::with_flags(&ends, flags)?,
         })
+    }
+
+    /// Is readable while a request to end waits, which [`Self::next`] takes.
+    pub fn ends(&self) -> BorrowedFd<'_> {
+        self.ends.as_fd()
     }
 
     /// The next signal's number, if one is waiting.
     pub fn next(&self) -> io::Result<Option<i32>> {
-        let found = self.descriptor.read_signal()?;
-        Ok(found.and_then(|info| i32::try_from(info.ssi_signo).ok()))
+        Ok(self.next_from()?.map(|(number, _)| number))
+    }
+
+    /// The same, and whether a process sent it: what a terminal sends, all of its processes get.
+    pub fn next_from(&self) -> io::Result<Option<(i32, bool)>> {
+        let Some(info) = self.descriptor.read_signal()? else {
+            return Ok(None);
+        };
+        let is_sent = info.ssi_code != libc::SI_KERNEL;
+        Ok(i32::try_from(info.ssi_signo)
+            .ok()
+            .map(|number| (number, is_sent)))
     }
 }
 

@@ -29,9 +29,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "provision",
             "bundle",
+            "engine",
             "store",
             "image",
             "spec",
+            "credentials",
             "sys",
             "exit",
             "error",
@@ -44,7 +46,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("store", VOCABULARY),
     ("registry", VOCABULARY),
     ("layer", VOCABULARY),
-    ("source", VOCABULARY),
+    (
+        "source",
+        &["engine", "image", "spec", "credentials", "sys", "error"],
+    ),
+    ("engine", &["credentials", "image", "sys", "error"]),
     ("image", &["error"]),
     ("spec", &["image", "error"]),
     ("credentials", &["image", "error"]),
@@ -55,6 +61,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 const VOCABULARY: &[&str] = &["image", "spec", "credentials", "sys", "error"];
 
 const LOWER: &[&str] = &[
+    "engine",
     "store",
     "registry",
     "layer",

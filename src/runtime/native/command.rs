@@ -10,11 +10,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::interpreter::{self, Identity};
 use super::plan::Plan;
 use super::seccomp::Filter;
 use super::status::Reporter;
 use crate::error::{Fault, Kind};
+use crate::runtime::interpreter::{self, Identity};
 use crate::spec::Mount;
 use crate::sys::mount;
 use crate::sys::proc::Proc;

@@ -19,10 +19,13 @@ use super::stage::Stage;
 use super::status::{self, Listener};
 use super::users::Leased;
 use super::volume::Kept;
-use super::{Asked, Happening, HostFacts, Native};
+use super::{Asked, HostFacts, Native};
 use crate::error::{self, Fault, Kind};
 use crate::exit;
-use crate::runtime::{self, ContainerRecord, Ended, Event, HealthFile, Life, Published, Started};
+use crate::runtime::{
+    self, ContainerRecord, Ended, Event, Happening, HealthFile, HealthState, Life, Published,
+    Started,
+};
 use crate::spec::{Network, Restart, SignalNumber};
 use crate::store::{ContainerDir, Lease};
 use crate::sys;
@@ -270,6 +273,9 @@ impl<'a> Container<'a> {
             network,
         } = begun;
         let connected = self.connect(child, network);
+        // Before anybody sees this start: an earlier one's health is not this one's.
+        let no_health_yet = |file: &HealthFile| file.write(&HealthState::default());
+        self.health.as_ref().map_or(Ok(()), no_health_yet)?;
         let started = self.register(child)?;
         // What others left that died, while the stage is busy and we are not.
         self.native.state.heal(self.native.store);

@@ -18,12 +18,13 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
 };
 
+use super::Asked;
 use super::exec::{Command, decide, enter};
 use super::plan::Plan;
 use super::status::{Listener, Message};
-use super::{Asked, Happening};
 use crate::error::{self, Kind};
 use crate::exit;
+use crate::runtime::Happening;
 use crate::runtime::{Container, HealthFile, HealthResult, HealthState, HealthStatus};
 use crate::spec::HealthCheck;
 use crate::sys::namespace::leave_processes;

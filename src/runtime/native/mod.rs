@@ -24,7 +24,6 @@ mod handles;
 mod health;
 mod hook;
 mod host;
-mod interpreter;
 mod join;
 mod monitor;
 pub mod network;
@@ -48,7 +47,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::error::{Fault, Kind};
-use crate::runtime::{Ended, HealthStatus, State};
+use crate::runtime::{Ended, Happening, State};
 use crate::spec::ContainerSpec;
 use crate::store::{ContainerDir, Image, Lease, Store};
 use crate::sys;
@@ -95,32 +94,6 @@ pub struct Asked<'a> {
     pub size: Option<Size>,
     /// Is told what happens to it.
     pub happened: &'a dyn Fn(&Happening),
-}
-
-/// What happens to a container, for whoever started it.
-#[derive(Clone, Copy, Debug)]
-pub enum Happening<'a> {
-    /// Something for the curious.
-    Note(&'a str),
-    /// It has an ID, and is about to be started.
-    Created {
-        /// Its ID.
-        id: &'a str,
-    },
-    /// Its command is executed.
-    Started {
-        /// Its ID.
-        id: &'a str,
-        /// Its first process as the host sees it.
-        pid: i32,
-    },
-    /// Its health is another than it was.
-    Health {
-        /// Its ID.
-        id: &'a str,
-        /// What the checks say.
-        status: HealthStatus,
-    },
 }
 
 impl fmt::Debug for Asked<'_> {

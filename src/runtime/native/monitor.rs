@@ -12,13 +12,9 @@ use super::copies::Copy;
 use super::health::Health;
 use super::network::Forwarder;
 use super::status::{Listener, Message};
+use crate::runtime::stops::Stops;
 use crate::sys::process::{Child, Exit};
 use crate::sys::signal::{Inbox, is_forwarded, is_job_control, stop_ourselves};
-
-/// Requests to stop, within [`PATIENCE`], after which a container is killed.
-const REQUESTS: u32 = 3;
-/// How long requests to stop count together.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often it is asked during a pause whether it is over.
 const STEP: Timespec = Timespec {
@@ -48,29 +44,6 @@ struct Progress {
     is_announced: bool,
 }
 
-/// Requests to stop: a third one soon after the first is meant. The first process of a container
-/// may ignore SIGTERM simply because it has no handler for it.
-#[derive(Debug, Default)]
-struct Stops {
-    first: Option<Instant>,
-    count: u32,
-    /// One came, ever.
-    any: bool,
-}
-
-impl Stops {
-    /// Whether this request, at this time, is one too many.
-    fn is_enough(&mut self, now: Instant) -> bool {
-        let is_late = |first| now.duration_since(first) > PATIENCE;
-        if self.first.is_none_or(is_late) {
-            (self.first, self.count) = (Some(now), 0);
-        }
-        self.any = true;
-        self.count += 1;
-        self.count >= REQUESTS
-    }
-}
-
 impl Monitor {
     /// Blocks signals and reads them from now on, so that none is lost around the start.
     pub(super) fn prepare() -> Result<Self> {
@@ -82,7 +55,7 @@ impl Monitor {
 
     /// Whether somebody asked ucr itself to end the container.
     pub(super) fn was_stopped(&self) -> bool {
-        self.stops.borrow().any
+        self.stops.borrow().any()
     }
 
     /// Waits so long, or until somebody asks for the end or `is_over` says that it is meant.
@@ -280,27 +253,4 @@ struct Ready {
     forwarder: bool,
     ended: bool,
     report: bool,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn three_requests_count_only_together() {
-        let start = Instant::now();
-        let after = |seconds| start + Duration::from_secs(seconds);
-        let answers = |times: &[u64]| {
-            let mut stops = Stops::default();
-            times
-                .iter()
-                .map(|time| stops.is_enough(after(*time)))
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(answers(&[0, 1, 2]), [false, false, true]);
-        assert_eq!(
-            answers(&[0, 1, 60, 61, 62]),
-            [false, false, false, false, true]
-        );
-    }
 }

@@ -1,6 +1,7 @@
 //! The keys by which somebody who is attached lets go of a container: docker's notation and
 //! default.
 
+use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Fault, Kind};
@@ -18,6 +19,19 @@ impl Default for DetachKeys {
 /// What a terminal sends for a key with Ctrl.
 fn control(key: u8) -> u8 {
     key & 0x1f
+}
+
+/// As they are said.
+impl fmt::Display for DetachKeys {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = self.0.iter().map(|byte| match byte {
+            0 => "ctrl-@".to_owned(),
+            1..=26 => format!("ctrl-{}", char::from(byte | 0x60)),
+            27..=31 => format!("ctrl-{}", char::from(byte | 0x40)),
+            _ => char::from(*byte).to_string(),
+        });
+        out.write_str(&words.collect::<Vec<_>>().join(","))
+    }
 }
 
 impl FromStr for DetachKeys {

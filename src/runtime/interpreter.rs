@@ -41,15 +41,46 @@ fn is(path: &Path, identity: Identity) -> bool {
 /// The interpreter or loader that a file names, if it names one; where it is not clear how the
 /// kernel reads the file, all that it may name.
 pub(super) fn named_by(path: &Path) -> Vec<PathBuf> {
-    head_of(path).map_or_else(Vec::new, |(file, head)| match head.as_slice() {
+    head_of(path).map_or_else(Vec::new, |(file, head)| {
+        named(&head, &|bytes, at| file.read_exact_at(bytes, at).ok())
+    })
+}
+
+/// The same, of a file's content.
+pub(super) fn named_in(content: &[u8]) -> Vec<PathBuf> {
+    let head = &content[..content.len().min(SCRIPT_HEAD)];
+    named(head, &|bytes, at| {
+        let at = usize::try_from(at).ok()?;
+        bytes.copy_from_slice(content.get(at..at.checked_add(bytes.len())?)?);
+        Some(())
+    })
+}
+
+/// Whether a file's content begins like a program for this machine.
+pub(super) fn is_program(content: &[u8]) -> bool {
+    /// `e_machine`, of programs that this kernel executes.
+    const MACHINES: [u64; 2] = if cfg!(target_arch = "aarch64") {
+        [183, 40]
+    } else {
+        [62, 3]
+    };
+    let machine = number(content, (18, 2));
+    content.starts_with(b"\x7fELF") && machine.is_some_and(|it| MACHINES.contains(&it))
+}
+
+/// Reads bytes at an offset.
+type ReadAt<'a> = &'a dyn Fn(&mut [u8], u64) -> Option<()>;
+
+fn named(head: &[u8], read_at: ReadAt) -> Vec<PathBuf> {
+    match head {
         [b'#', b'!', line @ ..] => script(line).into_iter().collect(),
         // The class is no help: the kernel's loader for 64 bits does not look at it.
         [0x7f, b'E', b'L', b'F', ..] => [&ELF64, &ELF32]
             .into_iter()
-            .filter_map(|fields| loader(&file, &head, fields))
+            .filter_map(|fields| loader(head, fields, read_at))
             .collect(),
         _ => Vec::new(),
-    })
+    }
 }
 
 fn head_of(path: &Path) -> Option<(File, Vec<u8>)> {
@@ -112,21 +143,20 @@ const ELF64: Fields = Fields {
 /// The program header that names the loader.
 const PT_INTERP: u64 = 3;
 
-fn loader(file: &File, head: &[u8], fields: &Fields) -> Option<PathBuf> {
+fn loader(head: &[u8], fields: &Fields, read_at: ReadAt) -> Option<PathBuf> {
     let (at, entries) = (number(head, fields.table)?, length(head, fields.entries)?);
     let size = fields.size_of_entry;
     if length(head, fields.entry_size)? != size || entries * size > MAX_TABLE {
         return None;
     }
     let mut table = vec![0; entries * size];
-    file.read_exact_at(&mut table, at).ok()?;
+    read_at(&mut table, at)?;
     let header = table
         .chunks_exact(size)
         .find(|header| number(header, (0, 4)) == Some(PT_INTERP))?;
     let length = usize::try_from(number(header, fields.size)?).ok()?;
     let mut path = vec![0_u8; length.min(MAX_PATH)];
-    file.read_exact_at(&mut path, number(header, fields.offset)?)
-        .ok()?;
+    read_at(&mut path, number(header, fields.offset)?)?;
     path.split(|b| *b == 0).next().map(name)
 }
 

@@ -1,0 +1,224 @@
+//! Docker Engine, through the `docker` CLI (design D10): contexts, TLS and ssh are the CLI's.
+//!
+//! ```text
+//! Engine ─► private DOCKER_CONFIG (contexts linked, credentials of one pull) ─► docker WORDS ─► Answer
+//! ```
+//!
+//! Every call is bounded in time and output, because Engines hang. What the CLI's environment has is
+//! listed here; nothing of ours that may hold a secret is handed on.
+
+mod answer;
+mod call;
+mod private;
+
+use std::ffi::OsString;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde::de::DeserializeOwned;
+
+use crate::error::{Fault, Kind};
+use crate::sys::process::ends_with_us;
+
+pub use answer::{fault, said};
+use call::Collected;
+pub use private::{Auth, Left, Private, left};
+
+/// How long the Engine may take for what it answers from memory.
+pub const SHORT: Duration = Duration::from_secs(20);
+/// How long it may take for what makes or removes something.
+pub const LONG: Duration = Duration::from_secs(120);
+
+/// What the CLI may see of our environment: how to reach the Engine, and who we are.
+const HANDED_ON: [&str; 21] = [
+    "DOCKER_HOST",
+    "DOCKER_CONTEXT",
+    "DOCKER_TLS",
+    "DOCKER_TLS_VERIFY",
+    "DOCKER_CERT_PATH",
+    "DOCKER_API_VERSION",
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "TERM",
+    "LANG",
+    "TMPDIR",
+    "XDG_RUNTIME_DIR",
+    "SSH_AUTH_SOCK",
+    "SSH_CONNECTION",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "https_proxy",
+    "no_proxy",
+];
+
+/// The variables that say which Engine is meant and how it is reached; the caller reads them, so
+/// that tests need not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// Those of [`Environment::names`] that are set.
+    pub variables: Vec<(String, OsString)>,
+    /// `$DOCKER_CONFIG`, or `~/.docker`.
+    pub config: Option<PathBuf>,
+}
+
+impl Environment {
+    /// The variables that matter.
+    pub fn names() -> &'static [&'static str] {
+        &HANDED_ON
+    }
+
+    fn get(&self, name: &str) -> Option<&OsString> {
+        let mut all = self.variables.iter();
+        all.find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+}
+
+/// A Docker Engine that can be asked.
+#[derive(Debug)]
+pub struct Engine {
+    program: PathBuf,
+    variables: Vec<(String, OsString)>,
+    private: Private,
+}
+
+impl Engine {
+    /// Finds the CLI, and makes its configuration below `directory`, which nobody else may read.
+    /// Asks nothing yet. Fails with [`Kind::Unsupported`] if there is no CLI.
+    pub fn open(directory: &Path, environment: &Environment, auth: Option<&Auth>) -> Result<Self> {
+        let private = Private::make(directory, environment.config.as_deref(), auth)?;
+        Self::with(environment, private)
+    }
+
+    /// The same, with a configuration that is there.
+    pub fn with(environment: &Environment, private: Private) -> Result<Self> {
+        let mut variables = environment.variables.clone();
+        let wants_tls = ["DOCKER_TLS", "DOCKER_TLS_VERIFY"];
+        let wants_tls = wants_tls.iter().any(|it| environment.get(it).is_some());
+        if let Some(config) = &environment.config
+            && wants_tls
+            && environment.get("DOCKER_CERT_PATH").is_none()
+        {
+            // The CLI would look in its configuration, which is ours.
+            variables.push(("DOCKER_CERT_PATH".to_owned(), config.clone().into()));
+        }
+        Ok(Self {
+            program: program(environment)?,
+            variables,
+            private,
+        })
+    }
+
+    /// The directory that is this process's as long as it lives.
+    pub fn private(&self) -> &Private {
+        &self.private
+    }
+
+    /// A command line of the CLI, which ends when we do.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        let variables = self.variables.iter().map(|(name, value)| (name, value));
+        command
+            .args(words)
+            .env_clear()
+            .envs(variables)
+            .env("DOCKER_CONFIG", self.private.path())
+            .env("DOCKER_CLI_HINTS", "false")
+            .stdin(Stdio::null());
+        ends_with_us(&mut command);
+        command
+    }
+
+    /// What a command line prints. `interrupt` ends it early when it becomes readable. Fails with
+    /// [`Kind::Network`] without an Engine or an answer in time, with [`Kind::Interrupted`], or
+    /// with what the Engine says, in its words.
+    pub fn call(
+        &self,
+        words: &[&str],
+        limit: Duration,
+        interrupt: Option<BorrowedFd>,
+    ) -> Result<Vec<u8>> {
+        Ok(self.call_with_remarks(words, limit, interrupt)?.0)
+    }
+
+    /// The same, with what was said on stderr of something that went well.
+    pub fn call_with_remarks(
+        &self,
+        words: &[&str],
+        limit: Duration,
+        interrupt: Option<BorrowedFd>,
+    ) -> Result<(Vec<u8>, String)> {
+        let mut command = self.command(words);
+        command.stdout(Stdio::piped());
+        self.collect(&mut command, words, limit, interrupt)
+    }
+
+    /// The same, where stdout is somebody else's.
+    pub fn call_showing(&self, words: &[&str], limit: Duration, stdout: OwnedFd) -> Result<()> {
+        let mut command = self.command(words);
+        command.stdout(stdout);
+        self.collect(&mut command, words, limit, None).map(drop)
+    }
+
+    fn collect(
+        &self,
+        command: &mut Command,
+        words: &[&str],
+        limit: Duration,
+        interrupt: Option<BorrowedFd>,
+    ) -> Result<(Vec<u8>, String)> {
+        let verb = words.first().copied().unwrap_or_default();
+        let collected = call::collect(command, limit, interrupt)
+            .with_context(|| format!("run {} {verb}", self.program.display()))?;
+        match collected {
+            Collected::Ended(status, stdout, stderr) if status.success() => {
+                Ok((stdout, String::from_utf8_lossy(&stderr).into_owned()))
+            }
+            Collected::Ended(_, _, stderr) => Err(fault(verb, &stderr).into()),
+            Collected::TimedOut => {
+                let message =
+                    format!("Docker Engine: no answer to 'docker {verb}' within {limit:?}");
+                Err(Fault::new(Kind::Network, message)
+                    .hint(
+                        "it may hang: see its log (journalctl -u docker), or say --runtime native",
+                    )
+                    .into())
+            }
+            Collected::TooMuch => {
+                let message = format!("Docker Engine: the answer to 'docker {verb}' has no end");
+                Err(Fault::new(Kind::Limit, message).into())
+            }
+            Collected::Interrupted => {
+                Err(Fault::new(Kind::Interrupted, format!("docker {verb}: interrupted")).into())
+            }
+        }
+    }
+
+    /// The same, of something that prints JSON.
+    pub fn ask<T: DeserializeOwned>(&self, words: &[&str]) -> Result<T> {
+        let answer = self.call(words, SHORT, None)?;
+        serde_json::from_slice(&answer).map_err(|error| {
+            let verb = words.first().copied().unwrap_or_default();
+            let message = format!("Docker Engine: the answer to 'docker {verb}': {error}");
+            Fault::new(Kind::Network, message)
+                .hint("is it Docker's own CLI that is called docker here?")
+                .into()
+        })
+    }
+}
+
+fn program(environment: &Environment) -> Result<PathBuf, Fault> {
+    let path = environment.get("PATH").cloned().unwrap_or_default();
+    let places = std::env::split_paths(&path).filter(|dir| dir.is_absolute());
+    let mut files = places.map(|dir| dir.join("docker"));
+    files.find(|file| file.is_file()).ok_or_else(|| {
+        Fault::new(Kind::Unsupported, "there is no program 'docker' in PATH").hint(
+            "install Docker's CLI (Debian: apt-get install docker.io), or say --runtime native",
+        )
+    })
+}

@@ -1,0 +1,340 @@
+//! Running a container in the Engine, in the foreground or handing it over.
+//!
+//! The CLI is attached to it and has our streams, but for stderr, see `relay`. It passes signals on
+//! that a terminal sends to all of us; those that somebody sends to us alone are sent on to it.
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::create::Made;
+use super::found::ended;
+use super::relay::{Relay, print};
+use super::verdict::{State, failure};
+use super::{Docker, EngineImage};
+use crate::engine::{Environment, LONG};
+use crate::error::{Fault, Kind};
+use crate::runtime::stops::Stops;
+use crate::runtime::{Ended, Happening};
+use crate::spec::ContainerSpec;
+use crate::sys::signal::{Inbox, is_forwarded, is_job_control, send, stop_ourselves};
+
+/// How often a starting container is looked at, and held stderr let go.
+const STEP: Duration = Duration::from_millis(100);
+
+/// A container that is to run.
+pub struct Asked<'a> {
+    /// What it is made of.
+    pub image: &'a EngineImage,
+    /// What it is to be like.
+    pub spec: &'a ContainerSpec,
+    /// It stays after its end.
+    pub is_kept: bool,
+    /// Nobody waits for it.
+    pub is_detached: bool,
+    /// Whether we are attached to its stdin, stdout and stderr.
+    pub streams: [bool; 3],
+    /// Let go of one with a terminal; docker's words.
+    pub detach_keys: String,
+    /// Somebody wants to know at once when its command is executed.
+    pub is_followed: bool,
+    /// How the Engine is reached.
+    pub environment: &'a Environment,
+    /// Is told what happens to it.
+    pub happened: &'a dyn Fn(&Happening),
+    /// Is told what the Engine has to remark.
+    pub remark: &'a dyn Fn(&str),
+}
+
+impl fmt::Debug for Asked<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        out.debug_struct("Asked")
+            .field("image", &self.image.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What became of a container as far as we were there.
+#[derive(Debug)]
+pub enum Ran {
+    /// It ended.
+    Ended {
+        /// Its ID.
+        id: String,
+        /// How.
+        ended: Ended,
+    },
+    /// It runs on, with this ID.
+    LetGo(String),
+}
+
+/// The CLI while it is attached.
+struct Attached {
+    child: Child,
+    relay: Relay,
+    stops: Stops,
+    is_started: bool,
+    is_stopped: Option<i32>,
+}
+
+impl Docker {
+    /// Runs a container to its end and removes it, unless it is kept or was let go of. Fails before
+    /// anything is started if the Engine refuses it; with [`Kind::NoCommand`] or
+    /// [`Kind::NotExecutable`] if the command cannot be executed.
+    pub fn run(&self, asked: &Asked) -> Result<Ran> {
+        let inbox = Inbox::open().context("read signals")?;
+        let made = self.create(asked, &inbox)?;
+        let key = self.engine.private().name().to_owned();
+        let ran = self.run_made(asked, &made, &inbox);
+        let stays = match &ran {
+            Ok(Ran::LetGo(_)) => true,
+            Ok(Ran::Ended { .. }) => asked.is_kept,
+            Err(_) => false,
+        };
+        if !stays {
+            self.discard(&key);
+        }
+        ran
+    }
+
+    fn run_made(&self, asked: &Asked, made: &Made, inbox: &Inbox) -> Result<Ran> {
+        (asked.happened)(&Happening::Created { id: made.id() });
+        if asked.is_detached {
+            self.start(asked, made, inbox)?;
+            return Ok(Ran::LetGo(made.id().to_owned()));
+        }
+        let mut attached = self.attach(asked, made)?;
+        let status = self.follow(asked, made, inbox, &mut attached)?;
+        let held = attached.relay.finish()?;
+        self.conclude(
+            asked,
+            made,
+            status,
+            attached.is_stopped,
+            &held,
+            attached.is_started,
+        )
+    }
+
+    fn start(&self, asked: &Asked, made: &Made, inbox: &Inbox) -> Result<()> {
+        let words = ["start", &made.full_id];
+        if let Err(error) = self.engine.call(&words, LONG, Some(inbox.ends())) {
+            let state = self.state(&made.full_id)?;
+            return Err(match state.was_started() {
+                true => error,
+                false => self.refused(asked, &state, &error.to_string()).into(),
+            });
+        }
+        let state = self.state(&made.full_id)?;
+        let (id, pid) = (made.id(), state.pid);
+        (asked.happened)(&Happening::Started { id, pid });
+        Ok(())
+    }
+
+    fn refused(&self, asked: &Asked, state: &State, said: &str) -> Fault {
+        let process = crate::spec::process(asked.spec, &asked.image.config, "");
+        let command = process.ok().and_then(|it| it.argv.first().cloned());
+        failure(state, said, &command.unwrap_or_default())
+    }
+
+    fn attach(&self, asked: &Asked, made: &Made) -> Result<Attached> {
+        let keys = format!("--detach-keys={}", asked.detach_keys);
+        let mut words = vec!["start", "--attach", &keys];
+        let [stdin, stdout, stderr] = asked.streams;
+        if stdin && asked.spec.stdin {
+            words.push("--interactive");
+        }
+        words.push(&made.full_id);
+        let stream = |is_wanted: bool| match is_wanted {
+            true => Stdio::inherit(),
+            false => Stdio::null(),
+        };
+        let mut command = self.engine.command(&words);
+        command
+            .stdin(stream(stdin && asked.spec.stdin))
+            .stdout(stream(stdout))
+            .stderr(match stderr {
+                true => Stdio::piped(),
+                false => Stdio::null(),
+            });
+        let mut child = command.spawn().context("run docker start")?;
+        let relay = Relay::new(child.stderr.take());
+        Ok(Attached {
+            child,
+            relay,
+            stops: Stops::default(),
+            is_started: false,
+            is_stopped: None,
+        })
+    }
+
+    /// Passes on what comes until the CLI ends.
+    fn follow(
+        &self,
+        asked: &Asked,
+        made: &Made,
+        inbox: &Inbox,
+        attached: &mut Attached,
+    ) -> Result<ExitStatus> {
+        let pid = i32::try_from(attached.child.id())
+            .ok()
+            .and_then(Pid::from_raw);
+        let pid = pid.context("docker start has no process")?;
+        let handle = pidfd_open(pid, PidfdFlags::empty())?;
+        let mut next_look = Instant::now();
+        loop {
+            if asked.is_followed && !attached.is_started && Instant::now() >= next_look {
+                attached.is_started = self.look(asked, made);
+                next_look = Instant::now() + STEP;
+            }
+            let waits = asked.is_followed && !attached.is_started || attached.relay.holds();
+            wait(
+                handle.as_fd(),
+                inbox,
+                &attached.relay,
+                waits.then_some(STEP),
+            )?;
+            attached.relay.step()?;
+            while let Some((number, is_ours_alone)) = inbox.next_from()? {
+                self.pass_on(made, attached, (number, is_ours_alone))?;
+            }
+            if let Some(status) = attached.child.try_wait()? {
+                return Ok(status);
+            }
+        }
+    }
+
+    /// Whether its command is executed; says so the first time.
+    fn look(&self, asked: &Asked, made: &Made) -> bool {
+        let state = self.state(&made.full_id).unwrap_or_default();
+        if state.was_started() {
+            let (id, pid) = (made.id(), state.pid);
+            (asked.happened)(&Happening::Started { id, pid });
+        }
+        state.was_started()
+    }
+
+    fn pass_on(
+        &self,
+        made: &Made,
+        attached: &mut Attached,
+        (number, is_ours_alone): (i32, bool),
+    ) -> Result<()> {
+        if is_job_control(number) {
+            return Ok(stop_ourselves()?);
+        }
+        if !is_forwarded(number) {
+            return Ok(());
+        }
+        let is_request = matches!(number, libc::SIGINT | libc::SIGTERM);
+        if is_request && attached.stops.is_enough(Instant::now()) {
+            return self.kill(made);
+        }
+        let is_end = is_request || matches!(number, libc::SIGHUP | libc::SIGQUIT);
+        let state = match is_end {
+            true => self.state(&made.full_id).unwrap_or_default(),
+            false => State::default(),
+        };
+        if is_end && !state.was_started() {
+            attached.is_stopped = Some(number);
+            let _ = attached.child.kill();
+        } else if is_ours_alone {
+            let pid = i32::try_from(attached.child.id())
+                .ok()
+                .and_then(Pid::from_raw);
+            pid.map_or(Ok(()), |pid| send(pid, number))?;
+        }
+        Ok(())
+    }
+
+    fn kill(&self, made: &Made) -> Result<()> {
+        let words = ["kill", "--signal=KILL", &made.full_id];
+        match self.engine.call(&words, LONG, None) {
+            // It ended meanwhile.
+            Err(error) if error.to_string().contains("is not running") => Ok(()),
+            done => done.map(drop),
+        }
+    }
+
+    fn conclude(
+        &self,
+        asked: &Asked,
+        made: &Made,
+        status: ExitStatus,
+        is_stopped: Option<i32>,
+        held: &[u8],
+        is_started: bool,
+    ) -> Result<Ran> {
+        if let Some(number) = is_stopped {
+            let message = format!("signal {number} came before the container was started");
+            return Err(Fault::new(Kind::Interrupted, message).into());
+        }
+        let mut state = self.state(&made.full_id).map_err(|error| {
+            let message = format!(
+                "container {}: Docker Engine went away while it ran",
+                made.id()
+            );
+            let _ = print(held);
+            error.context(Fault::new(Kind::Network, message).hint(
+                "the container may go on; the next ucr command that reaches the Engine removes it",
+            ))
+        })?;
+        if state.running {
+            let is_detached = asked.spec.tty && status.success();
+            if is_detached {
+                print(held)?;
+                return Ok(Ran::LetGo(made.id().to_owned()));
+            }
+            // Nobody is attached any more, whoever killed the CLI.
+            self.kill(made)?;
+            state = self.wait(made)?;
+        }
+        let said = String::from_utf8_lossy(held);
+        if !state.was_started() {
+            let said = crate::engine::said(held);
+            return Err(self.refused(asked, &state, &said).into());
+        }
+        if let Some(fault) = self.unexecutable(asked, made, &state, &said) {
+            return Err(fault.into());
+        }
+        print(held)?;
+        let id = made.id().to_owned();
+        if !is_started {
+            (asked.happened)(&Happening::Started {
+                id: &id,
+                pid: state.pid,
+            });
+        }
+        Ok(Ran::Ended {
+            id,
+            ended: ended(&state),
+        })
+    }
+
+    /// The state at the end, which comes soon.
+    fn wait(&self, made: &Made) -> Result<State> {
+        self.engine.call(&["wait", &made.full_id], LONG, None)?;
+        self.state(&made.full_id)
+    }
+}
+
+/// Waits for something to do.
+fn wait(child: BorrowedFd, inbox: &Inbox, relay: &Relay, limit: Option<Duration>) -> Result<()> {
+    let mut fds = vec![
+        PollFd::from_borrowed_fd(child, PollFlags::IN),
+        PollFd::new(inbox, PollFlags::IN),
+    ];
+    if let Some(handle) = relay.handle() {
+        fds.push(PollFd::from_borrowed_fd(handle, PollFlags::IN));
+    }
+    let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
+    match poll(&mut fds, limit.as_ref()) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
