@@ -1,5 +1,4 @@
-//! Network namespaces for tests: one that ucr takes for the host's, and one of a client outside. A
-//! thread is in a network namespace of its own, and a socket stays in the one it was opened in.
+//! Networks for tests: one that ucr takes for the host's, and one of a client outside.
 
 use std::fs::File;
 use std::net::IpAddr;
@@ -8,12 +7,12 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::support::need;
+pub use crate::support::netns::{alone, inside};
 use crate::support::process::{Running, tool};
+use crate::support::{need, netns};
 
 use super::world::World;
 
@@ -22,28 +21,6 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 /// The addresses of the host that a client outside knows, and the client's.
 pub const HOST: [&str; 2] = ["198.51.100.1", "2001:db8:5::1"];
 pub const CLIENT: [&str; 2] = ["198.51.100.2", "2001:db8:5::2"];
-
-/// Runs a test with a network that is nobody else's.
-pub fn alone<T: Send>(test: impl FnOnce() -> T + Send) -> T {
-    on_thread(|| {
-        unshare(CloneFlags::CLONE_NEWNET).expect("unshare");
-        ip("link set lo up");
-        test()
-    })
-}
-
-/// Does something in another network namespace.
-pub fn inside<T: Send>(namespace: &File, act: impl FnOnce() -> T + Send) -> T {
-    on_thread(|| {
-        setns(namespace, CloneFlags::CLONE_NEWNET).expect("setns");
-        act()
-    })
-}
-
-fn on_thread<T: Send>(act: impl FnOnce() -> T + Send) -> T {
-    let done = thread::scope(|scope| scope.spawn(act).join());
-    done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-}
 
 /// `ip` in the network namespace of this thread.
 #[track_caller]
@@ -61,11 +38,7 @@ pub fn nft(words: &str) -> String {
 
 /// A client that reaches the host by a cable.
 pub fn outside() -> File {
-    let here = || File::open("/proc/thread-self/ns/net").expect("a network namespace");
-    let client = on_thread(|| {
-        unshare(CloneFlags::CLONE_NEWNET).expect("unshare");
-        here()
-    });
+    let client = netns::empty();
     let path = format!("/proc/{}/fd/{}", std::process::id(), client.as_raw_fd());
     ip(&format!(
         "link add cable type veth peer name cable netns {path}"

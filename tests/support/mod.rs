@@ -15,10 +15,13 @@
 
 pub mod buildah;
 pub mod cgroups;
+pub mod docker_archive;
+pub mod engine;
 pub mod image;
 pub mod layer;
 pub mod layout;
 pub mod need;
+pub mod netns;
 pub mod process;
 pub mod raw_tar;
 pub mod registry;
