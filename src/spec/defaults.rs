@@ -18,6 +18,16 @@ pub const CAPABILITIES: [Capability; 10] = [
     Capability::CAP_SYS_CHROOT,
 ];
 
+/// Processes and threads of a container for which nothing else was asked (as podman).
+pub const PIDS: u64 = 2048;
+
+/// Open files of a process, soft and hard limit, where nothing else was asked: what programs that
+/// call select(2) expect, and how far others may raise it (as systemd).
+pub const OPEN_FILES: (u64, u64) = (1024, 524_288);
+
+/// Bytes of `/dev/shm`, which [`FILESYSTEMS`] says in its own words.
+pub const SHARED_MEMORY: u64 = 64 << 20;
+
 /// Replaced by nothing, where they exist: they tell of the host or are side channels. All that
 /// docker, podman, containerd and Mesos mask.
 pub const MASKED_PATHS: [&str; 15] = [
@@ -139,3 +149,19 @@ pub const DEVICE_LINKS: [(&str, &str); 5] = [
     ("stderr", "/proc/self/fd/2"),
     ("ptmx", "pts/ptmx"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_memory_has_one_size() {
+        let found = FILESYSTEMS.iter().find(|it| it.target == "/dev/shm");
+        let size = format!("{}k", SHARED_MEMORY >> 10);
+        let options = found.map(|it| it.options).unwrap_or_default();
+        assert!(
+            options.contains(&("size", Some(size.as_str()))),
+            "{options:?}"
+        );
+    }
+}

@@ -12,6 +12,7 @@ mod support;
 mod auth;
 mod concurrency;
 mod docker;
+mod docker_argv;
 mod docker_archives;
 mod docker_daemons;
 mod durable;

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use written::Written;
 
 pub use idmap::{IdMap, IdRange};
-pub use resolve::{SANDBOX, mounts};
+pub use resolve::{SANDBOX, mounts, target};
 pub use written::volume_name;
 
 /// One mount, as it was asked for.

@@ -19,7 +19,7 @@ pub fn mounts(spec: &ContainerSpec, image: &ImageConfig) -> Result<Vec<Mount>> {
     let mut all = Vec::new();
     all.extend(spec.sandbox.iter().map(|path| Mount::bind(path, SANDBOX)));
     for mount in &spec.mounts {
-        let target = absolute(&mount.target, spec.sandbox.is_some())?;
+        let target = target(&mount.target, spec.sandbox.is_some())?;
         if target.starts_with("/proc") {
             let message = format!("nothing can be mounted on {}", target.display());
             return Err(Fault::new(Kind::Spec, message)
@@ -48,16 +48,16 @@ pub fn mounts(spec: &ContainerSpec, image: &ImageConfig) -> Result<Vec<Mount>> {
     Ok(all)
 }
 
-/// UCR puts relative targets into the sandbox (mesos-ucr.md, section 3.9).
-fn absolute(target: &Path, has_sandbox: bool) -> Result<PathBuf> {
+/// Where a mount is, as an absolute path. UCR puts relative targets into the sandbox (mesos-ucr.md,
+/// section 3.9). Fails with [`Kind::Spec`] if there is none.
+pub fn target(target: &Path, has_sandbox: bool) -> Result<PathBuf, Fault> {
     if target.is_absolute() || has_sandbox {
         // Also drops "//" and "/.", which `starts_with` and messages do not expect.
         return Ok(Path::new(SANDBOX).join(target).components().collect());
     }
     let message = format!("container path '{}' is not absolute", target.display());
     Err(Fault::new(Kind::Spec, message)
-        .hint("say /DIR; only with --sandbox a relative path is one in the sandbox")
-        .into())
+        .hint("say /DIR; only with --sandbox a relative path is one in the sandbox"))
 }
 
 fn refuse_twice(mounts: &[Mount]) -> Result<()> {

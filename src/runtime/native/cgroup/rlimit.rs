@@ -7,11 +7,8 @@ use rustix::process::{self, Pid, Resource, getrlimit, prlimit, setrlimit};
 use serde::Serialize;
 
 use crate::error::{Fault, Kind};
+use crate::spec::defaults::OPEN_FILES;
 use crate::spec::{Ulimit, UlimitName};
-
-/// Of open files, where nothing else was asked: what programs that call select(2) expect, and how
-/// far others may raise it (as systemd).
-const DEFAULT_FILES: (u64, u64) = (1024, 524_288);
 
 /// One limit; `u64::MAX` is unlimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -42,7 +39,7 @@ pub fn rlimits(
             continue;
         }
         let (soft, wanted) = match name {
-            UlimitName::Nofile => DEFAULT_FILES,
+            UlimitName::Nofile => OPEN_FILES,
             _ => (0, 0),
         };
         let most = if may_raise { u64::MAX } else { hard_of(name) };

@@ -2,14 +2,12 @@
 
 use super::plan::{Disks, Setting, Value, Wanted};
 use super::{Controller, DeviceList, DeviceRule};
+use crate::spec::defaults::PIDS;
 use crate::spec::{DiskRate, Resources};
 use crate::sys::cgroup::Version;
 
 /// The scheduler's usual period in microseconds.
 const PERIOD: u64 = 100_000;
-
-/// Processes and threads of a container for which nothing else was asked (as podman).
-pub(super) const DEFAULT_PIDS: u64 = 2048;
 
 /// What a controller has to be told for these limits, in the order of writing.
 pub(super) fn settings(wanted: &Wanted, controller: Controller, version: Version) -> Vec<Setting> {
@@ -170,11 +168,7 @@ fn memory(resources: &Resources, version: Version) -> Vec<Setting> {
 
 fn pids(wanted: &Wanted) -> Vec<Setting> {
     match wanted.resources.pids_limit {
-        None => vec![Setting::default_of(
-            "--pids-limit",
-            "pids.max",
-            DEFAULT_PIDS,
-        )],
+        None => vec![Setting::default_of("--pids-limit", "pids.max", PIDS)],
         // Counted all the same, so that forks can be stopped when it is ended.
         Some(..=0) if wanted.holds_all => {
             vec![Setting::default_of("--pids-limit", "pids.max", "max")]

@@ -1,0 +1,93 @@
+//! A description as arguments of `docker create`. Pure.
+//!
+//! Every field becomes options or is refused by its name, and ucr's own defaults are said in so many
+//! words, so that both runtimes mean the same. Options are `--NAME=VALUE` in one word: no value is
+//! ever taken for an option.
+//!
+//! Two fields are the caller's: `name`, which [`Circumstances::name`] is made of, and
+//! `resources.cgroups`, for only the Engine's answer tells which limits cannot be had.
+
+mod life;
+mod mount;
+mod network;
+mod parameter;
+mod process;
+mod resources;
+mod security;
+mod words;
+
+use std::path::Path;
+
+use crate::error::Fault;
+use crate::image::ImageConfig;
+use crate::spec::ContainerSpec;
+use words::{Words, refuse};
+
+/// What the arguments depend on beside the description.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances<'a> {
+    /// The container's name for docker.
+    pub name: &'a str,
+    /// The image's name for docker.
+    pub image: &'a str,
+    /// What the image says.
+    pub config: &'a ImageConfig,
+    /// Version of the Engine's API, as in 1.41.
+    pub api: (u32, u32),
+    /// A file with the filter of system calls in docker's form, for those who have ucr's own.
+    pub seccomp: &'a Path,
+    /// Whether the Engine's host has AppArmor.
+    pub apparmor: bool,
+    /// Whether the Engine's host has SELinux.
+    pub selinux: bool,
+    /// The most open files that the Engine can allow: its own hard limit, unless it may raise that.
+    /// `u64::MAX` if that is not known.
+    pub max_files: u64,
+}
+
+impl Circumstances<'_> {
+    /// Refuses what an older Engine does not know.
+    fn since(&self, api: (u32, u32), field: &str, option: &str) -> Result<(), Fault> {
+        if self.api >= api {
+            return Ok(());
+        }
+        let ((major, minor), (own_major, own_minor)) = (api, self.api);
+        let why = format!(
+            "it needs version {major}.{minor} of Docker Engine's API, this one has \
+             {own_major}.{own_minor}"
+        );
+        Err(refuse(field, option, &why, "use a newer Engine"))
+    }
+}
+
+/// Options, the image's name, and the container's arguments: what follows `docker create`.
+/// Fails with [`crate::error::Kind::Unsupported`] on what Docker Engine cannot do, by the
+/// description's field, and with [`crate::error::Kind::Spec`] on what makes no container at all.
+pub fn arguments(
+    spec: &ContainerSpec,
+    circumstances: &Circumstances,
+) -> Result<Vec<String>, Fault> {
+    refuse_source(&spec.image)?;
+    let mut words = Words::default();
+    words.option("--name", circumstances.name);
+    // It is there already: what is pulled is the caller's decision, and so are the credentials.
+    words.option("--pull", "never");
+    process::add(spec, circumstances, &mut words)?;
+    life::add(spec, circumstances, &mut words)?;
+    mount::add(spec, circumstances, &mut words)?;
+    network::add(spec, circumstances, &mut words)?;
+    resources::add(spec, circumstances, &mut words)?;
+    security::add(spec, circumstances, &mut words)?;
+    parameter::add(spec, &mut words)?;
+    words.finish(circumstances.image, process::arguments(spec))
+}
+
+fn refuse_source(image: &str) -> Result<(), Fault> {
+    let has_source = |it: &&&str| image.starts_with(**it);
+    let Some(source) = ["oci:", "oci-archive:"].iter().find(has_source) else {
+        return Ok(());
+    };
+    let why = format!("Docker Engine reads no {source} images");
+    let hint = "give it the image: skopeo copy IMAGE docker-daemon:NAME:TAG, and run NAME:TAG";
+    Err(refuse("image", "", &why, hint))
+}

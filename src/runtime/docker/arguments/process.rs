@@ -1,0 +1,95 @@
+//! What is executed, as whom and where.
+
+use super::Circumstances;
+use super::words::{Words, refuse};
+use crate::error::{Fault, Kind};
+use crate::spec::{ContainerSpec, SANDBOX, process};
+
+pub(super) fn add(
+    spec: &ContainerSpec,
+    circumstances: &Circumstances,
+    words: &mut Words,
+) -> Result<(), Fault> {
+    check(spec, circumstances)?;
+    if let Some(entrypoint) = &spec.entrypoint {
+        words.option(
+            "--entrypoint",
+            entrypoint.first().map_or("", String::as_str),
+        );
+    }
+    environment(spec, circumstances, words)?;
+    words.perhaps("--workdir", spec.working_dir.as_ref());
+    words.perhaps("--user", spec.user.as_deref().map(user));
+    words.each("--group-add", &spec.groups);
+    words.perhaps("--hostname", spec.hostname.as_ref());
+    words.perhaps("--domainname", spec.naming.domain.as_ref());
+    for (name, is_asked) in [
+        ("--init", spec.init),
+        ("--interactive", spec.stdin),
+        ("--tty", spec.tty),
+        ("--read-only", spec.read_only),
+    ] {
+        if is_asked {
+            words.switch(name);
+        }
+    }
+    if spec.secrets.is_empty() {
+        return Ok(());
+    }
+    let why = "Docker Engine would keep the value in its records";
+    Err(refuse(
+        "secrets[0]",
+        "--secret",
+        why,
+        "mount a file that has it",
+    ))
+}
+
+/// What follows the image's name: docker's option for the entrypoint takes only a program.
+pub(super) fn arguments(spec: &ContainerSpec) -> impl Iterator<Item = String> {
+    let entrypoint = spec.entrypoint.iter().flatten().skip(1);
+    entrypoint.chain(&spec.args).cloned()
+}
+
+/// Docker's rules are ours (design D13), so what is no process here is none there.
+fn check(spec: &ContainerSpec, circumstances: &Circumstances) -> Result<(), Fault> {
+    let merged = process(spec, circumstances.config, circumstances.name);
+    merged.map(drop).map_err(|error| match error.downcast() {
+        Ok(fault) => fault,
+        Err(error) => Fault::new(Kind::Spec, format!("{error:#}")),
+    })
+}
+
+/// Docker sets PATH, HOSTNAME, HOME and TERM as the native runtime does. The image's own variables
+/// come before ours there, and before the image's here.
+fn environment(
+    spec: &ContainerSpec,
+    circumstances: &Circumstances,
+    words: &mut Words,
+) -> Result<(), Fault> {
+    let of_image = &circumstances.config.env;
+    if !of_image.iter().any(|it| it.starts_with("container=")) {
+        words.option("--env", "container=ucr");
+    }
+    for (place, variable) in spec.env.iter().enumerate() {
+        if !variable.contains('=') {
+            // The client would look for one in its own environment.
+            let why = format!("the variable {variable} has no value");
+            let field = format!("env[{place}]");
+            return Err(refuse(&field, "--env", &why, "give it an empty one: NAME="));
+        }
+        words.option("--env", variable);
+    }
+    if spec.sandbox.is_some() {
+        words.option("--env", format_args!("MESOS_SANDBOX={SANDBOX}"));
+    }
+    Ok(())
+}
+
+/// An empty user is root; to docker it is the image's.
+fn user(asked: &str) -> String {
+    match asked.is_empty() || asked.starts_with(':') {
+        true => format!("0{asked}"),
+        false => asked.to_owned(),
+    }
+}
