@@ -105,8 +105,12 @@ impl Docker {
             let Some(note) = left.note else {
                 continue;
             };
-            let key = note["key"].as_str().unwrap_or_default().to_owned();
             let environment = environment_of(&note);
+            if !Engine::is_there(&environment) {
+                left.private.leave();
+                continue;
+            }
+            let key = note["key"].as_str().unwrap_or_default().to_owned();
             let Ok(engine) = Engine::with(&environment, left.private) else {
                 continue;
             };
