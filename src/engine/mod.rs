@@ -27,7 +27,7 @@ use crate::sys::process::ends_with_us;
 pub use answer::{fault, is_own_word, said};
 use call::Collected;
 use private::secrets;
-pub use private::{Auth, Left, Private, left};
+pub use private::{Auth, Left, Private, forget, left};
 
 /// How long the Engine may take for what it answers from memory, if nobody says.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -125,6 +125,11 @@ impl Engine {
             patience: environment.patience.unwrap_or(PATIENCE),
             secrets: Vec::new(),
         })
+    }
+
+    /// Whether there is a CLI.
+    pub fn is_there(environment: &Environment) -> bool {
+        program(environment).is_ok()
     }
 
     /// The directory that is this process's as long as it lives.
@@ -250,7 +255,9 @@ impl Engine {
         serde_json::from_slice(&answer).map_err(|error| {
             let verb = words.first().copied().unwrap_or_default();
             let message = format!("Docker Engine: the answer to 'docker {verb}': {error}");
-            Fault::new(Kind::Network, message).hint(NOT_DOCKER).into()
+            Fault::new(Kind::Unsupported, message)
+                .hint(NOT_DOCKER)
+                .into()
         })
     }
 }

@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::Delegate;
 use crate::cli::run::Run;
 use crate::cli::start::StartOptions;
-use crate::cli::{background, output};
+use crate::cli::{background, output, pull};
 use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
 use crate::pull::Policy;
@@ -16,6 +16,18 @@ use crate::runtime::docker::{Asked, Docker, EngineImage, Ran};
 use crate::runtime::native;
 use crate::runtime::{Ended, Happening};
 use crate::spec::{ContainerSpec, Restart};
+
+/// Who hears of a container.
+struct Told<'a> {
+    happened: &'a dyn Fn(&Happening),
+    remark: &'a dyn Fn(&str),
+}
+
+/// While nothing happens yet.
+const NOBODY: Told<'static> = Told {
+    happened: &|_| (),
+    remark: &|_| (),
+};
 
 impl Delegate<'_> {
     pub(super) fn run(&self, run: &Run) -> Result<Option<Outcome>> {
@@ -30,20 +42,21 @@ impl Delegate<'_> {
             run.start.check(&spec)?;
             check_start(&run.start, &spec)?;
             self.check_image(&run.options, &spec.image)?;
-            let image = match docker.image(&spec.image)? {
-                Some(image) => image,
-                None => EngineImage::unknown(&spec.image)?,
-            };
-            docker.check(&self.asked(run, &spec, &image, &|_| (), &|_| ()))?;
-            Ok(spec)
+            let here = docker.image(&spec.image)?;
+            let image = here
+                .clone()
+                .map_or_else(|| EngineImage::unknown(&spec.image), Ok)?;
+            docker.check(&self.asked(run, &spec, &image, &NOBODY))?;
+            Ok((spec, here))
         };
-        let Some(spec) = self.first(can_native, prepare)? else {
+        let Some((spec, here)) = self.first(can_native, prepare)? else {
             return Ok(None);
         };
         if run.dry_run {
             return self.show_words(run, &spec).map(Some);
         }
-        let image = self.have(&run.options, &spec.image, Policy::Missing)?;
+        let name = pull::name(self.context, &spec.image)?;
+        let image = self.image(&run.options, &name, Policy::Missing, here)?;
         self.start(run, &spec, &image).map(Some)
     }
 
@@ -52,8 +65,7 @@ impl Delegate<'_> {
         run: &'b Run,
         spec: &'b ContainerSpec,
         image: &'b EngineImage,
-        happened: &'b dyn Fn(&Happening),
-        remark: &'b dyn Fn(&str),
+        told: &Told<'b>,
     ) -> Asked<'b> {
         let start = &run.start;
         let streams = match start.attach.is_empty() {
@@ -69,8 +81,8 @@ impl Delegate<'_> {
             detach_keys: start.detach_keys.to_string(),
             is_followed: start.status_fd.is_some() || start.cidfile.is_some(),
             environment: &self.environment,
-            happened,
-            remark,
+            happened: told.happened,
+            remark: told.remark,
         }
     }
 
@@ -79,7 +91,7 @@ impl Delegate<'_> {
         let docker = self.docker()?;
         let image = docker.image(&spec.image)?;
         let image = image.map_or_else(|| EngineImage::unknown(&spec.image), Ok)?;
-        let asked = self.asked(run, spec, &image, &|_| (), &|_| ());
+        let asked = self.asked(run, spec, &image, &NOBODY);
         let words = docker.words(&asked, "/SECCOMP.json".into())?;
         match self.context.wants_json(crate::cli::Format::Text) {
             true => output::json(&serde_json::json!({ "spec": spec, "docker": words }))?,
@@ -96,7 +108,11 @@ impl Delegate<'_> {
             reporter.report(happening);
         };
         let remark = |text: &str| output::remark("warning", &format!("docker: {text}"));
-        let asked = self.asked(run, spec, image, &happened, &remark);
+        let told = Told {
+            happened: &happened,
+            remark: &remark,
+        };
+        let asked = self.asked(run, spec, image, &told);
         let ran = self.docker()?.run(&asked);
         if !is_started.get() {
             reporter.discard();

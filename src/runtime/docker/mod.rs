@@ -41,6 +41,8 @@ const OLDEST_API: (u32, u32) = (1, 41);
 /// How long a container may take to appear whose creation was given up.
 const LATEST: Duration = Duration::from_secs(600);
 
+/// What the names of ucr's own labels begin with.
+const LABELS: &str = "ucr.";
 /// On every container of ucr's: the name of its start, which no other has.
 const KEY_LABEL: &str = "ucr.key";
 /// What was asked for, as a document.
@@ -54,14 +56,24 @@ const KEPT_LABEL: &str = "ucr.kept";
 #[derive(Debug)]
 pub struct Docker {
     engine: Engine,
-    /// Version of its API.
+    /// Version of its API, as far as the CLI speaks it.
     api: (u32, u32),
 }
 
 #[derive(Deserialize)]
 struct Versions {
+    #[serde(rename = "Client")]
+    client: Option<Client>,
     #[serde(rename = "Server")]
     server: Option<Server>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Client {
+    /// What both can speak.
+    #[serde(default)]
+    api_version: String,
 }
 
 #[derive(Deserialize)]
@@ -87,6 +99,8 @@ impl Docker {
             let why = format!("its API has the version '{}'", server.api_version);
             return Err(another(&why).into());
         };
+        let spoken = versions.client.and_then(|it| self::api(&it.api_version));
+        let api = spoken.map_or(api, |spoken| spoken.min(api));
         if api < OLDEST_API {
             let version = &server.version;
             let message = format!(
@@ -115,8 +129,12 @@ impl Docker {
             let Some(note) = left.note else {
                 continue;
             };
-            let key = note["key"].as_str().unwrap_or_default().to_owned();
             let environment = environment_of(&note, patience);
+            if !Engine::is_there(&environment) {
+                left.private.leave();
+                continue;
+            }
+            let key = note["key"].as_str().unwrap_or_default().to_owned();
             let Ok(engine) = Engine::with(&environment, left.private) else {
                 continue;
             };

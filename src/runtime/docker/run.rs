@@ -18,14 +18,18 @@ use super::relay::{Relay, To};
 use super::verdict::{State, failure};
 use super::{Docker, EngineImage};
 use crate::engine::Environment;
-use crate::error::{Fault, Kind};
+use crate::error::{Fault, Kind, kind};
 use crate::runtime::stops::Stops;
 use crate::runtime::{Ended, Happening};
 use crate::spec::ContainerSpec;
 use crate::sys::signal::{Inbox, is_forwarded, is_job_control, send, stop_ourselves};
 
-/// How often a starting container is looked at, and held stderr let go.
+/// How often a starting container is looked at that somebody follows, and held stderr let go.
 const STEP: Duration = Duration::from_millis(100);
+/// So often in a row a container must be over before the CLI is not waited for (moby 33820).
+const TIRED: u32 = 3;
+/// How long an Engine that went away is waited for.
+const AWAY: Duration = Duration::from_secs(15);
 
 /// A container that is to run.
 pub struct Asked<'a> {
@@ -80,6 +84,11 @@ struct Attached {
     stops: Stops,
     is_started: bool,
     is_stopped: Option<i32>,
+    /// When it began.
+    since: Instant,
+    next_look: Instant,
+    /// How often in a row its container was seen to be over.
+    seen_over: u32,
 }
 
 impl Drop for Attached {
@@ -104,7 +113,10 @@ impl Docker {
             Ok(Ran::Ended { .. }) => asked.is_kept,
             Err(_) => false,
         };
-        if !stays && let Err(error) = self.discard(&key) {
+        if !stays
+            && self.remove(&made).is_err()
+            && let Err(error) = self.discard(&key)
+        {
             let why = crate::error::render(&error);
             (asked.remark)(&format!(
                 "the next ucr command removes its container: {why}"
@@ -121,15 +133,7 @@ impl Docker {
         }
         let mut attached = self.attach(asked, made)?;
         let status = self.follow(asked, made, inbox, &mut attached)?;
-        let held = attached.relay.finish()?;
-        self.conclude(
-            asked,
-            made,
-            status,
-            attached.is_stopped,
-            &held,
-            attached.is_started,
-        )
+        self.conclude(asked, made, attached, status)
     }
 
     fn start(&self, asked: &Asked, made: &Made, inbox: &Inbox) -> Result<()> {
@@ -176,9 +180,7 @@ impl Docker {
                 true => Stdio::piped(),
                 false => Stdio::null(),
             });
-        let mut child = command
-            .spawn()
-            .map_err(|error| self.engine.no_cli(&error))?;
+        let mut child = command.spawn().context("run docker start")?;
         let relay = Relay::new(child.stderr.take().map(Into::into), To::Stderr);
         Ok(Attached {
             child,
@@ -186,6 +188,14 @@ impl Docker {
             stops: Stops::default(),
             is_started: false,
             is_stopped: None,
+            since: Instant::now(),
+            next_look: Instant::now()
+                + if asked.is_followed {
+                    STEP
+                } else {
+                    self.engine.short()
+                },
+            seen_over: 0,
         })
     }
 
@@ -202,29 +212,19 @@ impl Docker {
             .and_then(Pid::from_raw);
         let pid = pid.context("docker start has no process")?;
         let handle = pidfd_open(pid, PidfdFlags::empty())?;
-        // An Engine that hangs is noticed, too.
-        let pause = match asked.is_followed {
-            true => STEP,
-            false => self.engine.short(),
-        };
-        let deadline = Instant::now() + self.engine.long();
-        let mut next_look = Instant::now() + pause;
         loop {
-            if !attached.is_started && Instant::now() >= next_look {
-                attached.is_started = self.look(asked, made).unwrap_or_default();
-                next_look = Instant::now() + pause;
-                if !attached.is_started && Instant::now() >= deadline {
-                    return Err(self.not_started(made).into());
-                }
+            if Instant::now() >= attached.next_look {
+                self.look(asked, made, attached)?;
             }
-            let held = attached.relay.holds().then_some(STEP);
-            let look =
-                (!attached.is_started).then(|| next_look.saturating_duration_since(Instant::now()));
-            let limit = held.into_iter().chain(look).min();
+            let until_look = attached.next_look.saturating_duration_since(Instant::now());
+            let limit = match attached.relay.holds() {
+                true => until_look.min(STEP),
+                false => until_look,
+            };
             wait(handle.as_fd(), inbox, &attached.relay, limit)?;
             attached.relay.step()?;
-            while let Some(signal) = inbox.next_from()? {
-                self.pass_on(asked, made, attached, signal)?;
+            while let Some((number, is_ours_alone)) = inbox.next_from()? {
+                self.pass_on(made, attached, (number, is_ours_alone))?;
             }
             if let Some(status) = attached.child.try_wait()? {
                 return Ok(status);
@@ -232,29 +232,50 @@ impl Docker {
         }
     }
 
-    fn not_started(&self, made: &Made) -> Fault {
-        let limit = self.engine.long();
-        let message = format!(
-            "Docker Engine: container {} was not started within {limit:?}",
-            made.id()
-        );
-        Fault::new(Kind::Network, message)
-            .hint("it may hang: see its log (journalctl -u docker), or say --engine-timeout TIME")
-    }
-
-    /// Whether its command is executed; says so the first time.
-    fn look(&self, asked: &Asked, made: &Made) -> Result<bool> {
-        let state = self.state(&made.full_id)?;
-        if state.was_started() {
-            let (id, pid) = (made.id(), state.pid);
-            (asked.happened)(&Happening::Started { id, pid });
+    /// Sees how far the container is; ends the CLI if that waits for nothing.
+    fn look(&self, asked: &Asked, made: &Made, attached: &mut Attached) -> Result<()> {
+        let state = self.state(&made.full_id);
+        let is_late = attached.since.elapsed() > self.engine.long();
+        match &state {
+            Ok(state) if state.was_started() => {
+                if !attached.is_started {
+                    attached.is_started = true;
+                    let (id, pid) = (made.id(), state.pid);
+                    (asked.happened)(&Happening::Started { id, pid });
+                }
+                attached.seen_over = match state.running {
+                    true => 0,
+                    false => attached.seen_over + 1,
+                };
+            }
+            _ if !attached.is_started && is_late => {
+                let _ = attached.child.kill();
+                let limit = self.engine.long();
+                let message = format!("docker start: nothing was started within {limit:?}");
+                return Err(Fault::new(Kind::Network, message)
+                    .hint(
+                        "the Engine may hang: see its log (journalctl -u docker), or say \
+                         --engine-timeout TIME",
+                    )
+                    .into());
+            }
+            _ => (),
         }
-        Ok(state.was_started())
+        if attached.seen_over >= TIRED {
+            let _ = attached.child.kill();
+        }
+        let is_awaited = asked.is_followed && !attached.is_started;
+        attached.next_look = Instant::now()
+            + if is_awaited {
+                STEP
+            } else {
+                self.engine.short()
+            };
+        Ok(())
     }
 
     fn pass_on(
         &self,
-        asked: &Asked,
         made: &Made,
         attached: &mut Attached,
         (number, is_ours_alone): (i32, bool),
@@ -270,11 +291,9 @@ impl Docker {
             return self.kill(made);
         }
         let is_end = is_request || matches!(number, libc::SIGHUP | libc::SIGQUIT);
-        if is_end && !attached.is_started {
-            // Without an answer nobody can be told of the signal.
-            attached.is_started = self.look(asked, made)?;
-        }
-        if is_end && !attached.is_started {
+        // Whoever asks for the end of what an Engine that hangs has is let go.
+        let is_early = is_end && !attached.is_started && !self.state(&made.full_id)?.was_started();
+        if is_early {
             attached.is_stopped = Some(number);
             let _ = attached.child.kill();
         } else if is_ours_alone {
@@ -284,6 +303,11 @@ impl Docker {
             pid.map_or(Ok(()), |pid| send(pid, number))?;
         }
         Ok(())
+    }
+
+    fn remove(&self, made: &Made) -> Result<()> {
+        let words = ["rm", "--force", "--volumes", &made.full_id];
+        self.engine.call(&words, self.engine.long(), None).map(drop)
     }
 
     fn kill(&self, made: &Made) -> Result<()> {
@@ -299,16 +323,17 @@ impl Docker {
         &self,
         asked: &Asked,
         made: &Made,
+        mut attached: Attached,
         status: ExitStatus,
-        is_stopped: Option<i32>,
-        held: &[u8],
-        is_started: bool,
     ) -> Result<Ran> {
+        let (is_started, is_stopped) = (attached.is_started, attached.is_stopped);
+        let held = attached.relay.finish()?;
+        let held = held.as_slice();
         if let Some(number) = is_stopped {
             let message = format!("signal {number} came before the container was started");
             return Err(Fault::new(Kind::Interrupted, message).into());
         }
-        let mut state = self.state(&made.full_id).map_err(|error| {
+        let mut state = self.state_again(made).map_err(|error| {
             let message = format!(
                 "container {}: Docker Engine went away while it ran",
                 made.id()
@@ -350,6 +375,19 @@ impl Docker {
         })
     }
 
+    /// The state, also of an Engine that is just being restarted.
+    fn state_again(&self, made: &Made) -> Result<State> {
+        let deadline = Instant::now() + AWAY.min(self.engine.short());
+        loop {
+            match self.state(&made.full_id) {
+                Err(error) if kind(&error) == Kind::Network && Instant::now() < deadline => {
+                    std::thread::sleep(STEP);
+                }
+                found => return found,
+            }
+        }
+    }
+
     /// The state at the end, which comes soon.
     fn wait(&self, made: &Made) -> Result<State> {
         let words = ["wait", &made.full_id];
@@ -359,7 +397,7 @@ impl Docker {
 }
 
 /// Waits for something to do.
-fn wait(child: BorrowedFd, inbox: &Inbox, relay: &Relay, limit: Option<Duration>) -> Result<()> {
+fn wait(child: BorrowedFd, inbox: &Inbox, relay: &Relay, limit: Duration) -> Result<()> {
     let mut fds = vec![
         PollFd::from_borrowed_fd(child, PollFlags::IN),
         PollFd::new(inbox, PollFlags::IN),
@@ -367,8 +405,8 @@ fn wait(child: BorrowedFd, inbox: &Inbox, relay: &Relay, limit: Option<Duration>
     if let Some(handle) = relay.handle() {
         fds.push(PollFd::from_borrowed_fd(handle, PollFlags::IN));
     }
-    let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
-    match poll(&mut fds, limit.as_ref()) {
+    let limit = Timespec::try_from(limit)?;
+    match poll(&mut fds, Some(&limit)) {
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
         Err(error) => Err(error.into()),
     }

@@ -72,8 +72,8 @@ fn no_engine_that_can_be_used() {
         ("exit 77", &["docker version: it failed without a word"]),
         ("kill -9 $$", &["docker version: it failed without a word"]),
         (
-            r"printf 'Error: \033[2J\a\n' >&2; exit 1",
-            &[r"docker version: \u{1b}[2J\u{7}"],
+            r"printf 'Cannot connect to the Docker daemon at \033[2J\a\n' >&2; exit 1",
+            &[r"at \u{1b}[2J\u{7}"],
         ),
     ];
     for (version, parts) in rows {
