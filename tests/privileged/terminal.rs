@@ -1,7 +1,7 @@
 //! Terminals, driven by tmux as by a person: what is typed, what is seen, what size it is, and how
 //! to leave.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -11,17 +11,22 @@ use crate::support::need;
 use crate::support::process;
 
 /// A terminal of 100 by 30 with a shell in it.
-struct Tmux {
+pub struct Tmux {
     program: PathBuf,
     socket: PathBuf,
 }
 
 impl Tmux {
     fn new(world: &World) -> Self {
+        Self::at(world.ucr.scratch().path())
+    }
+
+    /// With its socket in this directory.
+    pub fn at(directory: &Path) -> Self {
         let program = need::program("tmux", "tmux");
         let tmux = Self {
             program,
-            socket: world.ucr.scratch().join("tmux"),
+            socket: directory.join("tmux"),
         };
         tmux.tell(&[
             "-f",
@@ -49,13 +54,13 @@ impl Tmux {
     }
 
     #[track_caller]
-    fn type_line(&self, text: &str) {
+    pub fn type_line(&self, text: &str) {
         self.tell(&["send-keys", "-l", text]);
         self.keys(&["Enter"]);
     }
 
     #[track_caller]
-    fn keys(&self, keys: &[&str]) {
+    pub fn keys(&self, keys: &[&str]) {
         self.tell(&[&["send-keys"], keys].concat());
     }
 
@@ -64,7 +69,7 @@ impl Tmux {
     }
 
     #[track_caller]
-    fn shows(&self, text: &str) {
+    pub fn shows(&self, text: &str) {
         let deadline = Instant::now() + LIMIT;
         while !self.screen().contains(text) {
             assert!(Instant::now() < deadline, "no '{text}':\n{}", self.screen());

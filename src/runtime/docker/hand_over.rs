@@ -108,8 +108,10 @@ fn verdict(task: Task, status: ExitStatus, stdout: &[u8], stderr: &[u8]) -> Opti
     }
     if let (Task::Exec { command, .. }, Some(code)) = (task, status.code()) {
         let said = [stdout, stderr].map(|it| String::from_utf8_lossy(it).into_owned());
-        let refused = said.iter().find(|it| it.contains(EXEC_FAILED));
-        if let (Some(said), 126 | 127) = (refused, code) {
+        let is_refusal = |it: &&String| REFUSALS.iter().any(|part| it.contains(part));
+        let refused = said.iter().find(is_refusal);
+        let is_dockers = matches!(code, 126 | 127) || code == 1 && is_own_word(stderr);
+        if let Some(said) = refused.filter(|_| is_dockers) {
             let state = State {
                 exit_code: code,
                 ..State::default()
@@ -125,7 +127,11 @@ fn verdict(task: Task, status: ExitStatus, stdout: &[u8], stderr: &[u8]) -> Opti
 }
 
 /// How the Engine tells that a command could not be executed, on whatever stream.
-const EXEC_FAILED: &str = "OCI runtime exec failed: ";
+const REFUSALS: [&str; 3] = [
+    "OCI runtime exec failed: ",
+    "unable to find user ",
+    "unable to find group ",
+];
 
 #[cfg(test)]
 mod tests {
@@ -146,6 +152,13 @@ mod tests {
             (exec, 1, "", gone, Some(Kind::Spec)),
             (exec, 126, missing, "", Some(Kind::NoCommand)),
             (exec, 127, "", missing, Some(Kind::NoCommand)),
+            (
+                exec,
+                126,
+                "unable to find user x: y\r\n",
+                "",
+                Some(Kind::Spec),
+            ),
             (exec, 3, missing, "", None),
             (Task::Attach, 1, "", gone, Some(Kind::Spec)),
             (Task::Attach, 3, "", gone, None),

@@ -12,9 +12,11 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 /// What such a line begins with.
-const SUSPECTS: [&str; 9] = [
+const SUSPECTS: [&str; 11] = [
     "Error response from daemon: ",
     "OCI runtime exec failed: ",
+    "unable to find user ",
+    "unable to find group ",
     "Cannot connect to the Docker daemon",
     "error during connect: ",
     "failed to connect to the docker API",

@@ -1,10 +1,12 @@
 //! Running a container in the Engine, in the foreground or handing it over.
 //!
-//! The CLI is attached to it and has our streams, but for stderr, see `relay`. It passes signals on
-//! that a terminal sends to all of us; those that somebody sends to us alone are sent on to it.
+//! The CLI is attached to it and has our streams, but for stderr, see `relay`. Signals are passed on
+//! by us; the CLI gets none, but where it reads from our terminal.
 
 use std::fmt;
+use std::io::IsTerminal;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -82,6 +84,8 @@ struct Attached {
     child: Child,
     relay: Relay,
     stops: Stops,
+    /// What a terminal sends to all of us, it does not get.
+    has_own_group: bool,
     is_started: bool,
     is_stopped: Option<i32>,
     /// When it began.
@@ -180,12 +184,19 @@ impl Docker {
                 true => Stdio::piped(),
                 false => Stdio::null(),
             });
+        // It ends at a SIGINT or SIGTERM, whether the container does or not (since CLI 27). Only who
+        // reads from a terminal has to be in its foreground.
+        let has_own_group = !(stdin && asked.spec.stdin && std::io::stdin().is_terminal());
+        if has_own_group {
+            command.process_group(0);
+        }
         let mut child = command.spawn().context("run docker start")?;
         let relay = Relay::new(child.stderr.take().map(Into::into), To::Stderr);
         Ok(Attached {
             child,
             relay,
             stops: Stops::default(),
+            has_own_group,
             is_started: false,
             is_stopped: None,
             since: Instant::now(),
@@ -296,13 +307,23 @@ impl Docker {
         if is_early {
             attached.is_stopped = Some(number);
             let _ = attached.child.kill();
-        } else if is_ours_alone {
-            let pid = i32::try_from(attached.child.id())
-                .ok()
-                .and_then(Pid::from_raw);
-            pid.map_or(Ok(()), |pid| send(pid, number))?;
+            return Ok(());
         }
-        Ok(())
+        if number == libc::SIGWINCH {
+            // The size of the terminal is the CLI's matter.
+            let pid = i32::try_from(attached.child.id()).ok();
+            let pid = pid.and_then(Pid::from_raw);
+            return Ok(pid.map_or(Ok(()), |pid| send(pid, number))?);
+        }
+        if !is_ours_alone && !attached.has_own_group {
+            return Ok(());
+        }
+        let told = self.signal(made, number, self.engine.short());
+        match is_end {
+            true => told,
+            // The container goes on, and so do we.
+            false => Ok(()),
+        }
     }
 
     fn remove(&self, made: &Made) -> Result<()> {
@@ -311,8 +332,15 @@ impl Docker {
     }
 
     fn kill(&self, made: &Made) -> Result<()> {
-        let words = ["kill", "--signal=KILL", &made.full_id];
-        match self.engine.call(&words, self.engine.long(), None) {
+        self.signal(made, libc::SIGKILL, self.engine.long())
+    }
+
+    fn signal(&self, made: &Made, number: i32, limit: Duration) -> Result<()> {
+        let signal = format!("--signal={number}");
+        match self
+            .engine
+            .call(&["kill", &signal, &made.full_id], limit, None)
+        {
             // It ended meanwhile.
             Err(error) if error.to_string().contains("is not running") => Ok(()),
             done => done.map(drop),

@@ -160,10 +160,7 @@ fn what_goes_wrong_in_a_run() {
         ),
         (
             &[("start", HANGS)],
-            &[
-                "container 0123456789ab was not started within 6s",
-                "--engine-timeout",
-            ],
+            &["nothing was started within 6s", "--engine-timeout"],
         ),
     ];
     for (verbs, parts) in rows {

@@ -1,0 +1,66 @@
+//! Pulls of the Engine's from a registry that wants a password.
+
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::json;
+
+use super::host::{ENGINE, Host};
+use crate::support::layout::Layout;
+use crate::support::registry::Registry;
+use crate::support::samples::{self, TAG};
+
+#[test]
+fn forced_pulls_with_every_credential() {
+    let engine = &*ENGINE;
+    let host = Host::new();
+    let (registry, image) = engine.on_its_machine(|| {
+        let registry = Registry::basic("ada", "engine!9");
+        let image = registry.push(&Layout::of(TAG, &samples::small()), TAG, "life/locked:1");
+        (registry, image)
+    });
+    let auths = |password: &str| {
+        use base64::Engine as _;
+        let auth = base64::engine::general_purpose::STANDARD.encode(format!("ada:{password}"));
+        json!({"auths": {registry.address(): {"auth": auth}}}).to_string()
+    };
+    let scratch = host.ucr.scratch();
+    for (name, password) in [("right.json", "engine!9"), ("wrong.json", "wrong!9")] {
+        let file = scratch.file(name, auths(password));
+        std::fs::set_permissions(file, PermissionsExt::from_mode(0o600)).unwrap();
+    }
+    let run = |flags: &[&str]| {
+        let words = [
+            &["run", "--policy", "always"],
+            flags,
+            &[&image, "echo", "ran"],
+        ]
+        .concat();
+        host.run(&words)
+    };
+    for flags in [
+        ["--creds", "ada:engine!9"],
+        ["--pull-secret", "right.json"],
+        ["--auth-file", "right.json"],
+    ] {
+        assert_eq!(run(&flags).ok().stdout, "ran\n", "{flags:?}");
+    }
+    // The image is there, but a forced pull that is refused is refused.
+    for flags in [
+        &["--creds", "ada:wrong!9"][..],
+        &["--pull-secret", "wrong.json"],
+        &["--auth-file", "wrong.json"],
+        &[],
+    ] {
+        let done = run(flags).refused(&["docker pull: ", "hint: say --creds or --pull-secret"]);
+        assert!(!done.stderr.contains("wrong!9"), "{}", done.stderr);
+    }
+    assert_eq!(host.private().len(), 0);
+    let digest = host.run(&["pull", "--creds", "ada:engine!9", &image]).ok();
+    assert!(digest.stdout.starts_with("sha256:"), "{}", digest.stdout);
+    let document = host.inspect(&image);
+    assert_eq!(document["kind"], "image");
+    assert_eq!(document["manifest_digest"], digest.text());
+    host.run(&["rm", &image]).ok();
+    host.run(&["inspect", &image])
+        .refused(&["no container of ucr's and no image"]);
+}
