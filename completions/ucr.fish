@@ -53,7 +53,7 @@ complete -c ucr -n "__fish_ucr_needs_command" -f -a "prune" -d 'Remove everythin
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "volume" -d 'List, make, show and remove named volumes'
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "network" -d 'List, make, show and remove networks'
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c ucr -n "__fish_ucr_using_subcommand pull" -l policy -d 'When to ask [default: newer for oci: and oci-archive:; else always for pull, missing elsewhere]' -r -f -a "always\t'Ask every time, fetch what is missing'
+complete -c ucr -n "__fish_ucr_using_subcommand pull" -l policy -d 'When to ask [default: newer for files and docker-daemon:; else always for pull, missing elsewhere]' -r -f -a "always\t'Ask every time, fetch what is missing'
 missing\t'Only if the image is not in the store'
 newer\t'Fetch if the registry has another one; without an answer use the store\'s'
 never\t'Never; the image must be in the store'"
@@ -80,7 +80,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand pull" -s h -l help -d 'Print hel
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l backend -d 'How the root filesystem is made [default: overlay, or copy for users]' -r -f -a "overlay\t'An overlay mount over the store\'s layers: instant, no space'
 copy\t'A full copy: needs neither mount nor store afterwards'"
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l bundle -d 'Make an OCI bundle in DIR: rootfs and config.json, for runc, crun, youki or runsc' -r -F
-complete -c ucr -n "__fish_ucr_using_subcommand provision" -l policy -d 'When to ask [default: newer for oci: and oci-archive:; else always for pull, missing elsewhere]' -r -f -a "always\t'Ask every time, fetch what is missing'
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l policy -d 'When to ask [default: newer for files and docker-daemon:; else always for pull, missing elsewhere]' -r -f -a "always\t'Ask every time, fetch what is missing'
 missing\t'Only if the image is not in the store'
 newer\t'Fetch if the registry has another one; without an answer use the store\'s'
 never\t'Never; the image must be in the store'"
@@ -192,7 +192,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l sig-proxy -d 'Pass signa
 false\t''"
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cidfile -d 'Write the container\'s ID to a new file' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l status-fd -d 'Write what happens to this open descriptor, a line of JSON each: created, started, health, exited' -r
-complete -c ucr -n "__fish_ucr_using_subcommand run" -l policy -d 'When to ask [default: newer for oci: and oci-archive:; else always for pull, missing elsewhere]' -r -f -a "always\t'Ask every time, fetch what is missing'
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l policy -d 'When to ask [default: newer for files and docker-daemon:; else always for pull, missing elsewhere]' -r -f -a "always\t'Ask every time, fetch what is missing'
 missing\t'Only if the image is not in the store'
 newer\t'Fetch if the registry has another one; without an answer use the store\'s'
 never\t'Never; the image must be in the store'"

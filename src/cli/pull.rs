@@ -29,8 +29,9 @@ const MAX_SECRET: u64 = 1 << 20;
 
 /// Pull an image into the store
 ///
-/// IMAGE is a reference as for docker pull, or oci:DIR[:TAG] or oci-archive:FILE[:TAG] as skopeo
-/// writes them. Prints the digest of the image's manifest.
+/// IMAGE is a reference as for docker pull, or as skopeo and podman write them: oci:DIR[:TAG],
+/// oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], or docker-daemon:REF for an image of a Docker
+/// Engine. Prints the digest of the image's manifest.
 #[derive(Debug, Args)]
 pub(super) struct Pull {
     /// The image to pull
@@ -57,7 +58,7 @@ impl Pull {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Pull options")]
 pub(super) struct PullOptions {
-    /// When to ask [default: newer for oci: and oci-archive:; else always for pull, missing elsewhere]
+    /// When to ask [default: newer for files and docker-daemon:; else always for pull, missing elsewhere]
     // docker's name for it
     #[arg(long, alias = "pull", value_name = "WHEN")]
     policy: Option<PolicyName>,
@@ -139,6 +140,7 @@ impl PullOptions {
             },
             deadline,
             registry: &|| self.registry(&display, deadline),
+            engine: &environment::engine,
         };
         pull::pull(&context.store()?, &request, &*display)
     }
@@ -182,8 +184,8 @@ impl PullOptions {
         })
     }
 
-    /// What was said; else the command's default, except that a file of this machine is looked at
-    /// every time: that costs nothing, and whoever rebuilt it wants the new one.
+    /// What was said; else the command's default, except that a file or Engine of this machine is
+    /// looked at every time: that costs little, and whoever built it again wants the new one.
     pub(super) fn policy(&self, name: &ImageName, default: Policy) -> Policy {
         match (self.policy, name) {
             (None, ImageName::Registry(_)) => default,

@@ -33,6 +33,14 @@ pub fn said(stderr: &[u8]) -> String {
     line.chars().take(MAX_WORDS).collect()
 }
 
+/// Of what is not there.
+const NOT_FOUND: [&str; 4] = [
+    "No such container",
+    "No such image",
+    "No such object",
+    "reference does not exist",
+];
+
 /// Whether there is no Engine that answers.
 fn is_absent(words: &str) -> bool {
     [
@@ -68,7 +76,7 @@ pub fn fault(verb: &str, stderr: &[u8]) -> Fault {
     if has("no space left on device") {
         return Fault::new(Kind::NoSpace, message).hint("docker system prune frees some");
     }
-    if has("No such container") || has("No such image") || has("No such object") {
+    if NOT_FOUND.iter().any(|it| has(it)) {
         return Fault::new(Kind::NotFound, message);
     }
     if has("is already in use by container") {

@@ -9,6 +9,10 @@ use oci_distribution::manifest::{
 pub const OCI_MANIFEST: &str = OCI_IMAGE_MEDIA_TYPE;
 /// An OCI image index.
 pub const OCI_INDEX: &str = OCI_IMAGE_INDEX_MEDIA_TYPE;
+/// An OCI image configuration.
+pub const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+/// An OCI layer that is not compressed; others have `+gzip` or `+zstd` behind it.
+pub const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
 /// Everything ucr can resolve, for the `Accept` header: registries answer 404 without it.
 pub const MANIFEST_TYPES: [&str; 4] = [
@@ -49,14 +53,13 @@ pub(super) fn is_schema1(media_type: &str) -> bool {
 
 /// The configuration of a container image, as opposed to that of any other artifact.
 pub(super) fn is_image_config(media_type: &str) -> bool {
-    media_type == "application/vnd.oci.image.config.v1+json"
-        || media_type == IMAGE_DOCKER_CONFIG_MEDIA_TYPE
+    matches!(media_type, OCI_CONFIG | IMAGE_DOCKER_CONFIG_MEDIA_TYPE)
 }
 
 /// A filesystem layer of any spelling, the deprecated non-distributable ones included.
 pub fn is_layer(media_type: &str) -> bool {
     const STEMS: [&str; 4] = [
-        "application/vnd.oci.image.layer.v1.tar",
+        OCI_LAYER,
         "application/vnd.oci.image.layer.nondistributable.v1.tar",
         "application/vnd.docker.image.rootfs.diff.tar",
         "application/vnd.docker.image.rootfs.foreign.diff.tar",

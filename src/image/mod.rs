@@ -18,7 +18,8 @@ pub use manifest::{
     Descriptor, Document, Index, MAX_MANIFEST_BYTES, Manifest, Raw, choose_platform,
 };
 pub use media_type::{
-    Compression, MANIFEST_TYPES, OCI_INDEX, OCI_MANIFEST, compression_of, is_layer,
+    Compression, MANIFEST_TYPES, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, compression_of,
+    is_layer,
 };
 pub use platform::Platform;
 pub use reference::{HUB, Reference, is_hub};

@@ -185,7 +185,9 @@ fn refuse_what_is_no_name(text: &str) -> Result<(), Refusal> {
         return refuse("it contains white space", "");
     }
     if text.starts_with(['/', '.']) {
-        let hint = format!("for a file say oci:{text} or oci-archive:{text}");
+        let hint = format!(
+            "for a file say oci-archive:{text} or docker-archive:{text}, for a directory oci:{text}"
+        );
         return refuse("it is a path", hint);
     }
     if let Some((scheme, rest)) = text.split_once("://") {

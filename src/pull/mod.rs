@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
+use crate::engine;
 use crate::error::{Fault, Kind, kind};
 use crate::image::{
     Descriptor, Digest, Document, ImageConfig, Manifest, Platform, Raw, chain_ids, choose_platform,
@@ -28,7 +29,7 @@ use crate::store::{Durability, Image, ImageRecord, Store};
 use crate::sys;
 use crate::sys::mount::MAX_LAYERS;
 
-pub use origin::Origin;
+pub use origin::{Origin, Peek};
 pub use progress::Progress;
 
 /// Deepest nesting of indexes that is followed.
@@ -64,6 +65,8 @@ pub struct Request<'a> {
     pub durability: Durability,
     /// How to talk to registries. Taken only when one is asked.
     pub registry: &'a dyn Fn() -> Result<registry::Options>,
+    /// Which Docker Engine is meant. Taken only when one is asked.
+    pub engine: &'a dyn Fn() -> engine::Environment,
 }
 
 /// Pulls an image, or finds it in the store if the policy allows. Idempotent; concurrent pulls of
@@ -135,7 +138,7 @@ fn from_origin(store: &Store, request: &Request, progress: &dyn Progress) -> Res
             .hint("run ucr as root")
             .into());
     }
-    let origin = origin::open(request.name, request.registry)?;
+    let origin = origin::open(store, request)?;
     let known = local(store, request.name, request.platform)?;
     if let Some(image) = &known
         && is_current(&*origin, &image.record)?
@@ -201,9 +204,10 @@ fn fetch_all(
 /// does not count it as a pull.
 fn is_current(origin: &dyn Origin, record: &ImageRecord) -> Result<bool> {
     match origin.peek() {
-        Ok(Some(digest)) => {
+        Ok(Some(Peek::Top(digest))) => {
             Ok(digest == record.manifest_digest || Some(&digest) == record.index_digest.as_ref())
         }
+        Ok(Some(Peek::Configuration(digest))) => Ok(digest == record.config_digest),
         Ok(None) => Ok(false),
         Err(error) if kind(&error) == Kind::Network => Err(error),
         // The real request says why in words.

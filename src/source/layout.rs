@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use rustix::fs::{FileType, Mode, OFlags, fstat};
 
-use super::{Files, missing, read_document};
+use super::{Blobs, Files, missing, read_document};
 use crate::error::{Fault, Kind};
 use crate::image::Digest;
 use crate::sys::root::Root;
@@ -42,7 +42,9 @@ impl Files for Layout {
                 .into()),
         }
     }
+}
 
+impl Blobs for Layout {
     fn blob(&self, digest: &Digest, offset: u64) -> Result<Box<dyn Read + Send>> {
         let path: PathBuf = ["blobs", digest.algorithm().name(), digest.hex()]
             .iter()

@@ -1,13 +1,17 @@
-//! Images that do not come from a registry: OCI layouts as directories and as tar archives, as
-//! skopeo, podman and buildah write them.
+//! Images that do not come from a registry: OCI layouts as directories and as tar archives, and
+//! Docker's archives, as docker, skopeo, podman and buildah write them, or a Docker Engine when asked.
 //!
 //! Nothing found inside decides a path on the host: a directory is only read through a handle that
 //! keeps every symbolic link inside it, an archive by offsets of its regular files.
 
 mod archive;
+mod daemon;
+mod docker;
 mod layout;
 mod name;
+mod tarball;
 
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -18,23 +22,30 @@ use crate::error::{Fault, Kind};
 use crate::image::{Descriptor, Digest, Document, Index, MAX_MANIFEST_BYTES, OCI_INDEX, Raw};
 
 use archive::Archive;
+pub use daemon::Daemon;
+use docker::DockerArchive;
 use layout::Layout;
-pub use name::ImageName;
+pub use name::{DaemonImage, ImageName};
+use tarball::Tarball;
 
 /// The annotation that carries a tag (image-spec, annotations.md).
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
-/// What both forms of a layout can do.
-trait Files: Send + Sync {
-    /// `index.json`.
-    fn index(&self) -> Result<Vec<u8>>;
+/// What holds blobs.
+trait Blobs: Send + Sync {
     /// A blob's bytes from an offset on, not verified.
     fn blob(&self, digest: &Digest, offset: u64) -> Result<Box<dyn Read + Send>>;
 }
 
-/// One image of an opened layout.
+/// What both forms of a layout can do.
+trait Files: Blobs {
+    /// `index.json`.
+    fn index(&self) -> Result<Vec<u8>>;
+}
+
+/// One image of an opened layout or archive.
 pub struct LocalImage {
-    files: Box<dyn Files>,
+    blobs: Box<dyn Blobs>,
     top: Digest,
 }
 
@@ -49,10 +60,27 @@ impl LocalImage {
         Self::select(Archive::open(path), tag)
     }
 
+    /// Opens an image of Docker's archive. Fails with [`Kind::NotFound`] if it is not there.
+    pub fn in_docker_archive(path: &Path, tag: Option<&str>) -> Result<Self> {
+        Self::in_tarball(Tarball::open(path).map_err(not_found)?, tag)
+    }
+
+    /// Opens the only image of Docker's archive in a file that may have no name.
+    pub fn in_docker_file(file: File) -> Result<Self> {
+        Self::in_tarball(Tarball::of(file)?, None)
+    }
+
+    fn in_tarball(tarball: Tarball, tag: Option<&str>) -> Result<Self> {
+        let (archive, top) = DockerArchive::select(tarball, tag)?;
+        let blobs = Box::new(archive);
+        Ok(Self { blobs, top })
+    }
+
     fn select(files: Result<impl Files + 'static>, tag: Option<&str>) -> Result<Self> {
-        let files = Box::new(files.map_err(not_found)?);
+        let files = files.map_err(not_found)?;
         let top = select(&files.index()?, tag)?;
-        Ok(Self { files, top })
+        let blobs = Box::new(files);
+        Ok(Self { blobs, top })
     }
 
     /// The manifest or index of the image.
@@ -63,14 +91,14 @@ impl LocalImage {
     /// A manifest or index by digest, verified.
     pub fn document(&self, digest: &Digest) -> Result<Raw> {
         let what = format!("manifest {digest}");
-        let bytes = read_document(self.files.blob(digest, 0)?, &what)?;
+        let bytes = read_document(self.blobs.blob(digest, 0)?, &what)?;
         Raw::verified(bytes, None, digest).context(what)
     }
 
     /// A small blob, verified.
     pub fn small_blob(&self, descriptor: &Descriptor) -> Result<Vec<u8>> {
         let what = format!("blob {}", descriptor.digest);
-        let bytes = read_document(self.files.blob(&descriptor.digest, 0)?, &what)?;
+        let bytes = read_document(self.blobs.blob(&descriptor.digest, 0)?, &what)?;
         Ok(Raw::verified(bytes, None, &descriptor.digest)
             .context(what)?
             .bytes()
@@ -79,7 +107,7 @@ impl LocalImage {
 
     /// A layer's bytes from an offset on, not verified.
     pub fn blob(&self, descriptor: &Descriptor, offset: u64) -> Result<Box<dyn Read + Send>> {
-        self.files.blob(&descriptor.digest, offset)
+        self.blobs.blob(&descriptor.digest, offset)
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::error::{Fault, Kind};
-use crate::image::Reference;
+use crate::image::{Digest, Reference};
 
 /// An image's name and with it the place it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,44 @@ pub enum ImageName {
         /// Which of its images.
         tag: Option<String>,
     },
+    /// `docker-archive:FILE[:TAG]`.
+    DockerArchive {
+        /// The tar file that `docker save` writes.
+        path: PathBuf,
+        /// Which of its images: `NAME:TAG`, or `@` and its place in the list.
+        tag: Option<String>,
+    },
+    /// `docker-daemon:REF`.
+    DockerDaemon(DaemonImage),
+}
+
+/// How an image in a Docker Engine is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DaemonImage {
+    /// By one of its names.
+    Name(Reference),
+    /// By its ID.
+    Id(Digest),
+}
+
+impl FromStr for DaemonImage {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Fault> {
+        match text.parse() {
+            Ok(id) => Ok(Self::Id(id)),
+            Err(_) => Ok(Self::Name(text.parse()?)),
+        }
+    }
+}
+
+impl fmt::Display for DaemonImage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => name.fmt(f),
+            Self::Id(id) => id.fmt(f),
+        }
+    }
 }
 
 impl ImageName {
@@ -34,12 +72,16 @@ impl ImageName {
     #[must_use]
     pub fn absolute(self, working_directory: &Path) -> Self {
         match self {
-            Self::Registry(reference) => Self::Registry(reference),
+            Self::Registry(_) | Self::DockerDaemon(_) => self,
             Self::Layout { path, tag } => Self::Layout {
                 path: working_directory.join(path),
                 tag,
             },
             Self::Archive { path, tag } => Self::Archive {
+                path: working_directory.join(path),
+                tag,
+            },
+            Self::DockerArchive { path, tag } => Self::DockerArchive {
                 path: working_directory.join(path),
                 tag,
             },
@@ -58,7 +100,11 @@ impl FromStr for ImageName {
             "oci" => located(text, rest).map(|(path, tag)| Self::Layout { path, tag }),
             "oci-archive" => located(text, rest).map(|(path, tag)| Self::Archive { path, tag }),
             "docker" if rest.starts_with("//") => Ok(Self::Registry(rest[2..].parse()?)),
-            "docker-archive" | "docker-daemon" | "containers-storage" | "dir" => Err(Fault::new(
+            "docker-archive" => {
+                located(text, rest).map(|(path, tag)| Self::DockerArchive { path, tag })
+            }
+            "docker-daemon" => Ok(Self::DockerDaemon(rest.parse()?)),
+            "containers-storage" | "dir" => Err(Fault::new(
                 Kind::Unsupported,
                 format!("image name '{text}': the transport {transport}: is not supported"),
             )
@@ -90,8 +136,10 @@ impl fmt::Display for ImageName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (transport, path, tag) = match self {
             Self::Registry(reference) => return reference.fmt(f),
+            Self::DockerDaemon(image) => return write!(f, "docker-daemon:{image}"),
             Self::Layout { path, tag } => ("oci", path, tag),
             Self::Archive { path, tag } => ("oci-archive", path, tag),
+            Self::DockerArchive { path, tag } => ("docker-archive", path, tag),
         };
         write!(f, "{transport}:{}", path.display())?;
         tag.iter().try_for_each(|tag| write!(f, ":{tag}"))
@@ -104,6 +152,7 @@ mod tests {
 
     #[test]
     fn transports_and_references() {
+        let by_id = format!("docker-daemon:sha256:{}", "a".repeat(64));
         let rows = [
             ("alpine:3", "docker.io/library/alpine:3"),
             ("docker://alpine", "docker.io/library/alpine:latest"),
@@ -112,6 +161,14 @@ mod tests {
             ("oci:dir:", "oci:/w/dir"),
             ("oci:/a/dir:busybox:1.38", "oci:/a/dir:busybox:1.38"),
             ("oci-archive:x.tar:v1", "oci-archive:/w/x.tar:v1"),
+            ("docker-archive:x.tar", "docker-archive:/w/x.tar"),
+            ("docker-archive:x.tar:a:3", "docker-archive:/w/x.tar:a:3"),
+            ("docker-archive:/x.tar:@1", "docker-archive:/x.tar:@1"),
+            (
+                "docker-daemon:a",
+                "docker-daemon:docker.io/library/a:latest",
+            ),
+            (&by_id, &by_id),
         ];
         for (text, expected) in rows {
             let name: ImageName = text.parse().unwrap();
@@ -121,7 +178,15 @@ mod tests {
                 "{text}"
             );
         }
-        for text in ["oci:", "oci-archive::tag", "docker-archive:x.tar", "dir:x"] {
+        for text in [
+            "oci:",
+            "oci-archive::tag",
+            "docker-archive:",
+            "docker-daemon:",
+            "docker-daemon:-x",
+            "docker-daemon:sha256:abc!",
+            "dir:x",
+        ] {
             assert!(text.parse::<ImageName>().is_err(), "{text}");
         }
     }

@@ -8,14 +8,16 @@
 use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use rustix::fs::SeekFrom;
+use rustix::fs::{Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 
 use super::{Lock, Patience, Store, file};
 use crate::image::Digest;
+use crate::sys;
 
 /// Kept bytes begin at a multiple of this: file systems know their holes by blocks.
 pub const KEPT_ALIGNMENT: u64 = 64 << 10;
@@ -101,6 +103,31 @@ impl Store {
             lock,
             is_partial: false,
         }))
+    }
+
+    /// An empty file for something that is read once: it has no name, and goes with its handle.
+    pub fn spool(&self) -> Result<File> {
+        let directory = self.path("ingest");
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        let made = match rustix::fs::open(&directory, flags, Mode::RUSR | Mode::WUSR) {
+            // A file system that has no such files, as overlay before Linux 6.3.
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => self.spool_with_a_name(),
+            made => made.map(File::from).map_err(io::Error::from),
+        };
+        made.with_context(|| format!("a file in {}", directory.display()))
+    }
+
+    fn spool_with_a_name(&self) -> io::Result<File> {
+        let path = self.path("tmp").join(sys::random_name()?);
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)?;
+        // Should it stay, it is swept: nobody has a lock on it.
+        file::remove_file(&path)?;
+        Ok(file)
     }
 
     pub(super) fn abandoned_ingests(&self) -> Result<Vec<PathBuf>> {

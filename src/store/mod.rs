@@ -135,6 +135,11 @@ impl Store {
         &self.root
     }
 
+    /// Where a directory may be made with a random name, to be swept when nobody has a flock on it.
+    pub fn temporary(&self) -> PathBuf {
+        self.path("tmp")
+    }
+
     fn path(&self, directory: &str) -> PathBuf {
         self.root.join(directory)
     }

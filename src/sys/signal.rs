@@ -7,10 +7,19 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
+/// Requests to end.
+const ENDS: [Signal; 4] = [
+    Signal::SIGINT,
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGQUIT,
+];
+
 /// All signals, read one by one instead of interrupting.
 #[derive(Debug)]
 pub struct Inbox {
     descriptor: SignalFd,
+    ends: SignalFd,
 }
 
 impl Inbox {
@@ -29,9 +38,17 @@ impl Inbox {
         }
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&all), None)?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        let mut ends = SigSet::empty();
+        ENDS.iter().for_each(|signal| ends.add(*signal));
         Ok(Self {
             descriptor: SignalFd::with_flags(&all, flags)?,
+            ends: SignalFd::with_flags(&ends, flags)?,
         })
+    }
+
+    /// Is readable while a request to end waits, which [`Self::next`] takes.
+    pub fn ends(&self) -> BorrowedFd<'_> {
+        self.ends.as_fd()
     }
 
     /// The next signal's number, if one is waiting.

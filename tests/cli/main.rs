@@ -13,6 +13,8 @@ mod auth;
 mod concurrency;
 mod docker;
 mod docker_argv;
+mod docker_archives;
+mod docker_daemons;
 mod durable;
 mod exit_codes;
 mod faults;

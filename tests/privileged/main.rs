@@ -22,6 +22,7 @@ mod device_list;
 mod devices;
 mod differential;
 mod docker_flags;
+mod docker_images;
 mod engine;
 mod escapes;
 mod exec;

@@ -15,6 +15,7 @@
 
 pub mod buildah;
 pub mod cgroups;
+pub mod docker_archive;
 pub mod engine;
 pub mod image;
 pub mod layer;

@@ -64,10 +64,15 @@ impl Delegate<'_> {
             ImageName::Registry(_) => Ok(options.check_for_engine()?),
             other => {
                 let message = format!("image {other}: Docker Engine pulls from registries only");
+                let instead = match &other {
+                    ImageName::DockerDaemon(there) => format!("say {there} --policy missing"),
+                    ImageName::DockerArchive { path, .. } => {
+                        format!("docker load --input {}", path.display())
+                    }
+                    _ => format!("skopeo copy {image} docker-daemon:NAME:TAG"),
+                };
                 Err(Fault::new(Kind::Unsupported, message)
-                    .hint(format!(
-                        "skopeo copy {image} docker-daemon:NAME:TAG, or say --runtime native"
-                    ))
+                    .hint(format!("{instead}, or say --runtime native"))
                     .into())
             }
         }

@@ -66,7 +66,6 @@ impl Delegate<'_> {
             is_kept: !start.rm.unwrap_or(!start.detach),
             is_detached: start.detach,
             streams: streams.unwrap_or([true; 3]),
-            forwards_signals: start.sig_proxy.unwrap_or(true),
             detach_keys: start.detach_keys.to_string(),
             is_followed: start.status_fd.is_some() || start.cidfile.is_some(),
             environment: &self.environment,
@@ -138,6 +137,12 @@ fn check_start(start: &StartOptions, spec: &ContainerSpec) -> Result<(), Fault> 
         let message =
             "restart (--restart): Docker Engine lets go of a container that it starts again";
         return Err(Fault::new(Kind::Unsupported, message).hint("add -d, or say --runtime native"));
+    }
+    if start.sig_proxy == Some(false) {
+        let message = "--sig-proxy=false: docker passes signals on to what it starts";
+        return Err(
+            Fault::new(Kind::Unsupported, message).hint("leave it out, or say --runtime native")
+        );
     }
     Ok(())
 }

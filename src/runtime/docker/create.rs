@@ -1,9 +1,9 @@
 //! Making a container in the Engine, without starting it.
 
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use rustix::process::{Resource, getrlimit};
 
 use super::arguments::{Circumstances, arguments};
 use super::run::Asked;
@@ -36,21 +36,39 @@ impl Made {
 impl Docker {
     /// Refuses what the Engine cannot do, by its field, before anything is done. Fails with
     /// [`Kind::Unsupported`].
-    pub fn check(&self, asked: &Asked) -> Result<(), Fault> {
+    pub fn check(&self, asked: &Asked) -> Result<()> {
         self.words(asked, PathBuf::from("/dev/null")).map(drop)
     }
 
     /// What follows `docker create`, but for ucr's own labels. `seccomp` is the file of its filter.
-    pub fn words(&self, asked: &Asked, seccomp: PathBuf) -> Result<Vec<String>, Fault> {
+    pub fn words(&self, asked: &Asked, seccomp: PathBuf) -> Result<Vec<String>> {
         let name = self.name(asked);
+        let [apparmor, selinux] = self.labels(asked)?;
         let circumstances = Circumstances {
             name: &name,
             image: &asked.image.name,
             config: &asked.image.config,
             api: self.api,
             seccomp: &seccomp,
+            apparmor,
+            selinux,
+            // What the native runtime could allow, too.
+            max_files: getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX),
         };
-        arguments(asked.spec, &circumstances)
+        Ok(arguments(asked.spec, &circumstances)?)
+    }
+
+    /// Whether the Engine's host has AppArmor and SELinux, if that matters.
+    fn labels(&self, asked: &Asked) -> Result<[bool; 2]> {
+        let security = &asked.spec.security;
+        if security.apparmor.is_none() && security.selinux.is_empty() {
+            return Ok([false; 2]);
+        }
+        let options: Vec<String> =
+            self.engine
+                .ask(&["info", "--format", "{{json .SecurityOptions}}"])?;
+        let has = |name: &str| options.iter().any(|it| it.split(',').any(|it| it == name));
+        Ok([has("name=apparmor"), has("name=selinux")])
     }
 
     /// As it was asked for, or else one that tells whose it is.
@@ -76,7 +94,7 @@ impl Docker {
         private.note(&self.note(key, asked.environment))?;
         let made = self
             .engine
-            .call_with_remarks(&all, LONG, Some(inbox.as_fd()));
+            .call_with_remarks(&all, LONG, Some(inbox.ends()));
         let made = made.and_then(|(id, remarks)| {
             self.heed(asked, &remarks)?;
             let id = String::from_utf8(id).context("docker create: its ID")?;

@@ -132,6 +132,7 @@ impl EngineImage {
             "Id": format!("sha256:{}", "0".repeat(64)),
             "Architecture": "amd64",
             "Os": "linux",
+            "Config": {"Cmd": ["unknown"]},
         });
         understand(name, nothing.to_string().as_bytes())
     }

@@ -39,8 +39,6 @@ pub struct Asked<'a> {
     pub is_detached: bool,
     /// Whether we are attached to its stdin, stdout and stderr.
     pub streams: [bool; 3],
-    /// Signals go to it, too.
-    pub forwards_signals: bool,
     /// Let go of one with a terminal; docker's words.
     pub detach_keys: String,
     /// Somebody wants to know at once when its command is executed.
@@ -125,7 +123,7 @@ impl Docker {
 
     fn start(&self, asked: &Asked, made: &Made, inbox: &Inbox) -> Result<()> {
         let words = ["start", &made.full_id];
-        if let Err(error) = self.engine.call(&words, LONG, Some(inbox.as_fd())) {
+        if let Err(error) = self.engine.call(&words, LONG, Some(inbox.ends())) {
             let state = self.state(&made.full_id)?;
             return Err(match state.was_started() {
                 true => error,
@@ -146,8 +144,7 @@ impl Docker {
 
     fn attach(&self, asked: &Asked, made: &Made) -> Result<Attached> {
         let keys = format!("--detach-keys={}", asked.detach_keys);
-        let proxy = format!("--sig-proxy={}", asked.forwards_signals);
-        let mut words = vec!["start", "--attach", &keys, &proxy];
+        let mut words = vec!["start", "--attach", &keys];
         let [stdin, stdout, stderr] = asked.streams;
         if stdin && asked.spec.stdin {
             words.push("--interactive");
@@ -204,7 +201,7 @@ impl Docker {
             )?;
             attached.relay.step()?;
             while let Some((number, is_ours_alone)) = inbox.next_from()? {
-                self.pass_on(asked, made, attached, (number, is_ours_alone))?;
+                self.pass_on(made, attached, (number, is_ours_alone))?;
             }
             if let Some(status) = attached.child.try_wait()? {
                 return Ok(status);
@@ -224,7 +221,6 @@ impl Docker {
 
     fn pass_on(
         &self,
-        asked: &Asked,
         made: &Made,
         attached: &mut Attached,
         (number, is_ours_alone): (i32, bool),
@@ -247,7 +243,7 @@ impl Docker {
         if is_end && !state.was_started() {
             attached.is_stopped = Some(number);
             let _ = attached.child.kill();
-        } else if is_ours_alone && asked.forwards_signals {
+        } else if is_ours_alone {
             let pid = i32::try_from(attached.child.id())
                 .ok()
                 .and_then(Pid::from_raw);
