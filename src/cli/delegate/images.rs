@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, stderr};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use super::Delegate;
@@ -14,7 +14,7 @@ use crate::credentials;
 use crate::engine::Auth;
 use crate::error::{Fault, Kind, kind};
 use crate::exit::Outcome;
-use crate::pull::Policy;
+use crate::pull::{self, Policy};
 use crate::runtime::docker::{Docker, EngineImage, PullRequest};
 use crate::source::ImageName;
 
@@ -78,13 +78,23 @@ impl Delegate<'_> {
         }
     }
 
-    /// An image that is in the Engine afterwards.
+    /// An image that is in the Engine afterwards, and of the platform that was asked for: of one
+    /// that has no choice of them docker takes any.
     pub(super) fn have(
         &self,
         options: &PullOptions,
         image: &str,
         default: Policy,
     ) -> Result<EngineImage> {
+        let found = self.any(options, image, default)?;
+        if let Some(asked) = &options.platform {
+            pull::check_platform(&found.config.platform, asked)
+                .with_context(|| format!("image {image}"))?;
+        }
+        Ok(found)
+    }
+
+    fn any(&self, options: &PullOptions, image: &str, default: Policy) -> Result<EngineImage> {
         let docker = self.docker()?;
         let name = name(self.context, image)?;
         let policy = options.policy(&name, default);

@@ -22,7 +22,7 @@ use crate::error::{Fault, Kind};
 use crate::runtime::stops::Stops;
 use crate::runtime::{Ended, Happening};
 use crate::spec::ContainerSpec;
-use crate::sys::signal::{Inbox, is_forwarded, is_job_control, send, stop_ourselves};
+use crate::sys::signal::{Inbox, is_forwarded, is_job_control, stop_ourselves};
 
 /// How often a starting container is looked at, and held stderr let go.
 const STEP: Duration = Duration::from_millis(100);
@@ -244,16 +244,20 @@ impl Docker {
             attached.is_stopped = Some(number);
             let _ = attached.child.kill();
         } else if is_ours_alone {
-            let pid = i32::try_from(attached.child.id())
-                .ok()
-                .and_then(Pid::from_raw);
-            pid.map_or(Ok(()), |pid| send(pid, number))?;
+            // Not through the CLI that is attached: newer ones take SIGINT and SIGTERM for their
+            // own end, and what the container then says is lost.
+            return self.signal(made, number);
         }
         Ok(())
     }
 
     fn kill(&self, made: &Made) -> Result<()> {
-        let words = ["kill", "--signal=KILL", &made.full_id];
+        self.signal(made, libc::SIGKILL)
+    }
+
+    fn signal(&self, made: &Made, number: i32) -> Result<()> {
+        let option = format!("--signal={number}");
+        let words = ["kill", &option, &made.full_id];
         match self.engine.call(&words, LONG, None) {
             // It ended meanwhile.
             Err(error) if error.to_string().contains("is not running") => Ok(()),
