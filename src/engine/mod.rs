@@ -25,7 +25,7 @@ use crate::sys::process::ends_with_us;
 
 pub use answer::{fault, said};
 use call::Collected;
-pub use private::{Auth, Left, Private, left};
+pub use private::{Auth, Left, Private, forget, left};
 
 /// How long the Engine may take for what it answers from memory.
 pub const SHORT: Duration = Duration::from_secs(20);
@@ -112,6 +112,11 @@ impl Engine {
             variables,
             private,
         })
+    }
+
+    /// Whether there is a CLI.
+    pub fn is_there(environment: &Environment) -> bool {
+        program(environment).is_ok()
     }
 
     /// The directory that is this process's as long as it lives.

@@ -165,6 +165,16 @@ pub fn left(directory: &Path) -> Result<Vec<Left>> {
     Ok(all)
 }
 
+/// Removes what killed processes left and noted nothing of: it may hold a credential.
+pub fn forget(directory: &Path) -> Result<()> {
+    for left in left(directory)? {
+        if left.note.is_some() {
+            left.private.leave();
+        }
+    }
+    Ok(())
+}
+
 /// The context that the user chose.
 fn current_context(user: &Path) -> Result<Option<String>> {
     let path = user.join("config.json");
@@ -246,8 +256,17 @@ mod tests {
         let found = left(base.path()).unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].note, Some(json!({"a": 1})));
+        found[0].private.leave();
         drop(found);
+        forget(base.path()).unwrap();
+        assert!(path.exists(), "it is noted");
+        drop(left(base.path()).unwrap());
         assert!(!path.exists());
+        let private = Private::make(base.path(), None, None).unwrap();
+        private.leave();
+        drop(private);
+        forget(base.path()).unwrap();
+        assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
         assert!(left(&base.path().join("nothing")).unwrap().is_empty());
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use caps::Capability;
 use clap::Parser;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -48,6 +49,7 @@ struct Place {
     apparmor: bool,
     selinux: bool,
     max_files: u64,
+    lacks: &'static [Capability],
 }
 
 const HERE: Place = Place {
@@ -56,6 +58,7 @@ const HERE: Place = Place {
     apparmor: true,
     selinux: true,
     max_files: u64::MAX,
+    lacks: &[],
 };
 
 /// A description of a container: what follows `ucr run`, or, with a brace first, more keys than
@@ -131,7 +134,10 @@ fn describe(says: &str) -> ContainerSpec {
 
 fn told(case: &Case) -> Result<Vec<String>, Fault> {
     let config = ImageConfig::parse(case.place.image.as_bytes()).expect("a configuration");
+    let mut capabilities = caps::all();
+    capabilities.retain(|it| !case.place.lacks.contains(it));
     let circumstances = Circumstances {
+        capabilities: &capabilities,
         name: "ucr-0123456789ab",
         image: "sha256:cafe",
         config: &config,
@@ -174,6 +180,7 @@ fn docker_is_told_what_it_was_told() {
     }
     let what = "UCR_BLESS=1 cargo test --test cli docker_argv rewrites them";
     assert!(wrong.is_empty(), "{what}\n{}", wrong.join("\n"));
+    check_names();
 }
 
 trait Escape {
@@ -190,8 +197,8 @@ impl Escape for String {
     }
 }
 
-#[test]
-fn every_file_is_of_a_case_and_every_case_has_one_name() {
+/// Every case has a name of its own, and there is no file of another.
+fn check_names() {
     let names: BTreeSet<_> = ACCEPTED.iter().map(|case| case.name.to_owned()).collect();
     assert_eq!(names.len(), ACCEPTED.len());
     let files = fs::read_dir(directory()).unwrap().map(|entry| {

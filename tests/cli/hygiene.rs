@@ -227,6 +227,21 @@ fn imports_go_down_only() {
     );
 }
 
+/// Runtimes know nothing of each other: what both need is in a room below.
+#[test]
+fn native_and_docker_never_meet() {
+    for (one, other) in [("native", "docker"), ("docker", "native")] {
+        let own = format!("runtime/{one}/");
+        let all = sources();
+        let mut files = all.iter().filter(|it| it.path.starts_with(&own)).peekable();
+        assert!(files.peek().is_some(), "there is no src/{own}");
+        for source in files {
+            let names = source.code.contains(&format!("runtime::{other}"));
+            assert!(!names, "src/{} names {other}", source.path.display());
+        }
+    }
+}
+
 #[test]
 fn imports_do_not_climb() {
     for source in sources() {

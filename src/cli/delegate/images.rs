@@ -102,7 +102,19 @@ impl Delegate<'_> {
             Policy::Always => None,
             _ => docker.image(&name.to_string())?,
         };
-        match (here, policy) {
+        self.image(options, &name, default, here)
+    }
+
+    /// The same, of one that is there already, or not.
+    pub(super) fn image(
+        &self,
+        options: &PullOptions,
+        name: &ImageName,
+        default: Policy,
+        here: Option<EngineImage>,
+    ) -> Result<EngineImage> {
+        let docker = self.docker()?;
+        match (here, options.policy(name, default)) {
             (Some(image), Policy::Missing | Policy::Never) => Ok(image),
             (None, Policy::Never) => {
                 let message = format!("image {name} is not in Docker Engine");
@@ -111,10 +123,11 @@ impl Delegate<'_> {
                     .into())
             }
             // Docker pulls what is newer; without an answer what is there will do.
-            (here, _) => match (self.fetch(docker, options, &name), here) {
-                (Err(error), Some(image)) if kind(&error) == Kind::Network => Ok(image),
-                (fetched, _) => fetched,
+            (Some(image), Policy::Newer) => match self.fetch(docker, options, name) {
+                Err(error) if kind(&error) == Kind::Network => Ok(image),
+                fetched => fetched,
             },
+            (_, _) => self.fetch(docker, options, name),
         }
     }
 

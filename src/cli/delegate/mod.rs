@@ -14,7 +14,7 @@ use anyhow::{Error, Result};
 
 use super::context::Context;
 use super::{Command, environment, output};
-use crate::engine::Environment;
+use crate::engine::{Environment, forget};
 use crate::error::{Fault, Kind, kind, render};
 use crate::exit::Outcome;
 use crate::runtime::docker::Docker;
@@ -30,12 +30,16 @@ struct Delegate<'a> {
 
 /// Serves a command, if the Engine is to; what is left of it is for the native runtime.
 pub(super) fn serve(command: &mut Command, context: &Context) -> Result<Option<Outcome>> {
+    let directory = context.state_directory()?.join("docker");
     if context.runtimes().only() == Some(RuntimeName::Native) {
+        // A pull that was killed may have left a credential there. If it cannot be removed now, the
+        // next command tries.
+        let _ = forget(&directory);
         return Ok(None);
     }
     let delegate = Delegate {
         context,
-        directory: context.state_directory()?.join("docker"),
+        directory,
         environment: environment::engine(),
         docker: OnceCell::new(),
     };

@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::Delegate;
 use crate::cli::run::Run;
 use crate::cli::start::StartOptions;
-use crate::cli::{background, output};
+use crate::cli::{background, output, pull};
 use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
 use crate::pull::Policy;
@@ -30,20 +30,21 @@ impl Delegate<'_> {
             run.start.check(&spec)?;
             check_start(&run.start, &spec)?;
             self.check_image(&run.options, &spec.image)?;
-            let image = match docker.image(&spec.image)? {
-                Some(image) => image,
-                None => EngineImage::unknown(&spec.image)?,
-            };
+            let here = docker.image(&spec.image)?;
+            let image = here
+                .clone()
+                .map_or_else(|| EngineImage::unknown(&spec.image), Ok)?;
             docker.check(&self.asked(run, &spec, &image, &|_| (), &|_| ()))?;
-            Ok(spec)
+            Ok((spec, here))
         };
-        let Some(spec) = self.first(can_native, prepare)? else {
+        let Some((spec, here)) = self.first(can_native, prepare)? else {
             return Ok(None);
         };
         if run.dry_run {
             return self.show_words(run, &spec).map(Some);
         }
-        let image = self.have(&run.options, &spec.image, Policy::Missing)?;
+        let name = pull::name(self.context, &spec.image)?;
+        let image = self.image(&run.options, &name, Policy::Missing, here)?;
         self.start(run, &spec, &image).map(Some)
     }
 

@@ -44,12 +44,14 @@ impl Docker {
     pub fn words(&self, asked: &Asked, seccomp: PathBuf) -> Result<Vec<String>> {
         let name = self.name(asked);
         let [apparmor, selinux] = self.labels(asked)?;
+        let capabilities = caps::all();
         let circumstances = Circumstances {
             name: &name,
             image: &asked.image.name,
             config: &asked.image.config,
             api: self.api,
             seccomp: &seccomp,
+            capabilities: &capabilities,
             apparmor,
             selinux,
             // What the native runtime could allow, too.

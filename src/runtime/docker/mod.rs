@@ -35,6 +35,8 @@ pub use run::{Asked, Ran};
 /// The oldest API that can do what ucr's defaults need: Docker 20.10.
 const OLDEST_API: (u32, u32) = (1, 41);
 
+/// What the names of ucr's own labels begin with.
+const LABELS: &str = "ucr.";
 /// On every container of ucr's: the name of its start, which no other has.
 const KEY_LABEL: &str = "ucr.key";
 /// What was asked for, as a document.
@@ -48,14 +50,24 @@ const KEPT_LABEL: &str = "ucr.kept";
 #[derive(Debug)]
 pub struct Docker {
     engine: Engine,
-    /// Version of its API.
+    /// Version of its API, as far as the CLI speaks it.
     api: (u32, u32),
 }
 
 #[derive(Deserialize)]
 struct Versions {
+    #[serde(rename = "Client")]
+    client: Option<Client>,
     #[serde(rename = "Server")]
     server: Option<Server>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Client {
+    /// What both can speak.
+    #[serde(default)]
+    api_version: String,
 }
 
 #[derive(Deserialize)]
@@ -77,7 +89,9 @@ impl Docker {
         let Some(server) = versions.server else {
             return Err(Fault::new(Kind::Network, "Docker Engine does not say its version").into());
         };
+        let spoken = versions.client.and_then(|it| api(&it.api_version));
         let api = api(&server.api_version).unwrap_or_default();
+        let api = spoken.map_or(api, |spoken| spoken.min(api));
         if api < OLDEST_API {
             let version = &server.version;
             let message = format!(
@@ -105,8 +119,12 @@ impl Docker {
             let Some(note) = left.note else {
                 continue;
             };
-            let key = note["key"].as_str().unwrap_or_default().to_owned();
             let environment = environment_of(&note);
+            if !Engine::is_there(&environment) {
+                left.private.leave();
+                continue;
+            }
+            let key = note["key"].as_str().unwrap_or_default().to_owned();
             let Ok(engine) = Engine::with(&environment, left.private) else {
                 continue;
             };

@@ -18,14 +18,20 @@ use super::relay::{Relay, print};
 use super::verdict::{State, failure};
 use super::{Docker, EngineImage};
 use crate::engine::{Environment, LONG};
-use crate::error::{Fault, Kind};
+use crate::error::{Fault, Kind, kind};
 use crate::runtime::stops::Stops;
 use crate::runtime::{Ended, Happening};
 use crate::spec::ContainerSpec;
 use crate::sys::signal::{Inbox, is_forwarded, is_job_control, stop_ourselves};
 
-/// How often a starting container is looked at, and held stderr let go.
+/// How often a starting container is looked at that somebody follows, and held stderr let go.
 const STEP: Duration = Duration::from_millis(100);
+/// How often any other is looked at: the CLI says what happens, unless the Engine hangs.
+const LOOK: Duration = Duration::from_secs(30);
+/// So often in a row a container must be over before the CLI is not waited for (moby 33820).
+const TIRED: u32 = 3;
+/// How long an Engine that went away is waited for.
+const AWAY: Duration = Duration::from_secs(15);
 
 /// A container that is to run.
 pub struct Asked<'a> {
@@ -80,6 +86,11 @@ struct Attached {
     stops: Stops,
     is_started: bool,
     is_stopped: Option<i32>,
+    /// When it began.
+    since: Instant,
+    next_look: Instant,
+    /// How often in a row its container was seen to be over.
+    seen_over: u32,
 }
 
 impl Docker {
@@ -96,7 +107,7 @@ impl Docker {
             Ok(Ran::Ended { .. }) => asked.is_kept,
             Err(_) => false,
         };
-        if !stays {
+        if !stays && self.remove(&made).is_err() {
             self.discard(&key);
         }
         ran
@@ -170,6 +181,9 @@ impl Docker {
             stops: Stops::default(),
             is_started: false,
             is_stopped: None,
+            since: Instant::now(),
+            next_look: Instant::now() + if asked.is_followed { STEP } else { LOOK },
+            seen_over: 0,
         })
     }
 
@@ -186,19 +200,16 @@ impl Docker {
             .and_then(Pid::from_raw);
         let pid = pid.context("docker start has no process")?;
         let handle = pidfd_open(pid, PidfdFlags::empty())?;
-        let mut next_look = Instant::now();
         loop {
-            if asked.is_followed && !attached.is_started && Instant::now() >= next_look {
-                attached.is_started = self.look(asked, made);
-                next_look = Instant::now() + STEP;
+            if Instant::now() >= attached.next_look {
+                self.look(asked, made, attached)?;
             }
-            let waits = asked.is_followed && !attached.is_started || attached.relay.holds();
-            wait(
-                handle.as_fd(),
-                inbox,
-                &attached.relay,
-                waits.then_some(STEP),
-            )?;
+            let until_look = attached.next_look.saturating_duration_since(Instant::now());
+            let limit = match attached.relay.holds() {
+                true => until_look.min(STEP),
+                false => until_look,
+            };
+            wait(handle.as_fd(), inbox, &attached.relay, limit)?;
             attached.relay.step()?;
             while let Some((number, is_ours_alone)) = inbox.next_from()? {
                 self.pass_on(made, attached, (number, is_ours_alone))?;
@@ -209,14 +220,37 @@ impl Docker {
         }
     }
 
-    /// Whether its command is executed; says so the first time.
-    fn look(&self, asked: &Asked, made: &Made) -> bool {
-        let state = self.state(&made.full_id).unwrap_or_default();
-        if state.was_started() {
-            let (id, pid) = (made.id(), state.pid);
-            (asked.happened)(&Happening::Started { id, pid });
+    /// Sees how far the container is; ends the CLI if that waits for nothing.
+    fn look(&self, asked: &Asked, made: &Made, attached: &mut Attached) -> Result<()> {
+        let state = self.state(&made.full_id);
+        let is_late = attached.since.elapsed() > LONG;
+        match &state {
+            Ok(state) if state.was_started() => {
+                if !attached.is_started {
+                    attached.is_started = true;
+                    let (id, pid) = (made.id(), state.pid);
+                    (asked.happened)(&Happening::Started { id, pid });
+                }
+                attached.seen_over = match state.running {
+                    true => 0,
+                    false => attached.seen_over + 1,
+                };
+            }
+            _ if !attached.is_started && is_late => {
+                let _ = attached.child.kill();
+                let message = format!("docker start: nothing was started within {LONG:?}");
+                return Err(Fault::new(Kind::Network, message)
+                    .hint("the Engine may hang: see its log (journalctl -u docker)")
+                    .into());
+            }
+            _ => (),
         }
-        state.was_started()
+        if attached.seen_over >= TIRED {
+            let _ = attached.child.kill();
+        }
+        let is_awaited = asked.is_followed && !attached.is_started;
+        attached.next_look = Instant::now() + if is_awaited { STEP } else { LOOK };
+        Ok(())
     }
 
     fn pass_on(
@@ -251,6 +285,11 @@ impl Docker {
         Ok(())
     }
 
+    fn remove(&self, made: &Made) -> Result<()> {
+        let words = ["rm", "--force", "--volumes", &made.full_id];
+        self.engine.call(&words, LONG, None).map(drop)
+    }
+
     fn kill(&self, made: &Made) -> Result<()> {
         self.signal(made, libc::SIGKILL)
     }
@@ -278,7 +317,7 @@ impl Docker {
             let message = format!("signal {number} came before the container was started");
             return Err(Fault::new(Kind::Interrupted, message).into());
         }
-        let mut state = self.state(&made.full_id).map_err(|error| {
+        let mut state = self.state_again(made).map_err(|error| {
             let message = format!(
                 "container {}: Docker Engine went away while it ran",
                 made.id()
@@ -320,6 +359,19 @@ impl Docker {
         })
     }
 
+    /// The state, also of an Engine that is just being restarted.
+    fn state_again(&self, made: &Made) -> Result<State> {
+        let deadline = Instant::now() + AWAY;
+        loop {
+            match self.state(&made.full_id) {
+                Err(error) if kind(&error) == Kind::Network && Instant::now() < deadline => {
+                    std::thread::sleep(STEP);
+                }
+                found => return found,
+            }
+        }
+    }
+
     /// The state at the end, which comes soon.
     fn wait(&self, made: &Made) -> Result<State> {
         self.engine.call(&["wait", &made.full_id], LONG, None)?;
@@ -328,7 +380,7 @@ impl Docker {
 }
 
 /// Waits for something to do.
-fn wait(child: BorrowedFd, inbox: &Inbox, relay: &Relay, limit: Option<Duration>) -> Result<()> {
+fn wait(child: BorrowedFd, inbox: &Inbox, relay: &Relay, limit: Duration) -> Result<()> {
     let mut fds = vec![
         PollFd::from_borrowed_fd(child, PollFlags::IN),
         PollFd::new(inbox, PollFlags::IN),
@@ -336,8 +388,8 @@ fn wait(child: BorrowedFd, inbox: &Inbox, relay: &Relay, limit: Option<Duration>
     if let Some(handle) = relay.handle() {
         fds.push(PollFd::from_borrowed_fd(handle, PollFlags::IN));
     }
-    let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
-    match poll(&mut fds, limit.as_ref()) {
+    let limit = Timespec::try_from(limit)?;
+    match poll(&mut fds, Some(&limit)) {
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
         Err(error) => Err(error.into()),
     }

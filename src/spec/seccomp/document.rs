@@ -22,9 +22,10 @@ const ARGUMENTS: usize = 6;
 /// know it ignores in silence, and then libseccomp refuses a rule that says what the default does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Errors {
-    /// Nothing, it is EPERM: before API 1.41, which is Docker 20.10.
+    /// Nothing, it is EPERM, also for clone3, as in these Engines' own: before API 1.41.
     None,
-    /// That of each rule; it is EPERM for calls without a rule.
+    /// That of each rule; it is EPERM for calls without a rule. API 1.41 is Docker 20.10, since its
+    /// release 20.10.10: older ones refuse the profile.
     OfRules,
     /// That of calls without a rule, too: since API 1.42, which is Docker 23.
     All,
@@ -54,7 +55,8 @@ impl Errors {
 }
 
 /// ucr's own filter for a container with this bounding set. It decides as the native runtime's does,
-/// but where the Engine cannot say a call's error, it is EPERM.
+/// but where the Engine cannot say a call's error, it is EPERM, and calls of the x32 ABI end the
+/// process: libseccomp has no other answer to them but to let them through.
 pub fn profile(bounding: &CapsHashSet, errors: Errors) -> Value {
     let bits = bounding.iter().fold(0, |bits, it| bits | it.bitmask());
     let (now, before) = (

@@ -1,6 +1,14 @@
 //! What docker is told.
 
+use caps::Capability;
+
 use super::{BARE, Case, HERE, OLD, OLDER, Place, at, case};
+
+/// An Engine in a container.
+const BOX: Place = Place {
+    lacks: &[Capability::CAP_SYS_ADMIN, Capability::CAP_SYS_RESOURCE],
+    ..HERE
+};
 
 pub(super) const ACCEPTED: &[Case] = &[
     // What is executed.
@@ -187,7 +195,7 @@ pub(super) const ACCEPTED: &[Case] = &[
     ),
     case(
         "ulimits",
-        "--ulimit nofile=10:20 --ulimit core=-1 --ulimit nproc=5 app",
+        "--ulimit nofile=100:200 --ulimit core=-1 --ulimit nproc=5 app",
     ),
     Case {
         name: "ulimits-of-engine",
@@ -214,6 +222,11 @@ pub(super) const ACCEPTED: &[Case] = &[
         "capabilities-all",
         "--cap-add ALL --cap-drop SYS_ADMIN --cap-drop CAP_NET_RAW app",
     ),
+    Case {
+        name: "capabilities-of-engine",
+        place: BOX,
+        says: "--cap-add ALL --cap-drop KILL app",
+    },
     case("privileged", "--privileged app"),
     case(
         "privileged-less",

@@ -1,10 +1,18 @@
 //! What docker is not asked for: message and hint.
 
+use caps::Capability;
+
 use super::{BARE, Case, HERE, OLD, OLDER, Place, at, case};
 
 /// An image without a command.
 const BARE_IMAGE: Place = Place {
     image: BARE,
+    ..HERE
+};
+
+/// An Engine in a container.
+const BOX: Place = Place {
+    lacks: &[Capability::CAP_SYS_ADMIN],
     ..HERE
 };
 
@@ -362,5 +370,14 @@ pub(super) const REFUSED: &[(Case, &str, &str)] = &[
         case("", "--docker-param tty=x app"),
         "docker_parameters[0] (--docker-param tty): ucr has the terminal",
         "say --tty",
+    ),
+    (
+        Case {
+            name: "",
+            place: BOX,
+            says: "--cap-add SYS_ADMIN app",
+        },
+        "security.cap_add (--cap-add): the Engine itself does not have all of them",
+        "start the Engine with them, or leave them out",
     ),
 ];

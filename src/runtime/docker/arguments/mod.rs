@@ -18,6 +18,8 @@ mod words;
 
 use std::path::Path;
 
+use caps::CapsHashSet;
+
 use crate::error::Fault;
 use crate::image::ImageConfig;
 use crate::spec::ContainerSpec;
@@ -32,10 +34,13 @@ pub struct Circumstances<'a> {
     pub image: &'a str,
     /// What the image says.
     pub config: &'a ImageConfig,
-    /// Version of the Engine's API, as in 1.41.
+    /// Version of the API that docker and the Engine have agreed on, as in 1.41: what is newer
+    /// neither may know.
     pub api: (u32, u32),
     /// A file with the filter of system calls in docker's form, for those who have ucr's own.
     pub seccomp: &'a Path,
+    /// What the Engine can hand on; `caps::all()` if that is not known.
+    pub capabilities: &'a CapsHashSet,
     /// Whether the Engine's host has AppArmor.
     pub apparmor: bool,
     /// Whether the Engine's host has SELinux.

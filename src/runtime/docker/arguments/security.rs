@@ -16,7 +16,7 @@ pub(super) fn add(
     if security.privileged {
         words.switch("--privileged");
     } else {
-        rights(security, words)?;
+        rights(security, circumstances, words)?;
     }
     let is_fixed = security.no_new_privileges.unwrap_or(!security.privileged);
     words.option(OPTION, format_args!("no-new-privileges={is_fixed}"));
@@ -38,13 +38,23 @@ pub(super) fn add(
     }
 }
 
-/// Nothing but what is decided here; `ALL` is for the Engine to say, whose kernel may know others.
-fn rights(security: &Security, words: &mut Words) -> Result<(), Fault> {
-    let all = caps::all();
-    let Capabilities { bounding, .. } = capabilities(security, &all)?;
+/// Nothing but what is decided here. `ALL` is for an Engine to say that can have all, for its kernel
+/// may know others.
+fn rights(
+    security: &Security,
+    circumstances: &Circumstances,
+    words: &mut Words,
+) -> Result<(), Fault> {
+    let (all, available) = (caps::all(), circumstances.capabilities);
+    capabilities(security, &all)?;
+    let Ok(Capabilities { bounding, .. }) = capabilities(security, available) else {
+        let message = "security.cap_add (--cap-add): the Engine itself does not have all of them";
+        let hint = "start the Engine with them, or leave them out";
+        return Err(Fault::new(Kind::Unsupported, message).hint(hint));
+    };
     let name = |it: &caps::Capability| it.to_string().trim_start_matches("CAP_").to_owned();
     let mut added = security.cap_add.iter();
-    if added.any(|word| word.eq_ignore_ascii_case("ALL")) {
+    if *available == all && added.any(|word| word.eq_ignore_ascii_case("ALL")) {
         words.option("--cap-add", "ALL");
         let mut dropped: Vec<_> = all.iter().filter(|it| !bounding.contains(it)).collect();
         dropped.sort_by_key(|it| it.index());
