@@ -17,6 +17,18 @@ use crate::runtime::native;
 use crate::runtime::{Ended, Happening};
 use crate::spec::{ContainerSpec, Restart};
 
+/// Who hears of a container.
+struct Told<'a> {
+    happened: &'a dyn Fn(&Happening),
+    remark: &'a dyn Fn(&str),
+}
+
+/// While nothing happens yet.
+const NOBODY: Told<'static> = Told {
+    happened: &|_| (),
+    remark: &|_| (),
+};
+
 impl Delegate<'_> {
     pub(super) fn run(&self, run: &Run) -> Result<Option<Outcome>> {
         let can_native = || {
@@ -34,7 +46,7 @@ impl Delegate<'_> {
             let image = here
                 .clone()
                 .map_or_else(|| EngineImage::unknown(&spec.image), Ok)?;
-            docker.check(&self.asked(run, &spec, &image, &|_| (), &|_| ()))?;
+            docker.check(&self.asked(run, &spec, &image, &NOBODY))?;
             Ok((spec, here))
         };
         let Some((spec, here)) = self.first(can_native, prepare)? else {
@@ -53,8 +65,7 @@ impl Delegate<'_> {
         run: &'b Run,
         spec: &'b ContainerSpec,
         image: &'b EngineImage,
-        happened: &'b dyn Fn(&Happening),
-        remark: &'b dyn Fn(&str),
+        told: &Told<'b>,
     ) -> Asked<'b> {
         let start = &run.start;
         let streams = match start.attach.is_empty() {
@@ -70,8 +81,8 @@ impl Delegate<'_> {
             detach_keys: start.detach_keys.to_string(),
             is_followed: start.status_fd.is_some() || start.cidfile.is_some(),
             environment: &self.environment,
-            happened,
-            remark,
+            happened: told.happened,
+            remark: told.remark,
         }
     }
 
@@ -80,7 +91,7 @@ impl Delegate<'_> {
         let docker = self.docker()?;
         let image = docker.image(&spec.image)?;
         let image = image.map_or_else(|| EngineImage::unknown(&spec.image), Ok)?;
-        let asked = self.asked(run, spec, &image, &|_| (), &|_| ());
+        let asked = self.asked(run, spec, &image, &NOBODY);
         let words = docker.words(&asked, "/SECCOMP.json".into())?;
         match self.context.wants_json(crate::cli::Format::Text) {
             true => output::json(&serde_json::json!({ "spec": spec, "docker": words }))?,
@@ -97,7 +108,11 @@ impl Delegate<'_> {
             reporter.report(happening);
         };
         let remark = |text: &str| output::remark("warning", &format!("docker: {text}"));
-        let asked = self.asked(run, spec, image, &happened, &remark);
+        let told = Told {
+            happened: &happened,
+            remark: &remark,
+        };
+        let asked = self.asked(run, spec, image, &told);
         let ran = self.docker()?.run(&asked);
         if !is_started.get() {
             reporter.discard();

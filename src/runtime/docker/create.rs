@@ -7,7 +7,7 @@ use rustix::process::{Resource, getrlimit};
 
 use super::arguments::{Circumstances, arguments};
 use super::run::Asked;
-use super::{Docker, KEPT_LABEL, KEY_LABEL, MANIFEST_LABEL, SPEC_LABEL, remove_by_key};
+use super::{Docker, KEPT_LABEL, KEY_LABEL, LABELS, MANIFEST_LABEL, SPEC_LABEL, remove_by_key};
 use crate::engine::LONG;
 use crate::error::{Fault, Kind};
 use crate::spec::seccomp::{Errors, profile};
@@ -43,6 +43,7 @@ impl Docker {
     /// What follows `docker create`, but for ucr's own labels. `seccomp` is the file of its filter.
     pub fn words(&self, asked: &Asked, seccomp: PathBuf) -> Result<Vec<String>> {
         let name = self.name(asked);
+        check_labels(asked)?;
         let [apparmor, selinux] = self.labels(asked)?;
         let capabilities = caps::all();
         let circumstances = Circumstances {
@@ -129,6 +130,21 @@ impl Docker {
     pub(super) fn discard(&self, key: &str) {
         if remove_by_key(&self.engine, key).is_err() {
             self.engine.private().leave();
+        }
+    }
+}
+
+/// By its labels ucr knows what a container is; others must not say it.
+fn check_labels(asked: &Asked) -> Result<(), Fault> {
+    let parameters = asked.spec.docker_parameters.iter();
+    let parameters = parameters.filter(|it| matches!(it.key.as_str(), "label" | "label-file"));
+    let said = parameters.map(|it| it.value.as_str());
+    let mut all = asked.spec.labels.keys().map(String::as_str).chain(said);
+    match all.find(|label| label.starts_with(LABELS)) {
+        None => Ok(()),
+        Some(label) => {
+            let message = format!("label '{label}': names with '{LABELS}' are ucr's own");
+            Err(Fault::new(Kind::Spec, message).hint("take another name"))
         }
     }
 }

@@ -121,15 +121,7 @@ impl Docker {
         }
         let mut attached = self.attach(asked, made)?;
         let status = self.follow(asked, made, inbox, &mut attached)?;
-        let held = attached.relay.finish()?;
-        self.conclude(
-            asked,
-            made,
-            status,
-            attached.is_stopped,
-            &held,
-            attached.is_started,
-        )
+        self.conclude(asked, made, attached, status)
     }
 
     fn start(&self, asked: &Asked, made: &Made, inbox: &Inbox) -> Result<()> {
@@ -308,11 +300,12 @@ impl Docker {
         &self,
         asked: &Asked,
         made: &Made,
+        attached: Attached,
         status: ExitStatus,
-        is_stopped: Option<i32>,
-        held: &[u8],
-        is_started: bool,
     ) -> Result<Ran> {
+        let (is_started, is_stopped) = (attached.is_started, attached.is_stopped);
+        let held = attached.relay.finish()?;
+        let held = held.as_slice();
         if let Some(number) = is_stopped {
             let message = format!("signal {number} came before the container was started");
             return Err(Fault::new(Kind::Interrupted, message).into());
