@@ -78,23 +78,13 @@ impl Delegate<'_> {
         }
     }
 
-    /// An image that is in the Engine afterwards, and of the platform that was asked for: of one
-    /// that has no choice of them docker takes any.
+    /// An image that is in the Engine afterwards.
     pub(super) fn have(
         &self,
         options: &PullOptions,
         image: &str,
         default: Policy,
     ) -> Result<EngineImage> {
-        let found = self.any(options, image, default)?;
-        if let Some(asked) = &options.platform {
-            pull::check_platform(&found.config.platform, asked)
-                .with_context(|| format!("image {image}"))?;
-        }
-        Ok(found)
-    }
-
-    fn any(&self, options: &PullOptions, image: &str, default: Policy) -> Result<EngineImage> {
         let docker = self.docker()?;
         let name = name(self.context, image)?;
         let policy = options.policy(&name, default);
@@ -105,8 +95,24 @@ impl Delegate<'_> {
         self.image(options, &name, default, here)
     }
 
-    /// The same, of one that is there already, or not.
+    /// The same, of one that is there already, or not. It is of the platform that was asked for: of
+    /// one that has no choice of them docker takes any.
     pub(super) fn image(
+        &self,
+        options: &PullOptions,
+        name: &ImageName,
+        default: Policy,
+        here: Option<EngineImage>,
+    ) -> Result<EngineImage> {
+        let found = self.any(options, name, default, here)?;
+        if let Some(asked) = &options.platform {
+            pull::check_platform(&found.config.platform, asked)
+                .with_context(|| format!("image {name}"))?;
+        }
+        Ok(found)
+    }
+
+    fn any(
         &self,
         options: &PullOptions,
         name: &ImageName,

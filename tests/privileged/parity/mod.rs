@@ -94,6 +94,10 @@ fn not_shown(runtime: &str, row: &Row, facts: &Facts) -> Vec<String> {
     let lines = row.shows.iter().filter(|line| !facts.shows(line));
     wrong.extend(lines.map(|line| format!("no '{line}'")));
     let message = facts.get("message");
+    let is_quiet = row.says.is_empty() && row.code < 125 && !row.capabilities;
+    if is_quiet && !message.is_empty() {
+        wrong.push("a message".to_owned());
+    }
     let words = row.says.iter().filter(|word| !message.contains(*word));
     wrong.extend(words.map(|word| format!("no message about '{word}'")));
     if wrong.is_empty() {
