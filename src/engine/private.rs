@@ -57,19 +57,32 @@ impl Private {
         let made = || -> Result<Self> {
             let mut builder = DirBuilder::new();
             builder.recursive(true).mode(0o700).create(directory)?;
-            let path = directory.join(random_name()?);
-            DirBuilder::new().mode(0o700).create(&path)?;
-            let lock = File::open(&path)?;
-            lock.lock()?;
-            let private = Self {
-                path,
-                _lock: lock,
-                is_kept: false.into(),
+            let private = loop {
+                if let Some(private) = Self::make_empty(directory)? {
+                    break private;
+                }
             };
             private.configure(user, auth)?;
             Ok(private)
         };
         made().with_context(|| format!("a directory for docker below {}", directory.display()))
+    }
+
+    /// None if another ucr took it for one that nobody has, before it was locked, and removed it.
+    fn make_empty(directory: &Path) -> Result<Option<Self>> {
+        let path = directory.join(random_name()?);
+        DirBuilder::new().mode(0o700).create(&path)?;
+        let lock = match File::open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
+        };
+        lock.lock()?;
+        let is_there = path.try_exists()?;
+        Ok(is_there.then(|| Self {
+            path,
+            _lock: lock,
+            is_kept: false.into(),
+        }))
     }
 
     fn configure(&self, user: Option<&Path>, auth: Option<&Auth>) -> Result<()> {
