@@ -1,10 +1,11 @@
 //! Running a container in the Engine, in the foreground or handing it over.
 //!
-//! The CLI is attached to it and has our streams, but for stderr, see `relay`. It passes signals on
-//! that a terminal sends to all of us; those that somebody sends to us alone are sent on to it.
+//! The CLI is attached to it and has our streams, but for stderr, see `relay`. Signals go to the
+//! container by another call; where the CLI reads from a terminal it passes on itself what that sends.
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,7 @@ use crate::runtime::stops::Stops;
 use crate::runtime::{Ended, Happening};
 use crate::spec::ContainerSpec;
 use crate::sys::signal::{Inbox, is_forwarded, is_job_control, stop_ourselves};
+use crate::sys::tty::is_terminal;
 
 /// How often a starting container is looked at that somebody follows, and held stderr let go.
 const STEP: Duration = Duration::from_millis(100);
@@ -84,6 +86,8 @@ struct Attached {
     child: Child,
     relay: Relay,
     stops: Stops,
+    /// It has a process group of its own.
+    is_apart: bool,
     is_started: bool,
     is_stopped: Option<i32>,
     /// When it began.
@@ -165,12 +169,20 @@ impl Docker {
                 true => Stdio::piped(),
                 false => Stdio::null(),
             });
+        // What a terminal sends to all of us the CLI would take for its own end. It must be in the
+        // terminal's group only where it reads from it, or draws on it.
+        let reads = stdin && asked.spec.stdin && is_terminal(std::io::stdin());
+        let is_apart = !asked.spec.tty && !reads;
+        if is_apart {
+            command.process_group(0);
+        }
         let mut child = command.spawn().context("run docker start")?;
         let relay = Relay::new(child.stderr.take());
         Ok(Attached {
             child,
             relay,
             stops: Stops::default(),
+            is_apart,
             is_started: false,
             is_stopped: None,
             since: Instant::now(),
@@ -203,8 +215,8 @@ impl Docker {
             };
             wait(handle.as_fd(), inbox, &attached.relay, limit)?;
             attached.relay.step()?;
-            while let Some((number, is_ours_alone)) = inbox.next_from()? {
-                self.pass_on(made, attached, (number, is_ours_alone))?;
+            while let Some(signal) = inbox.next_from()? {
+                self.pass_on(made, attached, signal)?;
             }
             if let Some(status) = attached.child.try_wait()? {
                 return Ok(status);
@@ -249,7 +261,7 @@ impl Docker {
         &self,
         made: &Made,
         attached: &mut Attached,
-        (number, is_ours_alone): (i32, bool),
+        (number, is_sent): (i32, bool),
     ) -> Result<()> {
         if is_job_control(number) {
             return Ok(stop_ourselves()?);
@@ -269,7 +281,7 @@ impl Docker {
         if is_end && !state.was_started() {
             attached.is_stopped = Some(number);
             let _ = attached.child.kill();
-        } else if is_ours_alone {
+        } else if is_sent || attached.is_apart {
             // Not through the CLI that is attached: newer ones take SIGINT and SIGTERM for their
             // own end, and what the container then says is lost.
             return self.signal(made, number);
