@@ -55,34 +55,34 @@ impl Private {
     /// Makes one below `directory`, with the contexts of the `user`'s configuration.
     pub(super) fn make(directory: &Path, user: Option<&Path>, auth: Option<&Auth>) -> Result<Self> {
         let made = || -> Result<Self> {
-            let private = Self::locked(directory)?;
+            let mut builder = DirBuilder::new();
+            builder.recursive(true).mode(0o700).create(directory)?;
+            let private = loop {
+                if let Some(private) = Self::make_empty(directory)? {
+                    break private;
+                }
+            };
             private.configure(user, auth)?;
             Ok(private)
         };
         made().with_context(|| format!("a directory for docker below {}", directory.display()))
     }
 
-    fn locked(directory: &Path) -> Result<Self> {
-        let mut builder = DirBuilder::new();
-        builder.recursive(true).mode(0o700).create(directory)?;
-        loop {
-            let path = directory.join(random_name()?);
-            DirBuilder::new().mode(0o700).create(&path)?;
-            // Until it is locked, another ucr may take it for a dead one's, and remove it.
-            let lock = match File::open(&path) {
-                Ok(lock) => lock,
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) => return Err(error.into()),
-            };
-            lock.lock()?;
-            if path.exists() {
-                return Ok(Self {
-                    path,
-                    _lock: lock,
-                    is_kept: false.into(),
-                });
-            }
-        }
+    /// None if another ucr took it for one that nobody has, before it was locked, and removed it.
+    fn make_empty(directory: &Path) -> Result<Option<Self>> {
+        let path = directory.join(random_name()?);
+        DirBuilder::new().mode(0o700).create(&path)?;
+        let lock = match File::open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
+        };
+        lock.lock()?;
+        let is_there = path.try_exists()?;
+        Ok(is_there.then(|| Self {
+            path,
+            _lock: lock,
+            is_kept: false.into(),
+        }))
     }
 
     fn configure(&self, user: Option<&Path>, auth: Option<&Auth>) -> Result<()> {

@@ -280,8 +280,8 @@ fn configuration(origin: &dyn Origin, store: &Store, config: &Descriptor) -> Res
 }
 
 /// Without an index an image has one platform, and it must be the wanted one: it would be stored,
-/// started, and fail there. The variant is left to the kernel.
-fn check_platform(found: &Platform, wanted: &Platform) -> Result<()> {
+/// started, and fail there. The variant is left to the kernel. Fails with [`Kind::Platform`].
+pub fn check_platform(found: &Platform, wanted: &Platform) -> Result<()> {
     if is_for(found, wanted) {
         return Ok(());
     }

@@ -90,7 +90,7 @@ fn nothing_of_it_stays() {
     drop(engine);
     assert_eq!(processes(&directory), [""; 0]);
     assert!(!directory.exists(), "{} stays", directory.display());
-    assert_eq!(mounts_below(&directory), [PathBuf::new(); 0]);
+    assert!(mounts_below(&directory).is_empty());
     let stay: Vec<_> = mine.iter().filter(|group| group.exists()).collect();
     assert!(stay.is_empty(), "{stay:?}");
 }

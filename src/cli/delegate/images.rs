@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, stderr};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use super::Delegate;
@@ -14,7 +14,7 @@ use crate::credentials;
 use crate::engine::Auth;
 use crate::error::{Fault, Kind, kind};
 use crate::exit::Outcome;
-use crate::pull::Policy;
+use crate::pull::{self, Policy};
 use crate::runtime::docker::{Docker, EngineImage, PullRequest};
 use crate::source::ImageName;
 
@@ -95,8 +95,24 @@ impl Delegate<'_> {
         self.image(options, &name, default, here)
     }
 
-    /// The same, of one that is there already, or not.
+    /// The same, of one that is there already, or not. It is of the platform that was asked for: of
+    /// one that has no choice of them docker takes any.
     pub(super) fn image(
+        &self,
+        options: &PullOptions,
+        name: &ImageName,
+        default: Policy,
+        here: Option<EngineImage>,
+    ) -> Result<EngineImage> {
+        let found = self.any(options, name, default, here)?;
+        if let Some(asked) = &options.platform {
+            pull::check_platform(&found.config.platform, asked)
+                .with_context(|| format!("image {name}"))?;
+        }
+        Ok(found)
+    }
+
+    fn any(
         &self,
         options: &PullOptions,
         name: &ImageName,

@@ -1,10 +1,9 @@
 //! Running a container in the Engine, in the foreground or handing it over.
 //!
-//! The CLI is attached to it and has our streams, but for stderr, see `relay`. Signals are passed on
-//! by us; the CLI gets none, but where it reads from our terminal.
+//! The CLI is attached to it and has our streams, but for stderr, see `relay`. Signals go to the
+//! container by another call; where the CLI reads from a terminal it passes on itself what that sends.
 
 use std::fmt;
-use std::io::IsTerminal;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ExitStatus, Stdio};
@@ -24,7 +23,8 @@ use crate::error::{Fault, Kind, kind};
 use crate::runtime::stops::Stops;
 use crate::runtime::{Ended, Happening};
 use crate::spec::ContainerSpec;
-use crate::sys::signal::{Inbox, is_forwarded, is_job_control, send, stop_ourselves};
+use crate::sys::signal::{Inbox, is_forwarded, is_job_control, stop_ourselves};
+use crate::sys::tty::is_terminal;
 
 /// How often a starting container is looked at that somebody follows, and held stderr let go.
 const STEP: Duration = Duration::from_millis(100);
@@ -84,8 +84,8 @@ struct Attached {
     child: Child,
     relay: Relay,
     stops: Stops,
-    /// What a terminal sends to all of us, it does not get.
-    has_own_group: bool,
+    /// It has a process group of its own.
+    is_apart: bool,
     is_started: bool,
     is_stopped: Option<i32>,
     /// When it began.
@@ -184,10 +184,11 @@ impl Docker {
                 true => Stdio::piped(),
                 false => Stdio::null(),
             });
-        // It ends at a SIGINT or SIGTERM, whether the container does or not (since CLI 27). Only who
-        // reads from a terminal has to be in its foreground.
-        let has_own_group = !(stdin && asked.spec.stdin && std::io::stdin().is_terminal());
-        if has_own_group {
+        // What a terminal sends to all of us the CLI would take for its own end. It must be in the
+        // terminal's group only where it reads from it, or draws on it.
+        let reads = stdin && asked.spec.stdin && is_terminal(std::io::stdin());
+        let is_apart = !asked.spec.tty && !reads;
+        if is_apart {
             command.process_group(0);
         }
         let mut child = command.spawn().context("run docker start")?;
@@ -196,7 +197,7 @@ impl Docker {
             child,
             relay,
             stops: Stops::default(),
-            has_own_group,
+            is_apart,
             is_started: false,
             is_stopped: None,
             since: Instant::now(),
@@ -234,8 +235,8 @@ impl Docker {
             };
             wait(handle.as_fd(), inbox, &attached.relay, limit)?;
             attached.relay.step()?;
-            while let Some((number, is_ours_alone)) = inbox.next_from()? {
-                self.pass_on(made, attached, (number, is_ours_alone))?;
+            while let Some(signal) = inbox.next_from()? {
+                self.pass_on(made, attached, signal)?;
             }
             if let Some(status) = attached.child.try_wait()? {
                 return Ok(status);
@@ -289,7 +290,7 @@ impl Docker {
         &self,
         made: &Made,
         attached: &mut Attached,
-        (number, is_ours_alone): (i32, bool),
+        (number, is_sent): (i32, bool),
     ) -> Result<()> {
         if is_job_control(number) {
             return Ok(stop_ourselves()?);
@@ -307,23 +308,14 @@ impl Docker {
         if is_early {
             attached.is_stopped = Some(number);
             let _ = attached.child.kill();
-            return Ok(());
+        } else if is_sent || attached.is_apart {
+            // Not through the CLI that is attached: newer ones take SIGINT and SIGTERM for their
+            // own end, and what the container then says is lost.
+            let told = self.signal(made, number, self.engine.short());
+            // Without other signals the container goes on, and so do we.
+            return if is_end { told } else { Ok(()) };
         }
-        if number == libc::SIGWINCH {
-            // The size of the terminal is the CLI's matter.
-            let pid = i32::try_from(attached.child.id()).ok();
-            let pid = pid.and_then(Pid::from_raw);
-            return Ok(pid.map_or(Ok(()), |pid| send(pid, number))?);
-        }
-        if !is_ours_alone && !attached.has_own_group {
-            return Ok(());
-        }
-        let told = self.signal(made, number, self.engine.short());
-        match is_end {
-            true => told,
-            // The container goes on, and so do we.
-            false => Ok(()),
-        }
+        Ok(())
     }
 
     fn remove(&self, made: &Made) -> Result<()> {
@@ -336,11 +328,9 @@ impl Docker {
     }
 
     fn signal(&self, made: &Made, number: i32, limit: Duration) -> Result<()> {
-        let signal = format!("--signal={number}");
-        match self
-            .engine
-            .call(&["kill", &signal, &made.full_id], limit, None)
-        {
+        let option = format!("--signal={number}");
+        let words = ["kill", &option, &made.full_id];
+        match self.engine.call(&words, limit, None) {
             // It ended meanwhile.
             Err(error) if error.to_string().contains("is not running") => Ok(()),
             done => done.map(drop),

@@ -95,7 +95,8 @@ pub(super) const NO_PROGRAM: &str = "it is no program for this machine, nor a sc
 /// The part of a sentence that says who was not found.
 fn quoted(texts: &[&str]) -> String {
     let part = |text: &&str| {
-        let at = text.find("unable to find ")?;
+        // Of some it is docker that says so, with a capital, of others the OCI runtime.
+        let at = text.to_ascii_lowercase().find("unable to find ")?;
         let rest = &text[at..];
         let end = rest.find(": unknown").unwrap_or(rest.len());
         Some(rest[..end].lines().next()?.to_owned())

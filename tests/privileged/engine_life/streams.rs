@@ -133,7 +133,7 @@ fn a_session() {
         &host.image,
         "sh",
         "-c",
-        "trap 'exit 5' INT; echo re''ady; while :; do sleep 0.1; done",
+        r#"trap "exit 5" INT; echo re""ady; while :; do sleep 0.1; done"#,
     ]);
     tmux.shows("ready");
     tmux.keys(&["C-c"]);

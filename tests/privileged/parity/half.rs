@@ -7,6 +7,8 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
+
 use crate::support::engine::Engine;
 use crate::support::process::{self, Finished, Running};
 use crate::support::ucr::Ucr;
@@ -48,10 +50,15 @@ struct Place {
 }
 
 impl Half {
+    /// Its rows' directories are on a mount that others may be told of.
     pub fn new(runtime: &'static str, engine: &Engine) -> Self {
+        let ucr = Ucr::new();
+        let rows = ucr.scratch().dir("rows");
+        mount_bind(&rows, &rows).expect("a bind mount");
+        mount_change(&rows, MountPropagationFlags::SHARED).expect("a shared mount");
         Self {
             runtime,
-            ucr: Ucr::new(),
+            ucr,
             host: engine.host(),
         }
     }

@@ -115,13 +115,14 @@ pub fn rows() -> Vec<Row> {
         .says(&["memory"]),
         row(
             "processes-used-up",
-            &["--pids-limit", "4"],
+            &["--pids-limit", "20"],
             &[
                 "sh",
                 "-c",
-                "(sleep 1 & sleep 1 & sleep 1 & sleep 1 & sleep 1 & wait) 2>&1 | head -n 1; exit 0",
+                "(while :; do sleep 5 & done) 2>&1 | head -n 1; exit 0",
             ],
-        ),
+        )
+        .shows(&["sh: can't fork: Resource temporarily unavailable"]),
         row(
             "sysctl",
             &["--sysctl", "kernel.msgmax=4096"],

@@ -1,4 +1,5 @@
 //! The table: what is run under both runtimes.
+#![expect(clippy::too_many_lines, reason = "they are tables")]
 
 use super::row::Row;
 
