@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_ucr_global_optspecs
-    string join \n root= state= runtime= format= q/quiet v/verbose h/help V/version
+    string join \n root= state= runtime= engine-timeout= format= q/quiet v/verbose h/help V/version
 end
 
 function __fish_ucr_needs_command
@@ -27,6 +27,7 @@ end
 complete -c ucr -n "__fish_ucr_needs_command" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_needs_command" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_needs_command" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_needs_command" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_needs_command" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_needs_command" -s q -l quiet -d 'Print no progress'
@@ -68,6 +69,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand pull" -l limit -d 'Change a limi
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand pull" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -s v -l verbose -d 'Say more on stderr: which credential is used, what is waited for'
@@ -95,6 +97,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand provision" -l limit -d 'Change a
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -s v -l verbose -d 'Say more on stderr: which credential is used, what is waited for'
@@ -207,6 +210,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l limit -d 'Change a limit
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l help -d 'Print help; -h is --hostname here, as in docker'
@@ -232,6 +236,7 @@ index\t'The index that the manifest was chosen from'"
 complete -c ucr -n "__fish_ucr_using_subcommand inspect" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand inspect" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand inspect" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand inspect" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_using_subcommand inspect" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand inspect" -s q -l quiet -d 'Print no progress'
@@ -239,6 +244,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand inspect" -s h -l help -d 'Print 
 complete -c ucr -n "__fish_ucr_using_subcommand images" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand images" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand images" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand images" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_using_subcommand images" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand images" -s q -l quiet -d 'Print no progress'
@@ -247,6 +253,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand ps" -s f -l filter -d 'Only cont
 complete -c ucr -n "__fish_ucr_using_subcommand ps" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand ps" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand ps" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand ps" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_using_subcommand ps" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand ps" -s a -l all -d 'Also containers that ended and were kept'
@@ -260,6 +267,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand exec" -s w -l workdir -d 'Workin
 complete -c ucr -n "__fish_ucr_using_subcommand exec" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand exec" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand exec" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand exec" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_using_subcommand exec" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand exec" -s d -l detach -d 'Do not wait for the command, and drop what it prints'
@@ -271,6 +279,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand exec" -s h -l help -d 'Print hel
 complete -c ucr -n "__fish_ucr_using_subcommand rm" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand rm" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand rm" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand rm" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_using_subcommand rm" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand rm" -s f -l force -d 'Kill containers that run, and do not mind what is not there'
@@ -281,6 +290,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand stop" -s s -l signal -d 'Another
 complete -c ucr -n "__fish_ucr_using_subcommand stop" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand stop" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand stop" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand stop" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_using_subcommand stop" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand stop" -s q -l quiet -d 'Print no progress'
@@ -289,6 +299,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand kill" -s s -l signal -d 'The sig
 complete -c ucr -n "__fish_ucr_using_subcommand kill" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand kill" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand kill" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand kill" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_using_subcommand kill" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand kill" -s q -l quiet -d 'Print no progress'
@@ -296,6 +307,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand kill" -s h -l help -d 'Print hel
 complete -c ucr -n "__fish_ucr_using_subcommand wait" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand wait" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand wait" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand wait" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_using_subcommand wait" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand wait" -s q -l quiet -d 'Print no progress'
@@ -306,6 +318,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand logs" -l until -d 'Only what was
 complete -c ucr -n "__fish_ucr_using_subcommand logs" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand logs" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand logs" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand logs" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_using_subcommand logs" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand logs" -s f -l follow -d 'Go on until the container ends'
@@ -318,6 +331,7 @@ false\t''"
 complete -c ucr -n "__fish_ucr_using_subcommand attach" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand attach" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand attach" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand attach" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_using_subcommand attach" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand attach" -l no-stdin -d 'Type nothing for it'
@@ -326,6 +340,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand attach" -s h -l help -d 'Print h
 complete -c ucr -n "__fish_ucr_using_subcommand top" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand top" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand top" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand top" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_using_subcommand top" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand top" -s q -l quiet -d 'Print no progress'
@@ -333,6 +348,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand top" -s h -l help -d 'Print help
 complete -c ucr -n "__fish_ucr_using_subcommand stats" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand stats" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand stats" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand stats" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_using_subcommand stats" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand stats" -l no-stream -d 'Show it once'
@@ -341,6 +357,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand stats" -s h -l help -d 'Print he
 complete -c ucr -n "__fish_ucr_using_subcommand cp" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand cp" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand cp" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand cp" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_using_subcommand cp" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand cp" -s a -l archive -d 'Keep owners, by number; else what goes into a container is its root\'s, and what comes out belongs to whoever runs ucr'
@@ -350,6 +367,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand cp" -s h -l help -d 'Print help 
 complete -c ucr -n "__fish_ucr_using_subcommand prune" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand prune" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand prune" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand prune" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_using_subcommand prune" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand prune" -s q -l quiet -d 'Print no progress'
@@ -357,6 +375,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand prune" -s h -l help -d 'Print he
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and not __fish_seen_subcommand_from ls create inspect rm help" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and not __fish_seen_subcommand_from ls create inspect rm help" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and not __fish_seen_subcommand_from ls create inspect rm help" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and not __fish_seen_subcommand_from ls create inspect rm help" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and not __fish_seen_subcommand_from ls create inspect rm help" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and not __fish_seen_subcommand_from ls create inspect rm help" -s q -l quiet -d 'Print no progress'
@@ -369,6 +388,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand volume; and not __fish_seen_subc
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from ls" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from ls" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from ls" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from ls" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from ls" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Print no progress'
@@ -376,6 +396,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcomma
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from create" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from create" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from create" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from create" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from create" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Print no progress'
@@ -383,6 +404,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcomma
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from inspect" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from inspect" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from inspect" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from inspect" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from inspect" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Print no progress'
@@ -390,6 +412,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcomma
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from rm" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from rm" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from rm" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from rm" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from rm" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcommand_from rm" -s q -l quiet -d 'Print no progress'
@@ -402,6 +425,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand volume; and __fish_seen_subcomma
 complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect check rm help" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect check rm help" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect check rm help" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect check rm help" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect check rm help" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_subcommand_from ls create inspect check rm help" -s q -l quiet -d 'Print no progress'
@@ -415,6 +439,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand network; and not __fish_seen_sub
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from ls" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from ls" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from ls" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from ls" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from ls" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Print no progress'
@@ -426,6 +451,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcomm
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from create" -l ipv6 -d 'IPv6 addresses, too'
@@ -435,6 +461,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcomm
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from inspect" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from inspect" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from inspect" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from inspect" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from inspect" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Print no progress'
@@ -442,6 +469,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcomm
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from check" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from check" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from check" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from check" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from check" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Print no progress'
@@ -449,6 +477,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcomm
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from rm" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from rm" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from rm" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from rm" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from rm" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
 json\t'For programs'"
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from rm" -s q -l quiet -d 'Print no progress'
