@@ -2,16 +2,18 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use super::stand_in::{LIMIT, World};
+use super::stand_in::{LIMIT, Verbs, World};
 use crate::support::process::Finished;
 
 const PASSWORD: &str = "p4ss+w0rd:x";
 const IMAGE: &str = "r.example/app/x:1";
+
+/// Of the environment.
+type Variables<'a> = &'a [(&'a str, &'a str)];
 
 /// What docker is to get for `me` and the password.
 fn encoded() -> String {
@@ -25,7 +27,7 @@ fn auths() -> String {
 }
 
 /// A user with a configuration of his own.
-fn world(verbs: &[(&str, &str)]) -> World {
+fn world(verbs: Verbs) -> World {
     let world = World::new(verbs);
     let scratch = world.ucr.scratch();
     scratch.dir("home/.docker/contexts/here");
@@ -75,7 +77,8 @@ fn assert_private(world: &World, done: &Finished) {
 
 #[track_caller]
 fn assert_gone(world: &World) {
-    assert_eq!(world.private(), [PathBuf::new(); 0]);
+    let left = world.private();
+    assert!(left.is_empty(), "{left:?}");
     world.assert_no_process();
 }
 
@@ -87,7 +90,7 @@ echo '{{"ServerURL":"r.example","Username":"me","Secret":"{PASSWORD}"}}'
 "#
     );
     let creds = format!("me:{PASSWORD}");
-    let rows: &[(&[&str], &[(&str, &str)])] = &[
+    let rows: &[(&[&str], Variables)] = &[
         (&["--creds", &creds], &[]),
         (&["--pull-secret", "auth.json"], &[]),
         (&["--auth-file", "auth.json"], &[]),

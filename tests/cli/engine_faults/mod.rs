@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::support::process::Finished;
-use stand_in::{LIMIT, World};
+use stand_in::{LIMIT, Verbs, World};
 
 /// What a shell does for ever, as the same process.
 const HANGS: &str = "exec sleep 1000";
@@ -107,7 +107,7 @@ fn no_docker_at_all() {
 fn what_goes_wrong_in_a_run() {
     let inspect = |code: &str| format!(r#"echo '{{{ENDED},"ExitCode":{code}}}'"#);
     let away = "Docker Engine went away while it ran";
-    let rows: &[(&[(&str, &str)], &[&str])] = &[
+    let rows: &[(Verbs, &[&str])] = &[
         (
             &[("image", "echo nonsense")],
             &["image docker.io/library/x:1 as Docker Engine describes it"],

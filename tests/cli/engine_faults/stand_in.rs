@@ -57,6 +57,9 @@ case $1 in
 esac
 "#;
 
+/// What it does for some verbs, as cases of a shell.
+pub type Verbs<'a> = &'a [(&'a str, &'a str)];
+
 /// The world with that script.
 pub struct World {
     pub ucr: Ucr,
@@ -64,7 +67,7 @@ pub struct World {
 
 impl World {
     /// `verbs` are what it does for these instead.
-    pub fn new(verbs: &[(&str, &str)]) -> Self {
+    pub fn new(verbs: Verbs) -> Self {
         let world = Self { ucr: Ucr::new() };
         world.ucr.scratch().dir("bin");
         world.become_another(verbs);
@@ -72,7 +75,7 @@ impl World {
     }
 
     /// From now on it does something else.
-    pub fn become_another(&self, verbs: &[(&str, &str)]) {
+    pub fn become_another(&self, verbs: Verbs) {
         let cases = verbs
             .iter()
             .map(|(verb, act)| format!("{verb}) {act} ;;\n"));
@@ -128,7 +131,8 @@ impl World {
     #[track_caller]
     pub fn assert_nothing_is_left(&self, why: &str) {
         self.assert_no_process();
-        assert_eq!(self.private(), [PathBuf::new(); 0], "{why}");
+        let left = self.private();
+        assert!(left.is_empty(), "{why}: {left:?}");
         assert!(!self.has_box(), "{why}");
     }
 }

@@ -110,8 +110,9 @@ fn a_session() {
         let quoted = all.map(|word| format!("'{}'", word.to_str().unwrap()));
         let words = quoted.collect::<Vec<_>>().join(" ");
         let (home, docker) = (host.ucr.home().display().to_string(), host.host());
-        let script =
-            format!("PATH=/usr/bin:/bin HOME={home} DOCKER_HOST={docker} {words}; echo code=$?\n");
+        let script = format!(
+            "trap : INT; PATH=/usr/bin:/bin HOME={home} DOCKER_HOST={docker} {words}; echo code=$?\n"
+        );
         let script = host.ucr.scratch().file("typed", script);
         tmux.type_line(&format!("clear; sh {}", script.display()));
     };
