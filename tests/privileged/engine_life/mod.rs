@@ -3,6 +3,7 @@
 mod away;
 mod host;
 mod kills;
+mod others;
 mod pulls;
 mod streams;
 
