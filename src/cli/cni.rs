@@ -29,6 +29,18 @@ pub(super) struct CniOptions {
 }
 
 impl CniOptions {
+    /// An option that was said.
+    pub(super) fn said(&self) -> Option<&'static str> {
+        match (
+            self.cni_config_dir.is_empty(),
+            self.cni_plugin_dir.is_empty(),
+        ) {
+            (false, _) => Some("--cni-config-dir"),
+            (true, false) => Some("--cni-plugin-dir"),
+            (true, true) => None,
+        }
+    }
+
     pub(super) fn places(&self, context: &Context) -> Result<Places> {
         let listed = |name: &str| -> Vec<PathBuf> {
             let value = environment::variable(name).unwrap_or_default();

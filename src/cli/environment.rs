@@ -32,9 +32,14 @@ pub(super) fn engine(patience: Option<Duration>) -> engine::Environment {
     let home = || Some(directory("HOME")?.join(".docker"));
     engine::Environment {
         variables: set.collect(),
-        config: directory("DOCKER_CONFIG").or_else(home),
+        config: directory("DOCKER_CONFIG").or_else(home).map(absolute),
         patience,
     }
+}
+
+/// From wherever it is used later.
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 /// A directory named by a variable.

@@ -188,6 +188,17 @@ impl Run {
         Ok(spec)
     }
 
+    /// Refuses directories of the host's that Docker Engine does not look into.
+    pub(super) fn check_for_docker(&self) -> Result<(), Fault> {
+        let cdi = (!self.cdi_spec_dir.is_empty()).then_some("--cdi-spec-dir");
+        let Some(option) = cdi.or(self.cni.said()) else {
+            return Ok(());
+        };
+        let message = format!("{option}: Docker Engine has its own directories");
+        Err(Fault::new(Kind::Unsupported, message)
+            .hint("/etc/docker/daemon.json has cdi-spec-dirs; or say --runtime native"))
+    }
+
     /// As the option says, or else the variable, or else CDI's specification.
     fn cdi_directories(&self, context: &Context) -> Result<Vec<PathBuf>> {
         if !self.cdi_spec_dir.is_empty() {

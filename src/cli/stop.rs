@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::context::Context;
 use super::{Format, output};
@@ -29,6 +29,9 @@ pub(super) struct Stop {
     /// Names or IDs
     #[arg(required = true, value_name = "CONTAINER")]
     pub(super) names: Vec<String>,
+    /// What another runtime has done of them.
+    #[arg(skip)]
+    pub(super) done: Vec<String>,
 }
 
 /// Send a signal to containers
@@ -42,6 +45,9 @@ pub(super) struct Kill {
     /// Names or IDs
     #[arg(required = true, value_name = "CONTAINER")]
     pub(super) names: Vec<String>,
+    /// What another runtime has done of them.
+    #[arg(skip)]
+    pub(super) done: Vec<String>,
 }
 
 /// Wait until containers end, and print their exit codes
@@ -50,11 +56,14 @@ pub(super) struct Wait {
     /// Names or IDs
     #[arg(required = true, value_name = "CONTAINER")]
     pub(super) names: Vec<String>,
+    /// What another runtime says of them.
+    #[arg(skip)]
+    pub(super) codes: Vec<Value>,
 }
 
 impl Stop {
     pub(super) fn run(self, context: &Context) -> Result<Outcome> {
-        each(context, &self.names, |state, name| {
+        each(context, &self.names, &self.done, |state, name| {
             let container = state.find(&context.store()?, name)?;
             stop(state, &container, self.signal, self.time)
         })
@@ -63,7 +72,7 @@ impl Stop {
 
 impl Kill {
     pub(super) fn run(self, context: &Context) -> Result<Outcome> {
-        each(context, &self.names, |state, name| {
+        each(context, &self.names, &self.done, |state, name| {
             let container = state.find_running(&context.store()?, name)?;
             if self.signal == SignalNumber::KILL {
                 state.stopping(&container.record.id)?;
@@ -79,7 +88,7 @@ impl Kill {
 impl Wait {
     pub(super) fn run(self, context: &Context) -> Result<Outcome> {
         let state = context.state()?;
-        let mut codes = Vec::new();
+        let mut codes = self.codes;
         for name in &self.names {
             let code = wait(context, &state, name)?;
             match context.wants_json(Format::Text) {
@@ -116,14 +125,17 @@ fn wait(context: &Context, state: &State, name: &str) -> Result<u8> {
     Ok(seen.map_or(UNSEEN, |ended| ended.exit.code()))
 }
 
-/// Does it for each and prints its name; goes on after a failure, and reports the first.
+/// Does it for each and prints its name; goes on after a failure, and reports the first. `others` are
+/// done already, and printed unless that is as JSON.
 fn each(
     context: &Context,
     names: &[String],
+    others: &[String],
     act: impl Fn(&State, &str) -> Result<()>,
 ) -> Result<Outcome> {
     let state = context.state()?;
-    let (mut done, mut failed) = (Vec::new(), None);
+    let mut done: Vec<&String> = others.iter().collect();
+    let mut failed = None;
     let as_json = context.wants_json(Format::Text);
     for name in names {
         match act(&state, name) {

@@ -34,10 +34,11 @@ pub fn said(stderr: &[u8]) -> String {
 }
 
 /// Of what is not there.
-const NOT_FOUND: [&str; 4] = [
+const NOT_FOUND: [&str; 5] = [
     "No such container",
     "No such image",
     "No such object",
+    "No such network",
     "reference does not exist",
 ];
 

@@ -35,13 +35,15 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const WORK: u32 = 6;
 
 /// What the CLI may see of our environment: how to reach the Engine, and who we are.
-const HANDED_ON: [&str; 21] = [
+const HANDED_ON: [&str; 26] = [
     "DOCKER_HOST",
     "DOCKER_CONTEXT",
     "DOCKER_TLS",
     "DOCKER_TLS_VERIFY",
     "DOCKER_CERT_PATH",
     "DOCKER_API_VERSION",
+    "DOCKER_CONTENT_TRUST",
+    "DOCKER_CONTENT_TRUST_SERVER",
     "PATH",
     "HOME",
     "USER",
@@ -54,8 +56,11 @@ const HANDED_ON: [&str; 21] = [
     "SSH_CONNECTION",
     "HTTP_PROXY",
     "HTTPS_PROXY",
+    "ALL_PROXY",
     "NO_PROXY",
+    "http_proxy",
     "https_proxy",
+    "all_proxy",
     "no_proxy",
 ];
 

@@ -16,14 +16,14 @@ use crate::cli::{Format, output};
 use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
 use crate::runtime::Container;
-use crate::runtime::docker::Task;
+use crate::runtime::docker::{SHORT_ID, Task};
 use crate::spec::{STOP_TIMEOUT, SignalNumber};
 
 impl Delegate<'_> {
     /// Adds what the Engine has to the native runtime's, where both are in the list.
     pub(super) fn ps(&self, ps: &mut Ps) -> Result<Option<Outcome>> {
         match self.docker().and_then(|docker| docker.all()) {
-            Ok(all) => ps.others = all,
+            Ok(all) => ps.others = all.into_iter().map(shown).collect(),
             Err(error) if self.is_alone() => return Err(error),
             Err(error) => {
                 output::remark("note", &format!("docker: {}", crate::error::render(&error)));
@@ -37,7 +37,7 @@ impl Delegate<'_> {
 
     pub(super) fn stop(&self, stop: &mut Stop) -> Result<Option<Outcome>> {
         let names = std::mem::take(&mut stop.names);
-        stop.names = self.each(names, |container| {
+        (stop.names, stop.done) = self.each(names, |container| {
             let seconds = stop.time.or(container.record.spec.stop_timeout);
             let seconds = seconds.unwrap_or(STOP_TIMEOUT);
             self.end(container, stop.signal, seconds)
@@ -70,7 +70,7 @@ impl Delegate<'_> {
     pub(super) fn kill(&self, kill: &mut Kill) -> Result<Option<Outcome>> {
         let names = std::mem::take(&mut kill.names);
         let signal = format!("--signal={}", kill.signal.number());
-        kill.names = self.each(names, |container| {
+        (kill.names, kill.done) = self.each(names, |container| {
             running(container)?;
             let words = ["kill", &signal, container.record.id.as_str()];
             self.work(&words)
@@ -101,7 +101,7 @@ impl Delegate<'_> {
         if self.context.wants_json(Format::Text) && rest.is_empty() {
             output::json(&codes)?;
         }
-        wait.names = rest;
+        (wait.names, wait.codes) = (rest, codes);
         Ok(wait.names.is_empty().then_some(Outcome::Done))
     }
 
@@ -109,11 +109,10 @@ impl Delegate<'_> {
     pub(super) fn rm(&self, rm: &mut Rm) -> Result<Option<Outcome>> {
         let mut rest = Vec::new();
         for name in std::mem::take(&mut rm.names) {
-            match self.docker().and_then(|docker| docker.find(&name)) {
-                Ok(Some(container)) => self.remove(&container, rm.force)?,
-                Ok(None) if self.is_alone() => self.remove_image(&name)?,
-                Err(error) if self.is_alone() => return Err(error),
-                Ok(None) | Err(_) => {
+            match self.look(&name)? {
+                Some(container) => self.remove(&container, rm.force)?,
+                None if self.is_alone() => self.remove_image(&name)?,
+                None => {
                     rest.push(name);
                     continue;
                 }
@@ -158,12 +157,13 @@ impl Delegate<'_> {
         engine.call(words, engine.long(), None).map(drop)
     }
 
-    /// Does it to each that the Engine has, prints its name, and returns the others.
+    /// Does it to each that the Engine has, prints its name, and returns the others, and
+    /// those that are still to be printed as JSON.
     fn each(
         &self,
         names: Vec<String>,
         act: impl Fn(&Container) -> Result<()>,
-    ) -> Result<Vec<String>> {
+    ) -> Result<(Vec<String>, Vec<String>)> {
         let (mut rest, mut done) = (Vec::new(), Vec::new());
         let as_json = self.context.wants_json(Format::Text);
         let mut failed = None;
@@ -188,7 +188,7 @@ impl Delegate<'_> {
         if as_json && rest.is_empty() {
             output::json(&done)?;
         }
-        failed.map_or(Ok(rest), Err)
+        failed.map_or(Ok((rest, done)), Err)
     }
 
     pub(super) fn logs(&self, logs: &Logs) -> Result<Option<Outcome>> {
@@ -258,6 +258,12 @@ impl Delegate<'_> {
         let exit = docker.hand_over(task, &words, command.stdin)?;
         Ok(Some(Outcome::Exited(exit)))
     }
+}
+
+/// With an ID as people see it.
+pub(super) fn shown(mut container: Container) -> Container {
+    container.record.id.truncate(SHORT_ID);
+    container
 }
 
 /// docker ends well where the Engine could not kill a process, which may hang in the kernel.

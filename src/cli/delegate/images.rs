@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use super::Delegate;
+use super::containers::shown;
 use crate::cli::inspect::Inspect;
 use crate::cli::provision::Provision;
 use crate::cli::pull::{Pull, PullOptions, name};
@@ -238,7 +239,7 @@ impl Delegate<'_> {
 
     fn shown(&self, docker: &Docker, what: &str) -> Result<Option<Value>> {
         if let Some(container) = docker.find(what)? {
-            return Ok(Some(document::container(&container)));
+            return Ok(Some(document::container(&shown(container))));
         }
         // What is no image's name is not there.
         let Ok(name) = name(self.context, what) else {

@@ -44,10 +44,19 @@ pub(super) fn serve(command: &mut Command, context: &Context) -> Result<Option<O
         docker: OnceCell::new(),
     };
     let patience = delegate.environment.patience;
-    for key in Docker::heal(&delegate.directory, patience) {
+    let healed = Docker::heal(&delegate.directory, patience);
+    for key in healed.removed {
         context.note(&format!(
-            "removed what a killed ucr left in Docker Engine (ucr-{key})"
+            "removed what an earlier ucr left in Docker Engine (ucr-{key})"
         ));
+    }
+    for key in healed.waiting {
+        output::remark(
+            "warning",
+            &format!(
+                "an earlier ucr left a container (ucr-{key}) in a Docker Engine that does not answer"
+            ),
+        );
     }
     match command {
         Command::Run(run) => delegate.run(run),
@@ -84,6 +93,10 @@ impl Delegate<'_> {
     /// Whether the Engine is the only one that may serve.
     fn is_alone(&self) -> bool {
         self.context.runtimes().only() == Some(RuntimeName::Docker)
+    }
+
+    fn is_native_first(&self) -> bool {
+        self.context.runtimes().iter().next() == Some(RuntimeName::Native)
     }
 
     /// A command that the native runtime alone has.
@@ -138,13 +151,26 @@ impl Delegate<'_> {
 
     /// A container that the Engine has; `None` if another runtime may have it.
     fn find(&self, name: &str) -> Result<Option<Container>> {
-        match self.docker().and_then(|docker| docker.find(name)) {
-            Ok(None) if self.is_alone() => {
+        match self.look(name)? {
+            None if self.is_alone() => {
                 let message = format!("there is no container '{name}' of ucr's in Docker Engine");
                 Err(Fault::new(Kind::NotFound, message)
                     .hint("'ucr --runtime docker ps --all' lists them")
                     .into())
             }
+            found => Ok(found),
+        }
+    }
+
+    /// The same; `None` also if there is none at all.
+    fn look(&self, name: &str) -> Result<Option<Container>> {
+        if self.is_native_first() {
+            let (state, store) = (self.context.state()?, self.context.store()?);
+            if state.find(&store, name).is_ok() {
+                return Ok(None);
+            }
+        }
+        match self.docker().and_then(|docker| docker.find(name)) {
             Err(error) if !self.is_alone() && is_reason(&error) => {
                 output::remark("note", &format!("docker: {}", render(&error)));
                 Ok(None)

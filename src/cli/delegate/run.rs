@@ -43,12 +43,17 @@ impl Delegate<'_> {
             spec.check()?;
             run.start.check(&spec)?;
             check_start(&run.start, &spec)?;
+            run.check_for_docker()?;
             self.check_image(&run.options, &spec.image)?;
             let here = docker.image(&spec.image)?;
             let image = here
                 .clone()
                 .map_or_else(|| EngineImage::unknown(&spec.image), Ok)?;
             docker.check(&self.asked(run, &spec, &image, &NOBODY))?;
+            if !self.is_alone() {
+                // Which runtime has them is the question.
+                docker.check_others(&spec)?;
+            }
             Ok((spec, here))
         };
         let Some((spec, here)) = self.first(can_native, prepare)? else {

@@ -7,12 +7,13 @@ use anyhow::Result;
 use rustix::process::{Resource, getrlimit};
 
 use super::arguments::{Arguments, Circumstances, arguments};
+use super::heal::{remove, remove_unnoted};
 use super::run::Asked;
-use super::{Docker, KEPT_LABEL, KEY_LABEL, LABELS, MANIFEST_LABEL, SPEC_LABEL, remove_by_key};
+use super::{Docker, KEPT_LABEL, KEY_LABEL, LABELS, MANIFEST_LABEL, SPEC_LABEL};
 use crate::engine::NOT_DOCKER;
 use crate::error::{Fault, Kind, kind};
 use crate::spec::seccomp::{Errors, profile};
-use crate::spec::{CgroupPolicy, ContainerSpec, capabilities};
+use crate::spec::{CgroupPolicy, ContainerSpec, IpcMode, Network, PidMode, capabilities};
 use crate::sys::signal::Inbox;
 
 /// Where ucr's own filter of system calls is written for docker.
@@ -22,7 +23,12 @@ const SECCOMP: &str = "seccomp.json";
 pub(super) const ENV_FILE: &str = "env";
 
 /// How many hex digits of an ID people see.
-pub(super) const SHORT_ID: usize = 12;
+pub const SHORT_ID: usize = 12;
+
+/// Whether it can be an ID of the Engine's.
+pub(super) fn is_id(text: &str) -> bool {
+    text.len() >= SHORT_ID && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
 
 /// A container that was made.
 #[derive(Debug)]
@@ -43,6 +49,35 @@ impl Docker {
     pub fn check(&self, asked: &Asked) -> Result<()> {
         let nowhere = Path::new("/dev/null");
         self.arguments(asked, nowhere, nowhere).map(drop)
+    }
+
+    /// Refuses networks and containers that the Engine does not have. Fails with
+    /// [`Kind::Unsupported`].
+    pub fn check_others(&self, spec: &ContainerSpec) -> Result<()> {
+        let has = |what: &str, name: &str| -> Result<()> {
+            let words = ["inspect", "--type", what, "--format", "{{.Id}}", name];
+            match self.engine.call(&words, self.engine.short(), None) {
+                Err(error) if kind(&error) == Kind::NotFound => {
+                    let message = format!("Docker Engine has no {what} '{name}'");
+                    Err(Fault::new(Kind::Unsupported, message).into())
+                }
+                found => found.map(drop),
+            }
+        };
+        match spec.network() {
+            Network::Named(name) => has("network", &name)?,
+            Network::Container(name) => has("container", &name)?,
+            Network::Host | Network::None | Network::Bridge | Network::Cni(_) => (),
+        }
+        if let Some(PidMode::Container(name)) = &spec.sharing.pid {
+            has("container", name)?;
+        }
+        if let Some(IpcMode::Container(name)) = &spec.sharing.ipc {
+            has("container", name)?;
+        }
+        let others = spec.docker_parameters.iter();
+        let mut others = others.filter(|it| it.key == "volumes-from");
+        others.try_for_each(|it| has("container", it.value.split(':').next().unwrap_or_default()))
     }
 
     /// What follows `docker create`, but for ucr's own labels. `seccomp` is the file of its filter,
@@ -119,7 +154,7 @@ impl Docker {
         });
         if made.is_err() {
             // What failed first is what matters.
-            let _ = self.discard(key);
+            let _ = self.discard(id_of(&id));
         }
         made
     }
@@ -127,7 +162,7 @@ impl Docker {
     /// Where the Engine was not heard to the end, the container may come later.
     fn give_up(&self, key: &str, error: &anyhow::Error) {
         let may_come = matches!(kind(error), Kind::Network | Kind::Interrupted | Kind::Limit);
-        match remove_by_key(&self.engine, key) {
+        match remove_unnoted(&self.engine, key) {
             Ok(is_removed) if is_removed || !may_come => (),
             _ => self.engine.private().leave(),
         }
@@ -152,18 +187,20 @@ impl Docker {
 
     /// Removes the container of a start that failed; if that cannot be done now, the next command
     /// does it.
-    pub(super) fn discard(&self, key: &str) -> Result<()> {
-        let removed = remove_by_key(&self.engine, key).map(drop);
+    pub(super) fn discard(&self, full_id: &str) -> Result<()> {
+        let removed = remove(&self.engine, full_id).map(drop);
         removed.inspect_err(|_| self.engine.private().leave())
     }
 }
 
+fn id_of(answer: &[u8]) -> &str {
+    str::from_utf8(answer).unwrap_or_default().trim()
+}
+
 /// The ID that docker prints.
 fn made_id(answer: &[u8]) -> Result<String> {
-    let text = String::from_utf8_lossy(answer);
-    let id = text.trim();
-    let is_id = id.len() >= SHORT_ID && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    match is_id {
+    let id = id_of(answer);
+    match is_id(id) {
         true => Ok(id.to_owned()),
         false => Err(Fault::new(
             Kind::Network,
@@ -184,7 +221,8 @@ fn check_labels(asked: &Asked) -> Result<(), Fault> {
         None => Ok(()),
         Some(label) => {
             let message = format!("label '{label}': names with '{LABELS}' are ucr's own");
-            Err(Fault::new(Kind::Spec, message).hint("take another name"))
+            Err(Fault::new(Kind::Unsupported, message)
+                .hint("take another name, or say --runtime native"))
         }
     }
 }

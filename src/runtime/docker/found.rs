@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use chrono::DateTime;
 use serde::Deserialize;
 
-use super::create::SHORT_ID;
+use super::create::is_id;
 use super::verdict::State;
 use super::{Docker, KEPT_LABEL, KEY_LABEL, MANIFEST_LABEL, SPEC_LABEL};
 use crate::error::{Fault, Kind, kind};
@@ -94,11 +94,14 @@ impl Docker {
         for _ in 0..TRIES {
             let ids = self.engine.call(&words, self.engine.short(), None)?;
             let ids = String::from_utf8_lossy(&ids).into_owned();
-            let ids: Vec<&str> = ids.split_whitespace().collect();
+            let ids: Vec<&str> = ids.split_whitespace().filter(|it| is_id(it)).collect();
             if ids.is_empty() {
                 return Ok(Vec::new());
             }
-            match self.inspect(&ids) {
+            let inspected = self
+                .images_with_keys()
+                .and_then(|keys| self.inspect(&ids, &keys));
+            match inspected {
                 Ok(mut all) => {
                     all.sort_by_key(|it| (it.record.created_at, it.record.id.clone()));
                     return Ok(all);
@@ -115,18 +118,43 @@ impl Docker {
         .into())
     }
 
-    fn inspect(&self, ids: &[&str]) -> Result<Vec<Container>> {
+    /// The images that were made of containers of ucr's, and the keys that they have from them: so
+    /// have containers of these images, which are not ucr's.
+    fn images_with_keys(&self) -> Result<BTreeMap<String, String>> {
+        let filter = format!("label={KEY_LABEL}");
+        let words = ["image", "ls", "--quiet", "--no-trunc", "--filter", &filter];
+        let ids = self.engine.call(&words, self.engine.short(), None)?;
+        let ids = String::from_utf8_lossy(&ids).into_owned();
+        if ids.trim().is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let format = format!("{{{{.Id}}}} {{{{index .Config.Labels \"{KEY_LABEL}\"}}}}");
+        let mut words = vec!["image", "inspect", "--format", &format];
+        words.extend(ids.split_whitespace());
+        let answer = self.engine.call(&words, self.engine.short(), None)?;
+        let lines = String::from_utf8_lossy(&answer).into_owned();
+        let pairs = lines.lines().filter_map(|line| line.split_once(' '));
+        Ok(pairs
+            .map(|(id, key)| (id.to_owned(), key.to_owned()))
+            .collect())
+    }
+
+    fn inspect(&self, ids: &[&str], keys: &BTreeMap<String, String>) -> Result<Vec<Container>> {
         let mut words = vec!["inspect", "--type", "container", "--format", "{{json .}}"];
         words.extend(ids);
         let answer = self.engine.call(&words, self.engine.short(), None)?;
         let lines = String::from_utf8_lossy(&answer);
         let understood = lines.lines().map(|line| {
             let found: Inspected = serde_json::from_str(line)?;
-            container(found)
+            let labels = found.config.labels.as_ref();
+            let key = labels.and_then(|labels| labels.get(KEY_LABEL));
+            let is_inherited = keys.get(&found.image.to_string()) == key;
+            Ok((!is_inherited).then(|| container(found)))
         });
-        understood
-            .collect::<Result<_>>()
-            .context("containers as Docker Engine describes them")
+        let understood = understood
+            .collect::<Result<Vec<_>>>()
+            .context("containers as Docker Engine describes them")?;
+        Ok(understood.into_iter().flatten().collect())
     }
 
     /// The state of one container.
@@ -146,14 +174,11 @@ impl Docker {
     /// Fails with [`Kind::Usage`] if several IDs begin so.
     pub fn find(&self, name: &str) -> Result<Option<Container>> {
         let mut all = self.all()?;
-        let exact = |it: &Container| it.record.name() == name || it.record.id == name;
+        let exact = |it: &Container| it.record.name() == name;
         if let Some(place) = all.iter().position(exact) {
             return Ok(Some(all.swap_remove(place)));
         }
-        all.retain(|it| {
-            let is_long = name.len() > SHORT_ID && name.starts_with(&it.record.id);
-            !name.is_empty() && (it.record.id.starts_with(name) || is_long)
-        });
+        all.retain(|it| !name.is_empty() && it.record.id.starts_with(name));
         match (all.pop(), all.is_empty()) {
             (found, true) => Ok(found),
             (_, false) => {
@@ -166,7 +191,8 @@ impl Docker {
     }
 }
 
-fn container(found: Inspected) -> Result<Container> {
+/// With its whole ID: a shorter one could be another container's name.
+fn container(found: Inspected) -> Container {
     let labels = found.config.labels.unwrap_or_default();
     let label = |name: &str| labels.get(name).map(String::as_str);
     let spec = label(SPEC_LABEL).and_then(|text| ContainerSpec::parse(text.as_bytes()).ok());
@@ -181,11 +207,11 @@ fn container(found: Inspected) -> Result<Container> {
     let stop_signal = found.config.stop_signal;
     let stop_signal = stop_signal.and_then(|name| name.parse::<SignalNumber>().ok());
     let attached = attached(&spec, found.network_settings);
-    Ok(Container {
+    Container {
         is_watched: !matches!(found.state.status.as_str(), "exited" | "dead"),
         life: life(&found.state, found.restart_count, attached),
         record: ContainerRecord {
-            id: found.id.chars().take(SHORT_ID).collect(),
+            id: found.id,
             image: found.config.image,
             manifest: manifest.unwrap_or(found.image),
             process: Process {
@@ -205,7 +231,7 @@ fn container(found: Inspected) -> Result<Container> {
             connection: None,
             spec,
         },
-    })
+    }
 }
 
 fn life(state: &State, restarts: u32, attached: Option<Attached>) -> Life {
@@ -325,10 +351,10 @@ mod tests {
                 "Ports": {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "32768"}], "9/sctp": null},
             },
         });
-        let found = container(serde_json::from_value(found).unwrap()).unwrap();
+        let found = container(serde_json::from_value(found).unwrap());
         assert_eq!(
             (found.record.id.as_str(), found.record.name()),
-            ("0123456789ab", "box")
+            ("0123456789abcdef0123", "box")
         );
         assert_eq!(found.record.process.argv, ["sh", "-c", "true"]);
         assert_eq!(found.record.spec.env, ["A=1"]);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::Docker;
 use crate::engine::{Auth, Engine, Environment};
 use crate::error::{Kind, kind};
-use crate::image::{Digest, ImageConfig};
+use crate::image::{Digest, ImageConfig, Reference};
 use crate::sys::signal::HeldEnds;
 
 /// An image that the Engine has.
@@ -171,11 +171,14 @@ fn understand(name: &str, answer: &[u8]) -> Result<EngineImage> {
         },
     });
     let digests = found.repo_digests.unwrap_or_default();
-    let repository = |text: &str| text.split(['@']).next().unwrap_or_default().to_owned();
-    let of_name = digests.iter().find(|digest| {
-        let short = repository(digest);
-        name.contains(&short)
-    });
+    let repository = |text: &str| {
+        let found: Option<Reference> = text.parse().ok();
+        found.map(|it| (it.registry().to_owned(), it.repository().to_owned()))
+    };
+    let of_name = repository(name);
+    let of_name = digests
+        .iter()
+        .find(|digest| of_name.is_some() && repository(digest) == of_name);
     let manifest = of_name.or(digests.first());
     let manifest = manifest.and_then(|text| text.split_once('@')?.1.parse().ok());
     Ok(EngineImage {

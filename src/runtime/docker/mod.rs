@@ -14,32 +14,29 @@ pub mod arguments;
 mod create;
 mod found;
 mod hand_over;
+mod heal;
 mod image;
 mod relay;
 mod run;
 mod unexecutable;
 mod verdict;
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use anyhow::Result;
 use serde::Deserialize;
-use serde_json::{Value, json};
 
-use crate::engine::{Engine, Environment, left};
+use crate::engine::{Engine, Environment};
 use crate::error::{Fault, Kind};
-use crate::sys;
 
+pub use create::SHORT_ID;
 pub use hand_over::Task;
+pub use heal::Healed;
 pub use image::{EngineImage, PullRequest};
 pub use run::{Asked, Ran};
 
 /// The oldest API that can do what ucr's defaults need: Docker 20.10.
 const OLDEST_API: (u32, u32) = (1, 41);
-
-/// How long a container may take to appear whose creation was given up.
-const LATEST: Duration = Duration::from_secs(600);
 
 /// What the names of ucr's own labels begin with.
 const LABELS: &str = "ucr.";
@@ -120,33 +117,6 @@ impl Docker {
         Ok(Self { engine, api })
     }
 
-    /// Removes the containers that killed processes left, wherever they are. What cannot be reached
-    /// now stays noted. Returns what was removed.
-    /// `patience` as in [`Environment`].
-    pub fn heal(directory: &Path, patience: Option<Duration>) -> Vec<String> {
-        let mut removed = Vec::new();
-        for left in left(directory).unwrap_or_default() {
-            let Some(note) = left.note else {
-                continue;
-            };
-            let environment = environment_of(&note, patience);
-            if !Engine::is_there(&environment) {
-                left.private.leave();
-                continue;
-            }
-            let key = note["key"].as_str().unwrap_or_default().to_owned();
-            let Ok(engine) = Engine::with(&environment, left.private) else {
-                continue;
-            };
-            match remove_by_key(&engine, &key) {
-                Ok(true) => removed.push(key),
-                Ok(false) if !may_appear(&note) => (),
-                Ok(false) | Err(_) => engine.private().leave(),
-            }
-        }
-        removed
-    }
-
     /// Version of its API.
     pub fn api(&self) -> (u32, u32) {
         self.api
@@ -156,28 +126,6 @@ impl Docker {
     pub fn engine(&self) -> &Engine {
         &self.engine
     }
-
-    /// What a container is found by, and its Engine: for whoever finds this after our death. `id` is
-    /// the container's, if it has one.
-    fn note(&self, key: &str, id: Option<&str>, environment: &Environment) -> Value {
-        let variables = environment.variables.iter();
-        let variables = variables.map(|(name, value)| (name.clone(), value.to_string_lossy()));
-        json!({
-            "key": key,
-            "id": id,
-            "config": environment.config,
-            "variables": variables.collect::<std::collections::BTreeMap<_, _>>(),
-            "by": std::process::id(),
-            "at": sys::now(),
-        })
-    }
-}
-
-/// Whether a container that is not there may come: the Engine goes on making it when the CLI that
-/// asked for it is gone.
-fn may_appear(note: &Value) -> bool {
-    let age = note["at"].as_u64().map(|at| sys::now().abs_diff(at));
-    note["id"].is_null() && age.is_some_and(|age| age < LATEST.as_secs())
 }
 
 fn another(why: &str) -> Fault {
@@ -185,32 +133,6 @@ fn another(why: &str) -> Fault {
         format!("what is called docker here is not Docker's, or not for Docker Engine: {why}");
     Fault::new(Kind::Unsupported, message)
         .hint("podman has such a program; say --runtime native, or install Docker's CLI")
-}
-
-fn environment_of(note: &Value, patience: Option<Duration>) -> Environment {
-    let variables = note["variables"].as_object();
-    let variables = variables.into_iter().flatten();
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned().into();
-    Environment {
-        variables: variables
-            .map(|(name, value)| (name.clone(), text(value)))
-            .collect(),
-        config: note["config"].as_str().map(PathBuf::from),
-        patience,
-    }
-}
-
-/// Whether there was one.
-fn remove_by_key(engine: &Engine, key: &str) -> Result<bool> {
-    let filter = format!("label={KEY_LABEL}={key}");
-    let words = ["ps", "--all", "--quiet", "--no-trunc", "--filter", &filter];
-    let answer = engine.call(&words, engine.short(), None)?;
-    let answer = String::from_utf8_lossy(&answer);
-    let ids: Vec<&str> = answer.split_whitespace().collect();
-    for id in &ids {
-        engine.call(&["rm", "--force", "--volumes", id], engine.long(), None)?;
-    }
-    Ok(!ids.is_empty())
 }
 
 fn api(text: &str) -> Option<(u32, u32)> {

@@ -22,7 +22,7 @@ use crate::engine::Environment;
 use crate::error::{Fault, Kind, kind};
 use crate::runtime::stops::Stops;
 use crate::runtime::{Ended, Happening};
-use crate::spec::ContainerSpec;
+use crate::spec::{ContainerSpec, STOP_TIMEOUT};
 use crate::sys::signal::{Inbox, is_forwarded, is_job_control, stop_ourselves};
 use crate::sys::tty::is_terminal;
 
@@ -110,17 +110,16 @@ impl Docker {
     pub fn run(&self, asked: &Asked) -> Result<Ran> {
         let inbox = Inbox::open().context("read signals")?;
         let made = self.create(asked, &inbox)?;
-        let key = self.engine.private().name().to_owned();
         let ran = self.run_made(asked, &made, &inbox);
         let stays = match &ran {
             Ok(Ran::LetGo(_)) => true,
             Ok(Ran::Ended { .. }) => asked.is_kept,
             Err(_) => false,
         };
-        if !stays
-            && self.remove(&made).is_err()
-            && let Err(error) = self.discard(&key)
-        {
+        if matches!(ran, Ok(Ran::LetGo(_))) && !asked.is_kept && !asked.is_detached {
+            self.leave_let_go(asked, &made)?;
+        }
+        if !stays && let Err(error) = self.discard(&made.full_id) {
             let why = crate::error::render(&error);
             (asked.remark)(&format!(
                 "the next ucr command removes its container: {why}"
@@ -146,14 +145,16 @@ impl Docker {
             .engine
             .call(&words, self.engine.long(), Some(inbox.ends()))
         {
-            let state = self.state(&made.full_id)?;
+            // With --rm the Engine has removed it by now.
+            let state = self.state(&made.full_id).unwrap_or_default();
             return Err(match state.was_started() {
                 true => error,
                 false => self.refused(asked, &state, &error.to_string()).into(),
             });
         }
-        let state = self.state(&made.full_id)?;
-        let (id, pid) = (made.id(), state.pid);
+        // It may be over and removed already.
+        let pid = self.state(&made.full_id).unwrap_or_default().pid;
+        let id = made.id();
         (asked.happened)(&Happening::Started { id, pid });
         Ok(())
     }
@@ -318,9 +319,14 @@ impl Docker {
         Ok(())
     }
 
-    fn remove(&self, made: &Made) -> Result<()> {
-        let words = ["rm", "--force", "--volumes", &made.full_id];
-        self.engine.call(&words, self.engine.long(), None).map(drop)
+    /// The Engine keeps it when it ends; the first command after that removes it.
+    fn leave_let_go(&self, asked: &Asked, made: &Made) -> Result<()> {
+        let private = self.engine.private();
+        let mut note = self.note(private.name(), Some(&made.full_id), asked.environment);
+        note["is_let_go"] = true.into();
+        private.note(&note)?;
+        private.leave();
+        Ok(())
     }
 
     fn kill(&self, made: &Made) -> Result<()> {
@@ -367,9 +373,8 @@ impl Docker {
                 To::Stderr.print(held)?;
                 return Ok(Ran::LetGo(made.id().to_owned()));
             }
-            (asked.remark)("its client ended while the container ran, which is now killed");
-            self.kill(made)?;
-            state = self.wait(made)?;
+            (asked.remark)("its client ended while the container ran, which is now stopped");
+            state = self.stop(asked, made)?;
         }
         let said = String::from_utf8_lossy(held);
         if !state.was_started() {
@@ -406,10 +411,11 @@ impl Docker {
         }
     }
 
-    /// The state at the end, which comes soon.
-    fn wait(&self, made: &Made) -> Result<State> {
-        let words = ["wait", &made.full_id];
-        self.engine.call(&words, self.engine.long(), None)?;
+    /// Ends it as `ucr stop` does.
+    fn stop(&self, asked: &Asked, made: &Made) -> Result<State> {
+        let grace = asked.spec.stop_timeout.unwrap_or(STOP_TIMEOUT);
+        let limit = self.engine.long() + Duration::from_secs(grace.into());
+        self.engine.call(&["stop", &made.full_id], limit, None)?;
         self.state(&made.full_id)
     }
 }
