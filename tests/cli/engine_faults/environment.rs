@@ -82,11 +82,9 @@ fn exec_says_no_values() {
     world.cmd(&words).run().ok();
     assert_hidden(&world, "600\nSECRET=hunter2\nA=1\n");
     world.cmd(&["exec", "box", "true"]).run().ok();
-    assert!(
-        world.text("argv").ends_with(" 0123456789ab true\n"),
-        "{}",
-        world.text("argv")
-    );
+    let argv = world.text("argv");
+    let last = argv.lines().last().unwrap();
+    assert!(last.starts_with("exec ") && !last.contains("env"), "{last}");
 }
 
 /// More than all arguments of a program can be.
@@ -101,7 +99,7 @@ fn a_big_environment() {
         let file = world
             .ucr
             .scratch()
-            .file(&format!("variables{place}"), &lines);
+            .file(format!("variables{place}"), &lines);
         words.push(format!("--env-file={}", file.display()));
         expected += &lines;
     }
