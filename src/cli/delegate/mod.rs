@@ -50,15 +50,7 @@ pub(super) fn serve(command: &mut Command, context: &Context) -> Result<Option<O
             "removed what an earlier ucr left in Docker Engine (ucr-{key})"
         ));
     }
-    for key in healed.waiting {
-        output::remark(
-            "warning",
-            &format!(
-                "an earlier ucr left a container (ucr-{key}) in a Docker Engine that does not answer"
-            ),
-        );
-    }
-    match command {
+    let served = match command {
         Command::Run(run) => delegate.run(run),
         Command::Pull(pull) => delegate.pull(pull),
         Command::Provision(provision) => delegate.provision(provision),
@@ -78,7 +70,16 @@ pub(super) fn serve(command: &mut Command, context: &Context) -> Result<Option<O
         Command::Prune(_) => delegate.not_here("prune", "docker system prune"),
         Command::Volume(_) => delegate.not_here("volume", "docker volume"),
         Command::Network(_) => delegate.not_here("network", "docker network"),
+    }?;
+    for key in healed.waiting {
+        output::remark(
+            "warning",
+            &format!(
+                "an earlier ucr left a container (ucr-{key}) in a Docker Engine that does not answer"
+            ),
+        );
     }
+    Ok(served)
 }
 
 impl Delegate<'_> {

@@ -148,7 +148,7 @@ impl Docker {
             let found: Inspected = serde_json::from_str(line)?;
             let labels = found.config.labels.as_ref();
             let key = labels.and_then(|labels| labels.get(KEY_LABEL));
-            let is_inherited = keys.get(&found.image.to_string()) == key;
+            let is_inherited = key.is_some() && keys.get(&found.image.to_string()) == key;
             Ok((!is_inherited).then(|| container(found)))
         });
         let understood = understood

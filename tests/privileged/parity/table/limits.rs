@@ -119,7 +119,7 @@ pub fn rows() -> Vec<Row> {
             &[
                 "sh",
                 "-c",
-                "(while :; do sleep 5 & done) 2>&1 | head -n 1; exit 0",
+                "(while :; do sleep 5 & done) 2>/said; read line </said; echo $line",
             ],
         )
         .shows(&["sh: can't fork: Resource temporarily unavailable"]),
