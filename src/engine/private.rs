@@ -96,17 +96,17 @@ impl Private {
         if let Some(auth) = auth {
             config["auths"] = json!({ auth.registry: credential(auth.secret)? });
         }
-        self.write("config.json", &config)
+        self.write("config.json", &config.to_string())
     }
 
-    fn write(&self, name: &str, value: &Value) -> Result<()> {
+    fn write(&self, name: &str, text: &str) -> Result<()> {
         let mut options = fs::OpenOptions::new();
         let mut file = options
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(self.path.join(name))?;
-        Ok(file.write_all(value.to_string().as_bytes())?)
+        Ok(file.write_all(text.as_bytes())?)
     }
 
     /// Where it is.
@@ -122,7 +122,13 @@ impl Private {
 
     /// Writes a file that docker is to read, and returns its path.
     pub fn file(&self, name: &str, value: &Value) -> Result<PathBuf> {
-        self.write(name, value)
+        self.text(name, &[value.to_string()])
+    }
+
+    /// As [`Self::file`], with these lines.
+    pub fn text(&self, name: &str, lines: &[String]) -> Result<PathBuf> {
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        self.write(name, &text)
             .with_context(|| format!("{name} for docker"))?;
         Ok(self.path.join(name))
     }

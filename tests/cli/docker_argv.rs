@@ -1,5 +1,5 @@
 //! What Docker Engine is told for a description: one file for each case in `tests/data/docker-argv`,
-//! a word a line, rewritten by `UCR_BLESS=1 cargo test --test cli docker_argv` after a change that
+//! a word a line and then the lines of the file with variables, rewritten by `UCR_BLESS=1 cargo test --test cli docker_argv` after a change that
 //! is meant; what is refused, in which words; and that no key of a description is forgotten.
 
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use ucr::error::{self, Fault, Kind};
 use ucr::frontend::flags::{ContainerFlags, Lines};
 use ucr::image::ImageConfig;
-use ucr::runtime::docker::arguments::{Circumstances, arguments};
+use ucr::runtime::docker::arguments::{Arguments, Circumstances, arguments};
 use ucr::spec::{
     ContainerSpec, Endpoint, Health, HostDevice, Log, Mount, Naming, Resources, Security, Sharing,
 };
@@ -132,7 +132,7 @@ fn describe(says: &str) -> ContainerSpec {
     spec
 }
 
-fn told(case: &Case) -> Result<Vec<String>, Fault> {
+fn told(case: &Case) -> Result<Arguments, Fault> {
     let config = ImageConfig::parse(case.place.image.as_bytes()).expect("a configuration");
     let mut capabilities = caps::all();
     capabilities.retain(|it| !case.place.lacks.contains(it));
@@ -143,6 +143,7 @@ fn told(case: &Case) -> Result<Vec<String>, Fault> {
         config: &config,
         api: case.place.api,
         seccomp: Path::new("/run/ucr/seccomp.json"),
+        env_file: Path::new("/run/ucr/env"),
         apparmor: case.place.apparmor,
         selinux: case.place.selinux,
         max_files: case.place.max_files,
@@ -160,9 +161,14 @@ fn docker_is_told_what_it_was_told() {
     let bless = std::env::var_os("UCR_BLESS").is_some_and(|value| value == "1");
     let mut wrong = Vec::new();
     for case in ACCEPTED {
-        let words = told(case).unwrap_or_else(|fault| panic!("{}: {fault}", case.name));
+        let told = told(case).unwrap_or_else(|fault| panic!("{}: {fault}", case.name));
+        let mut lines = told.words;
+        if !told.variables.is_empty() {
+            lines.push("--- env-file".to_owned());
+            lines.extend(told.variables);
+        }
         // A word is a line, also one of more lines.
-        let lines = words
+        let lines = lines
             .iter()
             .map(|word| word.escape_debug_but_quotes() + "\n");
         let now = format!("# {}\n{}", case.says, lines.collect::<String>());
@@ -231,7 +237,7 @@ fn docker_knows_the_options() {
     let rows = table.lines().filter_map(|line| line.strip_prefix("| `"));
     let known: BTreeSet<_> = rows.filter_map(|row| row.split('`').next()).collect();
     for case in ACCEPTED {
-        let words = told(case).unwrap();
+        let words = told(case).unwrap().words;
         let end = words.iter().position(|word| word == "sha256:cafe").unwrap();
         for word in &words[..end] {
             let name = word.split('=').next().unwrap();

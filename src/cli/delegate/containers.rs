@@ -244,7 +244,8 @@ impl Delegate<'_> {
         ];
         let flags = flags.into_iter().filter(|(is_said, _)| *is_said);
         words.extend(flags.map(|(_, word)| word.to_owned()));
-        words.extend(command.env.iter().map(|it| format!("--env={it}")));
+        let docker = self.docker()?;
+        words.extend(docker.environment(&command.env)?);
         words.extend(command.user.map(|it| format!("--user={it}")));
         words.extend(command.working_dir.map(|it| format!("--workdir={it}")));
         words.push(container.record.id);
@@ -254,7 +255,7 @@ impl Delegate<'_> {
         };
         words.extend(command.argv.iter().cloned());
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let exit = self.docker()?.hand_over(task, &words, command.stdin)?;
+        let exit = docker.hand_over(task, &words, command.stdin)?;
         Ok(Some(Outcome::Exited(exit)))
     }
 }

@@ -1,6 +1,7 @@
 //! `ucr --runtime docker run`.
 
 use std::cell::Cell;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -12,6 +13,7 @@ use crate::cli::{background, output, pull};
 use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
 use crate::pull::Policy;
+use crate::runtime::docker::arguments::Arguments;
 use crate::runtime::docker::{Asked, Docker, EngineImage, Ran};
 use crate::runtime::native;
 use crate::runtime::{Ended, Happening};
@@ -97,10 +99,19 @@ impl Delegate<'_> {
         let image = docker.image(&spec.image)?;
         let image = image.map_or_else(|| EngineImage::unknown(&spec.image), Ok)?;
         let asked = self.asked(run, spec, &image, &NOBODY);
-        let words = docker.words(&asked, "/SECCOMP.json".into())?;
+        let (seccomp, env_file) = (Path::new("/SECCOMP.json"), Path::new("/ENV"));
+        let Arguments { words, variables } = docker.arguments(&asked, seccomp, env_file)?;
         match self.context.wants_json(crate::cli::Format::Text) {
-            true => output::json(&serde_json::json!({ "spec": spec, "docker": words }))?,
-            false => words.iter().try_for_each(|word| output::line(word))?,
+            true => output::json(
+                &serde_json::json!({ "spec": spec, "docker": words, "env": variables }),
+            )?,
+            false => {
+                words.iter().try_for_each(|word| output::line(word))?;
+                if !variables.is_empty() {
+                    output::line("--- env-file")?;
+                }
+                variables.iter().try_for_each(|line| output::line(line))?;
+            }
         }
         Ok(Outcome::Done)
     }

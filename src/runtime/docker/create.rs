@@ -1,11 +1,12 @@
 //! Making a container in the Engine, without starting it.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::Path;
 
 use anyhow::Result;
 use rustix::process::{Resource, getrlimit};
 
-use super::arguments::{Circumstances, arguments};
+use super::arguments::{Arguments, Circumstances, arguments};
 use super::heal::{remove, remove_unnoted};
 use super::run::Asked;
 use super::{Docker, KEPT_LABEL, KEY_LABEL, LABELS, MANIFEST_LABEL, SPEC_LABEL};
@@ -17,6 +18,9 @@ use crate::sys::signal::Inbox;
 
 /// Where ucr's own filter of system calls is written for docker.
 const SECCOMP: &str = "seccomp.json";
+
+/// Where variables are written for docker.
+pub(super) const ENV_FILE: &str = "env";
 
 /// How many hex digits of an ID people see.
 pub const SHORT_ID: usize = 12;
@@ -43,7 +47,8 @@ impl Docker {
     /// Refuses what the Engine cannot do, by its field, before anything is done. Fails with
     /// [`Kind::Unsupported`].
     pub fn check(&self, asked: &Asked) -> Result<()> {
-        self.words(asked, PathBuf::from("/dev/null")).map(drop)
+        let nowhere = Path::new("/dev/null");
+        self.arguments(asked, nowhere, nowhere).map(drop)
     }
 
     /// Refuses networks and containers that the Engine does not have. Fails with
@@ -75,8 +80,9 @@ impl Docker {
         others.try_for_each(|it| has("container", it.value.split(':').next().unwrap_or_default()))
     }
 
-    /// What follows `docker create`, but for ucr's own labels. `seccomp` is the file of its filter.
-    pub fn words(&self, asked: &Asked, seccomp: PathBuf) -> Result<Vec<String>> {
+    /// What follows `docker create`, but for ucr's own labels. `seccomp` is the file of its filter,
+    /// `env_file` that of the variables.
+    pub fn arguments(&self, asked: &Asked, seccomp: &Path, env_file: &Path) -> Result<Arguments> {
         let name = self.name(asked);
         check_labels(asked)?;
         let [apparmor, selinux] = self.labels(asked)?;
@@ -86,7 +92,8 @@ impl Docker {
             image: &asked.image.name,
             config: &asked.image.config,
             api: self.api,
-            seccomp: &seccomp,
+            seccomp,
+            env_file,
             capabilities: &capabilities,
             apparmor,
             selinux,
@@ -121,19 +128,24 @@ impl Docker {
         let key = private.name();
         let bounding = capabilities(&asked.spec.security, &caps::all())?.bounding;
         let filter = profile(&bounding.into_iter().collect(), Errors::of(self.api));
-        let words = self.words(asked, private.file(SECCOMP, &filter)?)?;
+        let seccomp = private.file(SECCOMP, &filter)?;
+        let env_file = private.path().join(ENV_FILE);
+        let told = self.arguments(asked, &seccomp, &env_file)?;
+        private.text(ENV_FILE, &told.variables)?;
         let labels = labels(asked, key)?;
         let mut all = vec!["create"];
         all.extend(labels.iter().map(String::as_str));
         if asked.is_detached && !asked.is_kept {
             all.push("--rm");
         }
-        all.extend(words.iter().map(String::as_str));
+        all.extend(told.words.iter().map(String::as_str));
         private.note(&self.note(key, None, asked.environment))?;
         let limit = self.engine.long();
         let made = self
             .engine
             .call_with_remarks(&all, limit, Some(inbox.ends()));
+        // docker has read it; the container may run for years. What stays goes with the directory.
+        let _ = fs::remove_file(env_file);
         let (id, remarks) = made.inspect_err(|error| self.give_up(key, error))?;
         let made = made_id(&id).and_then(|full_id| {
             private.note(&self.note(key, Some(&full_id), asked.environment))?;
@@ -202,7 +214,7 @@ fn made_id(answer: &[u8]) -> Result<String> {
 /// By its labels ucr knows what a container is; others must not say it.
 fn check_labels(asked: &Asked) -> Result<(), Fault> {
     let parameters = asked.spec.docker_parameters.iter();
-    let parameters = parameters.filter(|it| matches!(it.key.as_str(), "label" | "label-file"));
+    let parameters = parameters.filter(|it| it.key == "label");
     let said = parameters.map(|it| it.value.as_str());
     let mut all = asked.spec.labels.keys().map(String::as_str).chain(said);
     match all.find(|label| label.starts_with(LABELS)) {
@@ -218,12 +230,14 @@ fn check_labels(asked: &Asked) -> Result<(), Fault> {
 fn labels(asked: &Asked, key: &str) -> Result<Vec<String>> {
     let image = asked.image;
     let manifest = image.manifest.as_ref().unwrap_or(&image.id);
+    // The Engine keeps the environment, and everybody sees an argument.
+    let spec = ContainerSpec {
+        env: Vec::new(),
+        ..asked.spec.clone()
+    };
     Ok(vec![
         format!("--label={KEY_LABEL}={key}"),
-        format!(
-            "--label={SPEC_LABEL}={}",
-            serde_json::to_string(asked.spec)?
-        ),
+        format!("--label={SPEC_LABEL}={}", serde_json::to_string(&spec)?),
         format!("--label={MANIFEST_LABEL}={manifest}"),
         format!("--label={KEPT_LABEL}={}", asked.is_kept),
     ])

@@ -199,6 +199,9 @@ fn container(found: Inspected) -> Container {
     let mut spec = spec.unwrap_or_default();
     // It may have been renamed since.
     spec.name = Some(found.name.trim_start_matches('/').to_owned());
+    // Its own label has no values.
+    let env = found.config.env.unwrap_or_default();
+    spec.env.clone_from(&env);
     let manifest = label(MANIFEST_LABEL).and_then(|text| text.parse().ok());
     let argv = std::iter::once(found.path).chain(found.args.unwrap_or_default());
     let stop_signal = found.config.stop_signal;
@@ -213,7 +216,7 @@ fn container(found: Inspected) -> Container {
             manifest: manifest.unwrap_or(found.image),
             process: Process {
                 argv: argv.collect(),
-                env: found.config.env.unwrap_or_default(),
+                env,
                 working_dir: found.config.working_dir,
                 user: Some(found.config.user).filter(|it| !it.is_empty()),
             },
@@ -339,7 +342,10 @@ mod tests {
                 "Error": "", "StartedAt": "2026-11-23T00:00:01Z", "FinishedAt": "2026-11-23T00:00:02Z",
             },
             "Image": digest,
-            "Config": {"Image": "x:1", "User": "", "Labels": {"ucr.key": "k", "ucr.kept": "true"}},
+            "Config": {
+                "Image": "x:1", "User": "", "Env": ["A=1"],
+                "Labels": {"ucr.key": "k", "ucr.kept": "true"},
+            },
             "NetworkSettings": {
                 "Networks": {"bridge": {"IPAddress": "172.17.0.2", "GlobalIPv6Address": ""}},
                 "Ports": {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "32768"}], "9/sctp": null},
@@ -351,6 +357,7 @@ mod tests {
             ("0123456789abcdef0123", "box")
         );
         assert_eq!(found.record.process.argv, ["sh", "-c", "true"]);
+        assert_eq!(found.record.spec.env, ["A=1"]);
         let ended = found.life.ended.as_ref().unwrap();
         assert_eq!((ended.exit.code(), ended.oom_kills), (137, 1));
         assert_eq!(found.ports()[0].to_string(), "0.0.0.0:32768->80/tcp");

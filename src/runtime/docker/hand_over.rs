@@ -10,6 +10,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::Docker;
+use super::arguments::variables;
+use super::create::ENV_FILE;
 use super::relay::{Relay, To};
 use super::verdict::{State, failure};
 use crate::engine::{fault, is_own_word};
@@ -36,6 +38,14 @@ pub enum Task<'a> {
 }
 
 impl Docker {
+    /// Options of `docker exec` that set these variables, for one call.
+    pub fn environment(&self, env: &[String]) -> Result<Vec<String>> {
+        let private = self.engine.private();
+        let told = variables(env, &private.path().join(ENV_FILE))?;
+        private.text(ENV_FILE, &told.variables)?;
+        Ok(told.words)
+    }
+
     /// Lets docker do it with our streams. Fails with what docker says if it could not, with
     /// [`Kind::NoCommand`] or [`Kind::NotExecutable`] if the command cannot be executed.
     pub fn hand_over(&self, task: Task, words: &[&str], has_stdin: bool) -> Result<Exit> {

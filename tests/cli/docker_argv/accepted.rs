@@ -23,6 +23,10 @@ pub(super) const ACCEPTED: &[Case] = &[
         r#"{"entrypoint":["/bin/sh","-c"],"args":["it's"]}"#,
     ),
     case("env", "-e A=1 -e A=2 -e B= -e 'C= d' -e container=mine app"),
+    case(
+        "env-sandbox",
+        "--sandbox /s -e MESOS_SANDBOX=mine -e A=1 app",
+    ),
     case("env-lines", r#"{"env":["A=1\n2\t\"3\"","-=x"]}"#),
     Case {
         name: "env-of-image",

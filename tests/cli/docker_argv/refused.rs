@@ -332,6 +332,11 @@ pub(super) const REFUSED: &[(Case, &str, &str)] = &[
         "say --interactive",
     ),
     (
+        case("", "--docker-param label-file=x app"),
+        "docker_parameters[0] (--docker-param label-file): ucr knows its containers by labels of its own",
+        "say --label-file",
+    ),
+    (
         case("", "--docker-param name=x app"),
         "docker_parameters[0] (--docker-param name): ucr finds the container by the name it gives",
         "say --name",

@@ -2,6 +2,7 @@
 //! code 125, and nothing is left.
 
 mod credentials;
+mod environment;
 mod stand_in;
 
 use std::fs;

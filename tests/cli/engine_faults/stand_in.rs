@@ -44,7 +44,7 @@ default() {
     inspect)
         case $5 in
         *State*) state ;;
-        *) echo '{"Id":"'$ID'","Name":"/box","Path":"true","Image":"sha256:'$ID'","Config":{},"State":'$(state)'}' ;;
+        *) echo '{"Id":"'$ID'","Name":"/box","Path":"true","Image":"sha256:'$ID'","Config":{"Labels":{"ucr.key":"k"}},"State":'$(state)'}' ;;
         esac ;;
     rm) rm -r $HERE/box ;;
     stop | kill) be 137 ;;

@@ -7,6 +7,7 @@
 //! Two fields are the caller's: `name`, which [`Circumstances::name`] is made of, and
 //! `resources.cgroups`, for only the Engine's answer tells which limits cannot be had.
 
+mod environment;
 mod life;
 mod mount;
 mod network;
@@ -39,6 +40,8 @@ pub struct Circumstances<'a> {
     pub api: (u32, u32),
     /// A file with the filter of system calls in docker's form, for those who have ucr's own.
     pub seccomp: &'a Path,
+    /// The file with [`Arguments::variables`], if there are any.
+    pub env_file: &'a Path,
     /// What the Engine can hand on; `caps::all()` if that is not known.
     pub capabilities: &'a CapsHashSet,
     /// Whether the Engine's host has AppArmor.
@@ -65,26 +68,42 @@ impl Circumstances<'_> {
     }
 }
 
-/// Options, the image's name, and the container's arguments: what follows `docker create`.
+/// What docker is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arguments {
+    /// Options, the image's name, and the container's arguments: what follows `docker create`.
+    pub words: Vec<String>,
+    /// Lines of the file that the words name: the environment, but for what only words can say.
+    pub variables: Vec<String>,
+}
+
+/// A container as docker is told of it.
 /// Fails with [`crate::error::Kind::Unsupported`] on what Docker Engine cannot do, by the
 /// description's field, and with [`crate::error::Kind::Spec`] on what makes no container at all.
-pub fn arguments(
-    spec: &ContainerSpec,
-    circumstances: &Circumstances,
-) -> Result<Vec<String>, Fault> {
+pub fn arguments(spec: &ContainerSpec, circumstances: &Circumstances) -> Result<Arguments, Fault> {
     refuse_source(&spec.image)?;
     let mut words = Words::default();
     words.option("--name", circumstances.name);
     // It is there already: what is pulled is the caller's decision, and so are the credentials.
     words.option("--pull", "never");
-    process::add(spec, circumstances, &mut words)?;
+    let variables = process::add(spec, circumstances, &mut words)?;
     life::add(spec, circumstances, &mut words)?;
     mount::add(spec, circumstances, &mut words)?;
     network::add(spec, circumstances, &mut words)?;
     resources::add(spec, circumstances, &mut words)?;
     security::add(spec, circumstances, &mut words)?;
     parameter::add(spec, &mut words)?;
-    words.finish(circumstances.image, process::arguments(spec))
+    let words = words.finish(circumstances.image, process::arguments(spec))?;
+    Ok(Arguments { words, variables })
+}
+
+/// Options of `docker exec` that set these variables, and the lines of `env_file`, which is among
+/// them only if there are any. Fails with [`crate::error::Kind::Spec`] on what no program can get.
+pub fn variables(env: &[String], env_file: &Path) -> Result<Arguments, Fault> {
+    let mut words = Words::default();
+    let variables = environment::add(environment::fields(env), env_file, &mut words)?;
+    let words = words.into_options()?;
+    Ok(Arguments { words, variables })
 }
 
 fn refuse_source(image: &str) -> Result<(), Fault> {

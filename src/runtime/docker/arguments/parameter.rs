@@ -5,7 +5,7 @@ use crate::error::{Fault, Kind};
 use crate::spec::ContainerSpec;
 
 /// What would take the container out of ucr's hands, and the word for it.
-const OURS: [(&str, &str, &str); 14] = [
+const OURS: [(&str, &str, &str); 15] = [
     ("attach", "ucr attaches itself", "say --attach"),
     (
         "cidfile",
@@ -27,6 +27,11 @@ const OURS: [(&str, &str, &str); 14] = [
         "interactive",
         "ucr passes standard input on",
         "say --interactive",
+    ),
+    (
+        "label-file",
+        "ucr knows its containers by labels of its own",
+        "say --label-file",
     ),
     (
         "name",

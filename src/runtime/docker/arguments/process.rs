@@ -1,15 +1,16 @@
 //! What is executed, as whom and where.
 
-use super::Circumstances;
 use super::words::{Words, refuse};
+use super::{Circumstances, environment};
 use crate::error::{Fault, Kind};
 use crate::spec::{ContainerSpec, SANDBOX, process};
 
+/// Returns the lines of the file with its variables.
 pub(super) fn add(
     spec: &ContainerSpec,
     circumstances: &Circumstances,
     words: &mut Words,
-) -> Result<(), Fault> {
+) -> Result<Vec<String>, Fault> {
     check(spec, circumstances)?;
     if let Some(entrypoint) = &spec.entrypoint {
         words.option(
@@ -17,7 +18,7 @@ pub(super) fn add(
             entrypoint.first().map_or("", String::as_str),
         );
     }
-    environment(spec, circumstances, words)?;
+    let variables = variables(spec, circumstances, words)?;
     words.perhaps("--workdir", spec.working_dir.as_ref());
     words.perhaps("--user", spec.user.as_deref().map(user));
     words.each("--group-add", &spec.groups);
@@ -34,7 +35,7 @@ pub(super) fn add(
         }
     }
     if spec.secrets.is_empty() {
-        return Ok(());
+        return Ok(variables);
     }
     let why = "Docker Engine would keep the value in its records";
     Err(refuse(
@@ -62,15 +63,14 @@ fn check(spec: &ContainerSpec, circumstances: &Circumstances) -> Result<(), Faul
 
 /// Docker sets PATH, HOSTNAME, HOME and TERM as the native runtime does. The image's own variables
 /// come before ours there, and before the image's here.
-fn environment(
+fn variables(
     spec: &ContainerSpec,
     circumstances: &Circumstances,
     words: &mut Words,
-) -> Result<(), Fault> {
+) -> Result<Vec<String>, Fault> {
     let of_image = &circumstances.config.env;
-    if !of_image.iter().any(|it| it.starts_with("container=")) {
-        words.option("--env", "container=ucr");
-    }
+    let is_named = of_image.iter().any(|it| it.starts_with("container="));
+    let name = (!is_named).then_some("container=ucr");
     for (place, variable) in spec.env.iter().enumerate() {
         if !variable.contains('=') {
             // The client would look for one in its own environment.
@@ -78,12 +78,14 @@ fn environment(
             let field = format!("env[{place}]");
             return Err(refuse(&field, "--env", &why, "give it an empty one: NAME="));
         }
-        words.option("--env", variable);
     }
-    if spec.sandbox.is_some() {
-        words.option("--env", format_args!("MESOS_SANDBOX={SANDBOX}"));
-    }
-    Ok(())
+    let sandbox = format!("MESOS_SANDBOX={SANDBOX}");
+    let sandbox = spec.sandbox.is_some().then_some(sandbox.as_str());
+    let ours = |variable| ("env".to_owned(), variable);
+    let all = name.map(ours).into_iter();
+    let all = all.chain(environment::fields(&spec.env));
+    let all = all.chain(sandbox.map(ours));
+    environment::add(all, circumstances.env_file, words)
 }
 
 /// An empty user is root; to docker it is the image's.

@@ -42,6 +42,11 @@ impl Words {
     ) -> Result<Vec<String>, Fault> {
         self.0.push(image.to_owned());
         self.0.extend(arguments);
+        self.into_options()
+    }
+
+    /// All of them.
+    pub(super) fn into_options(self) -> Result<Vec<String>, Fault> {
         match self.0.iter().find(|word| word.contains('\0')) {
             None => Ok(self.0),
             Some(word) => {
