@@ -50,6 +50,9 @@ fn the_others_tests_with_subordinate_ids() {
         "exec::",
         "--skip",
         "docker_flags::",
+        // Docker Engine is root's here.
+        "--skip",
+        "engine_life::",
         // It limits processes, which is root's to do here.
         "--skip",
         "exec::it_is_in",
@@ -68,6 +71,9 @@ fn the_others_tests_alone() {
         "terminal::",
         "--skip",
         "docker_flags::",
+        // Docker Engine is root's here.
+        "--skip",
+        "engine_life::",
         "--skip",
         "process::users",
     ];
