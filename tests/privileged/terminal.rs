@@ -77,6 +77,19 @@ impl Tmux {
         }
     }
 
+    /// Presses keys until something is shown: whom they are for may not run yet.
+    #[track_caller]
+    pub fn keys_until(&self, keys: &[&str], text: &str) {
+        wait_for(text, || {
+            self.keys(keys);
+            let deadline = Instant::now() + Duration::from_millis(500);
+            while !self.screen().contains(text) && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            self.screen().contains(text)
+        });
+    }
+
     /// The modes of the terminal itself, as the shell in it sees them.
     #[track_caller]
     fn modes(&self, mark: &str) -> String {
@@ -137,8 +150,7 @@ fn a_session() {
     tmux.shows("typed 42");
     // Ctrl-C is for what runs inside, once, and not for ucr.
     tmux.type_line("trap 'echo int' INT; sleep 1000; echo after=$?");
-    tmux.keys(&["C-c"]);
-    tmux.shows("after=130");
+    tmux.keys_until(&["C-c"], "after=130");
     // Another size.
     tmux.tell(&["resize-window", "-x", "77", "-y", "22"]);
     wait_for("the size", || {
@@ -147,15 +159,14 @@ fn a_session() {
     });
     // Job control and a full-screen program.
     tmux.type_line("vi /tmp/file");
+    tmux.shows("~");
     tmux.keys(&["i"]);
     tmux.type_line("written by vi");
     tmux.keys(&["Escape"]);
     tmux.type_line(":wq");
     tmux.type_line("clear; cat /tmp/file; sleep 1000");
     tmux.shows("written by vi");
-    tmux.keys(&["C-z"]);
-    tmux.type_line("jobs");
-    tmux.shows("Stopped");
+    tmux.keys_until(&["C-z"], "Stopped");
     tmux.type_line("kill -9 %1; wait; clear; exit 7");
     tmux.shows("@ ");
     tmux.type_line("echo code=$?");

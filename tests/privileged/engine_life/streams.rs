@@ -120,8 +120,7 @@ fn a_session() {
     tmux.shows("# ");
     tmux.type_line("stty size; trap 'echo i''nt' INT; sleep 1000; echo after=$?");
     tmux.shows("30 100");
-    tmux.keys(&["C-c"]);
-    tmux.shows("after=130");
+    tmux.keys_until(&["C-c"], "after=130");
     tmux.keys(&["C-p", "C-q"]);
     tmux.shows("code=0");
     assert_eq!(host.inspect("session")["status"], "running");
