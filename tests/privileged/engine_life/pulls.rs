@@ -64,3 +64,20 @@ fn forced_pulls_with_every_credential() {
     host.run(&["inspect", &image])
         .refused(&["no container of ucr's and no image"]);
 }
+
+/// It is in the Engine; a bundle is made of what the Engine saves.
+#[test]
+fn an_image_is_provisioned() {
+    let host = Host::new();
+    let id = host.run(&["provision", &host.image]).ok();
+    assert!(id.stdout.starts_with("sha256:"), "{}", id.stdout);
+    let bundle = host.ucr.scratch().join("bundle");
+    let path = bundle.to_str().unwrap();
+    let printed = host.run(&["provision", "--bundle", path, &host.image]).ok();
+    assert_eq!(printed.text(), path);
+    assert!(bundle.join("config.json").is_file());
+    assert!(bundle.join("rootfs/bin/busybox").is_file());
+    host.ucr.run(["rm", path]).ok();
+    host.run(&["provision", &host.image, "/elsewhere"])
+        .refused(&["DIR: Docker Engine keeps root filesystems", "--bundle DIR"]);
+}
