@@ -131,7 +131,8 @@ fn raw(store: &Store, found: &Named, which: RawDocument) -> Result<()> {
     output::raw(store.blob(digest)?.bytes())
 }
 
-fn image_text(image: &Value) -> Result<()> {
+/// For people, from the document.
+pub(super) fn image_text(image: &Value) -> Result<()> {
     let text = |value: &Value| {
         value
             .as_str()
@@ -181,7 +182,8 @@ fn image_text(image: &Value) -> Result<()> {
     output::table(["LAYER", "SIZE", "UNPACKED"], &rows)
 }
 
-fn container_text(container: &Container) -> Result<()> {
+/// For people.
+pub(super) fn container_text(container: &Container) -> Result<()> {
     let (record, life) = (&container.record, &container.life);
     let ended = life.ended.as_ref();
     output::facts(&[

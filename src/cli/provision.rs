@@ -52,15 +52,20 @@ pub(super) enum BackendName {
 }
 
 impl Provision {
-    pub(super) fn run(self, context: &Context) -> Result<Outcome> {
-        if !self.args.is_empty() && self.bundle.is_none() {
-            return Err(Fault::new(
+    /// Refuses what makes no sense, whoever serves.
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        match self.args.is_empty() || self.bundle.is_some() {
+            true => Ok(()),
+            false => Err(Fault::new(
                 Kind::Usage,
                 "arguments without --bundle: nothing is executed",
             )
-            .hint("leave out what follows '--', or add --bundle DIR")
-            .into());
+            .hint("leave out what follows '--', or add --bundle DIR")),
         }
+    }
+
+    pub(super) fn run(self, context: &Context) -> Result<Outcome> {
+        self.check()?;
         let image = self.options.pull(context, &self.image, Policy::Missing)?;
         let spec = ContainerSpec {
             image: image.record.name.clone(),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::context::Context;
 use super::inspect::Named;
@@ -32,12 +32,15 @@ pub(super) struct Rm {
     /// What to remove
     #[arg(required = true, value_name = "NAME")]
     pub(super) names: Vec<String>,
+    /// What another runtime has removed of them.
+    #[arg(skip)]
+    pub(super) removed: Vec<Value>,
 }
 
 impl Rm {
     pub(super) fn run(self, context: &Context) -> Result<Outcome> {
         let as_json = context.wants_json(Format::Text);
-        let mut removed = Vec::new();
+        let mut removed = self.removed.clone();
         let mut failed = None;
         for name in &self.names {
             match self.remove(context, name) {

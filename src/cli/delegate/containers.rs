@@ -13,7 +13,7 @@ use crate::cli::ps::Ps;
 use crate::cli::rm::Rm;
 use crate::cli::stop::{Kill, Stop, Wait};
 use crate::cli::{Format, output};
-use crate::error::{Fault, Kind};
+use crate::error::{self, Fault, Kind};
 use crate::exit::Outcome;
 use crate::runtime::Container;
 use crate::runtime::docker::{SHORT_ID, Task};
@@ -107,19 +107,28 @@ impl Delegate<'_> {
 
     /// Containers, and names of images if the Engine is the only runtime.
     pub(super) fn rm(&self, rm: &mut Rm) -> Result<Option<Outcome>> {
+        let as_json = self.context.wants_json(Format::Text);
         let mut rest = Vec::new();
         for name in std::mem::take(&mut rm.names) {
-            match self.look(&name)? {
-                Some(container) => self.remove(&container, rm.force)?,
-                None if self.is_alone() => self.remove_image(&name)?,
+            let (kind, done) = match self.look(&name)? {
+                Some(container) => ("container", self.remove(&container, rm.force)),
+                None if self.is_alone() => ("image", self.remove_image(&name)),
                 None => {
                     rest.push(name);
                     continue;
                 }
+            };
+            match done {
+                Err(error) if rm.force && error::kind(&error) == Kind::NotFound => (),
+                Err(error) => return Err(error),
+                Ok(()) if as_json => rm.removed.push(json!({ "kind": kind, "name": name })),
+                Ok(()) => output::line(&name)?,
             }
-            output::line(&name)?;
         }
         rm.names = rest;
+        if as_json && rm.names.is_empty() {
+            output::json(&rm.removed)?;
+        }
         Ok(rm.names.is_empty().then_some(Outcome::Done))
     }
 

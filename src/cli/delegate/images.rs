@@ -5,9 +5,9 @@ use std::io::{IsTerminal, stderr};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::Delegate;
 use super::containers::shown;
-use crate::cli::inspect::Inspect;
+use super::{Delegate, is_reason};
+use crate::cli::inspect::{Inspect, container_text, image_text};
 use crate::cli::provision::Provision;
 use crate::cli::pull::{Pull, PullOptions, name};
 use crate::cli::{Format, document, output};
@@ -35,6 +35,7 @@ impl Delegate<'_> {
 
     /// The image is in the Engine, and nothing else is to be done; a bundle is made of it by ucr.
     pub(super) fn provision(&self, provision: &mut Provision) -> Result<Option<Outcome>> {
+        provision.check()?;
         let can = |_: &Docker| {
             self.check_image(&provision.options, &provision.image)?;
             match (&provision.directory, &provision.backend) {
@@ -209,49 +210,66 @@ impl Delegate<'_> {
     }
 
     pub(super) fn inspect(&self, inspect: &Inspect) -> Result<Option<Outcome>> {
-        let shown = self
-            .docker()
-            .and_then(|docker| self.shown(docker, &inspect.name));
-        match shown {
-            Ok(Some(document)) => {
-                if inspect.raw.is_some() {
-                    let message = "--raw: Docker Engine keeps no manifests as they were fetched";
-                    return Err(Fault::new(Kind::Unsupported, message)
-                        .hint("leave it out, or say --runtime native")
-                        .into());
-                }
-                output::json(&document)?;
-                Ok(Some(Outcome::Done))
-            }
-            Ok(None) if self.is_alone() => {
-                let message = format!(
-                    "'{}' is no container of ucr's and no image in Docker Engine",
-                    inspect.name
-                );
-                Err(Fault::new(Kind::NotFound, message)
-                    .hint("see 'ucr --runtime docker ps --all' and 'docker images'")
-                    .into())
-            }
-            Err(error) if self.is_alone() => Err(error),
-            Ok(None) | Err(_) => Ok(None),
+        let as_json = self.context.wants_json(Format::Json);
+        let found = self.look(&inspect.name)?;
+        let image = match &found {
+            Some(_) => None,
+            None => self.find_image(&inspect.name)?,
+        };
+        if inspect.raw.is_some() && (found.is_some() || image.is_some()) {
+            let message = "--raw: Docker Engine keeps no manifests as they were fetched";
+            return Err(Fault::new(Kind::Unsupported, message)
+                .hint("leave it out, or say --runtime native")
+                .into());
         }
+        match (found.map(shown), image) {
+            (Some(container), _) if as_json => output::json(&document::container(&container))?,
+            (Some(container), _) => container_text(&container)?,
+            (None, Some(image)) if as_json => output::json(&whole(&image))?,
+            (None, Some(image)) => image_text(&whole(&image))?,
+            (None, None) if self.is_alone() => {
+                let name = &inspect.name;
+                let message =
+                    format!("'{name}' is no container of ucr's and no image in Docker Engine");
+                return Err(Fault::new(Kind::NotFound, message)
+                    .hint("see 'ucr --runtime docker ps --all' and 'ucr --runtime docker images'")
+                    .into());
+            }
+            (None, None) => return Ok(None),
+        }
+        Ok(Some(Outcome::Done))
     }
 
-    fn shown(&self, docker: &Docker, what: &str) -> Result<Option<Value>> {
-        if let Some(container) = docker.find(what)? {
-            return Ok(Some(document::container(&shown(container))));
-        }
+    /// An image that the Engine has, if the native runtime is not to be asked first.
+    fn find_image(&self, what: &str) -> Result<Option<EngineImage>> {
         // What is no image's name is not there.
         let Ok(name) = name(self.context, what) else {
             return Ok(None);
         };
-        let image = docker.image(&name.to_string())?;
-        Ok(image.map(|image| {
-            let mut document = summary(&image);
-            document["config"] = image.document.clone();
-            document
-        }))
+        if self.is_native_first() && self.context.store()?.image(&name.to_string())?.is_some() {
+            return Ok(None);
+        }
+        match self.docker().and_then(|it| it.image(&name.to_string())) {
+            // It was said already, when a container of that name was looked for.
+            Err(error) if !self.is_alone() && is_reason(&error) => Ok(None),
+            found => found,
+        }
     }
+}
+
+/// All that the Engine says, under the keys that a native image has it.
+fn whole(image: &EngineImage) -> Value {
+    let mut document = summary(image);
+    let said = &image.document;
+    document["layers"] = json!([]);
+    document["config"] = json!({
+        "architecture": said["Architecture"],
+        "os": said["Os"],
+        "created": said["Created"],
+        "config": said["Config"],
+        "rootfs": { "type": "layers", "diff_ids": said["RootFS"]["Layers"] },
+    });
+    document
 }
 
 fn own_rootfs(what: &str) -> Fault {

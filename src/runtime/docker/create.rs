@@ -122,7 +122,7 @@ impl Docker {
         asked.spec.name.clone().unwrap_or_else(own)
     }
 
-    /// Makes the container. Whatever happens, it is noted until [`Self::forget`].
+    /// Makes the container. It is noted until its private directory goes.
     pub(super) fn create(&self, asked: &Asked, inbox: &Inbox) -> Result<Made> {
         let private = self.engine.private();
         let key = private.name();
@@ -152,9 +152,11 @@ impl Docker {
             self.heed(asked, &remarks)?;
             Ok(Made { full_id })
         });
-        if made.is_err() {
+        match (&made, id_of(&id)) {
+            (Ok(_), _) => (),
             // What failed first is what matters.
-            let _ = self.discard(id_of(&id));
+            (Err(_), id) if is_id(id) => drop(self.discard(id)),
+            (Err(error), _) => self.give_up(key, error),
         }
         made
     }

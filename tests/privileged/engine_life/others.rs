@@ -14,7 +14,7 @@ fn named_like_a_short_id() {
     let host = Host::new();
     let id = host.background(&["--name", "target"], SERVES);
     docker(&["create", "--name", &id, host.image.as_str(), "true"]);
-    host.run(&["rm", "-f", &format!("{id}-no")])
+    host.run(&["rm", &format!("{id}-no")])
         .refused(&["no container of ucr's"]);
     host.run(&["stop", "-t", "5", &id]).ok();
     host.run(&["rm", "target"]).ok();
@@ -32,7 +32,7 @@ fn of_an_image_that_was_committed() {
     let running = host.ready(&["--name", "committed"], SERVES);
     docker(&["commit", "committed", "committed:1"]);
     docker(&["create", "--name", "foreign", "committed:1", "true"]);
-    host.run(&["rm", "-f", "foreign"])
+    host.run(&["rm", "foreign"])
         .refused(&["no container of ucr's"]);
     running.signal(Signal::SIGKILL);
     running.finish(LIMIT);

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 
-use super::host::{ENGINE, Host};
+use super::host::{ENGINE, Host, SERVES};
 use crate::support::layout::Layout;
 use crate::support::registry::Registry;
 use crate::support::samples::{self, TAG};
@@ -80,4 +80,37 @@ fn an_image_is_provisioned() {
     host.ucr.run(["rm", path]).ok();
     host.run(&["provision", &host.image, "/elsewhere"])
         .refused(&["DIR: Docker Engine keeps root filesystems", "--bundle DIR"]);
+    host.run(&["provision", &host.image, "--", "args"])
+        .refused(&["arguments without --bundle"]);
+}
+
+/// As people and as programs read it.
+#[test]
+fn forms_of_output() {
+    let host = Host::new();
+    let text = |name: &str| {
+        let words = ["--format", "text", "inspect", name];
+        host.run(&words).ok().stdout
+    };
+    let image = text(&host.image);
+    assert!(
+        image.contains("Platform") && image.contains("linux/"),
+        "{image}"
+    );
+    let id = host.background(&["--name", "forms"], SERVES);
+    let container = text("forms");
+    assert!(
+        container.contains(&id) && container.contains("running"),
+        "{container}"
+    );
+    let words = [
+        "--format",
+        "json",
+        "rm",
+        "-f",
+        "forms",
+        "nothing-of-the-kind",
+    ];
+    let removed = host.run(&words).ok().json();
+    assert_eq!(removed, json!([{ "kind": "container", "name": "forms" }]));
 }
