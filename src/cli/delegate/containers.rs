@@ -56,14 +56,17 @@ impl Delegate<'_> {
             engine.call(&["kill", &signal, id], engine.long(), None)?;
         }
         let time = format!("--time={seconds}");
-        engine.call(&["stop", &time, id], limit, None)?;
+        let said = engine.call(&["stop", &time, id], limit, None);
         if !container.record.is_kept {
             // Whoever started it may be gone.
             let _ = engine.call(&["wait", id], engine.short(), None);
         }
-        match docker.find(id)? {
-            Some(still) if still.process().is_some() => Err(lives_on(&still).into()),
-            _ => Ok(()),
+        let is_running = |found: &Container| found.process().is_some();
+        match (docker.find(id)?.filter(is_running), said) {
+            // An Engine that finds it ended and removed meanwhile calls that an error.
+            (None, _) => Ok(()),
+            (Some(_), Err(error)) => Err(error),
+            (Some(still), Ok(_)) => Err(lives_on(&still).into()),
         }
     }
 

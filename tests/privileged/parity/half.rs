@@ -83,6 +83,9 @@ impl Half {
                 ready(&running);
                 let done = self.command(&[words, &[&place.name]].concat());
                 facts.add("command's exit code", &done.code.to_string());
+                if done.code != 0 {
+                    facts.add("command's message", &done.stderr);
+                }
             }
             Act::Connect(address) => {
                 facts.add("said at the port", &said(&running, address, place.port));
