@@ -2,6 +2,7 @@
 //! environment (design D13: Docker's rule for arguments).
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -31,7 +32,10 @@ pub struct Process {
 /// run, or if the working directory is relative.
 pub fn process(spec: &ContainerSpec, image: &ImageConfig, host_name: &str) -> Result<Process> {
     let working_dir = spec.working_dir.as_ref().or(image.working_dir.as_ref());
-    let working_dir = working_dir.map_or("/", String::as_str);
+    let on_host = spec.sandbox_inside().filter(|_| spec.is_on_host());
+    let working_dir = working_dir.map(String::as_str);
+    let working_dir = working_dir.or_else(|| on_host.and_then(Path::to_str));
+    let working_dir = working_dir.unwrap_or("/");
     if !working_dir.starts_with('/') {
         let message = format!("working directory '{working_dir}' is not absolute");
         return Err(Fault::new(Kind::Spec, message).hint("say -w /DIR").into());
@@ -74,6 +78,11 @@ fn argv(spec: &ContainerSpec, image: &ImageConfig) -> Result<Vec<String>> {
     match argv.first().map(String::as_str) {
         Some("") => Err(Fault::new(Kind::Spec, "the command's name is empty").into()),
         Some(_) => Ok(argv),
+        None if spec.rootfs.is_some() => {
+            Err(Fault::new(Kind::Spec, "a directory has no default command")
+                .hint("say what to run: ucr run --rootfs DIR COMMAND [ARGS…]")
+                .into())
+        }
         None => Err(Fault::new(
             Kind::Spec,
             format!("image {} has no default command", spec.image),
