@@ -7,7 +7,12 @@
 //! Fields, defaults, order and identifiers of findings are those of reference/marathon.md.
 
 pub mod app;
+pub mod container;
+pub mod environment;
 mod finding;
+pub mod ports;
+mod record;
+mod resources;
 
 pub use app::App;
 pub use finding::{Finding, Findings};
