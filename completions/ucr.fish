@@ -132,7 +132,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l health-timeout -d 'How l
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l health-retries -d 'Failures in a row that make it unhealthy [default: the image\'s, or 3]' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l health-start-period -d 'Time after the start in which failures do not count [default: the image\'s, or 0s]' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l health-start-interval -d 'Time between checks during that time [default: the image\'s, or 5s]' -r
-complete -c ucr -n "__fish_ucr_using_subcommand run" -l network -d 'Network: host (default), none, bridge, container:ID, cni:NAME, or one of \'ucr network ls\'' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l network -d 'Network: host (default), none, bridge, container:ID, cni:NAME, or one of \'ucr network ls\'; repeatable with cni:NAME: eth0, eth1 and so on; options about addresses and ports are for the first' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s p -l publish -d 'Let a port of the host, or a free one, lead to one of the container, which is on a bridge unless the network is said; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l expose -d 'Name ports that the container serves, for --publish-all; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l ip -d 'IPv4 address of the container, of its network\'s' -r

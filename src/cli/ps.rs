@@ -147,7 +147,6 @@ fn container_row(container: &Container) -> [String; 8] {
         output::ago(record.created_at),
         container
             .ports()
-            .iter()
             .map(|port| port.to_string())
             .collect::<Vec<_>>()
             .join(", "),

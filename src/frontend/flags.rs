@@ -170,6 +170,7 @@ impl ContainerFlags {
             devices: self.security.devices()?,
             device_rules: self.resources.device_cgroup_rule.clone(),
             network: self.network.network(),
+            more_networks: self.network.further(),
             endpoint: self.network.endpoint(),
             hostname: self.naming.hostname.clone(),
             naming: self.naming.naming(),

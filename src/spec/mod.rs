@@ -47,7 +47,7 @@ pub use health::{Health, HealthCheck, HealthTest, health_check};
 pub use life::{Log, Restart, STOP_TIMEOUT, check_name};
 pub use mount::{Mount, SANDBOX};
 pub use naming::{HostAddress, HostEntry, Naming, check_host_name};
-pub use network::{Endpoint, Mac, Network, is_usable, network_name};
+pub use network::{Endpoint, FurtherNetwork, Mac, Network, is_usable, network_name};
 pub use parameter::DockerParameter;
 pub use port::{Exposed, Protocol, Publish, Span, Wanted};
 pub use process::{Process, process, with_home};
@@ -118,7 +118,10 @@ pub struct ContainerSpec {
     /// Which network it is on; the host's if unset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
-    /// Its end of that network.
+    /// Further networks that it is on, each with a device of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_networks: Vec<FurtherNetwork>,
+    /// Its end of the first network.
     #[serde(default, skip_serializing_if = "Endpoint::is_default")]
     pub endpoint: Endpoint,
     /// Its name on that network.
@@ -188,6 +191,7 @@ impl ContainerSpec {
         capability::check(&self.security)?;
         self.devices.iter().try_for_each(Device::check)?;
         self.endpoint.check(&self.network())?;
+        network::check_further(self)?;
         self.check_shared_network()?;
         self.naming.check()?;
         self.docker_parameters

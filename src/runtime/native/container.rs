@@ -11,7 +11,7 @@ use super::copies::{self, Copy};
 use super::handles::{Basis, Handles};
 use super::health::Health;
 use super::monitor::{Io, Monitor};
-use super::network::cni::Cni;
+use super::network::cni::{Attached, Cni};
 use super::network::{Carriage, Carrying, Connection, Forwarder, Joined, namespace_of};
 use super::own_file::LateFiles;
 use super::plan::{self, Plan};
@@ -59,10 +59,11 @@ pub(super) struct Container<'a> {
     published: Published,
 }
 
-/// A network that plugins make, and what the stage is told of it.
+/// The networks that plugins make, and what the stage is told of them.
 #[derive(Debug)]
 struct Plugged {
-    cni: Cni,
+    /// In the order of its devices.
+    networks: Vec<Cni>,
     files: LateFiles,
 }
 
@@ -291,12 +292,12 @@ impl<'a> Container<'a> {
         listener.go()?;
         let announce = || self.announce(&started, is_first);
         let of_bridge = self.connection.as_ref().and_then(Connection::forwarder);
-        let plugged = connected.as_ref().ok().and_then(|(_, it)| it.as_ref());
+        let plugged = connected.iter().flat_map(|(_, forwarders)| forwarders);
         let mut health = self.health(started)?;
         let io = Io {
             copies,
             console,
-            forwarder: of_bridge.or(plugged),
+            forwarders: of_bridge.into_iter().chain(plugged).collect(),
             health: health.as_mut(),
         };
         let exit = self.monitor.attend(child, listener, io, &announce)?;
@@ -320,28 +321,34 @@ impl<'a> Container<'a> {
     }
 
     /// Has plugins connect it, where there are any, and tells the stage what they gave.
-    fn plug(&self, child: &Child, listener: &Listener) -> Result<Option<Forwarder>> {
-        let Some(Plugged { cni, files }) = &self.plugged else {
-            return Ok(None);
+    fn plug(&self, child: &Child, listener: &Listener) -> Result<Vec<Forwarder>> {
+        let Some(Plugged { networks, files }) = &self.plugged else {
+            return Ok(Vec::new());
         };
         let is_over = || {
             let is_meant = self.monitor.is_asked_to_end()? || self.published.life()?.is_stopping;
             Ok(is_meant || listener.is_closed())
         };
-        let attached = cni.connect(child, &is_over)?;
+        // One that fails has been undone; those before it are when the start has failed.
+        let connect = |cni: &Cni| cni.connect(child, &is_over);
+        let attached: Vec<_> = networks.iter().map(connect).collect::<Result<_>>()?;
+        let forwarders = networks.iter().zip(&attached);
+        let forwarders = forwarders.map(|(cni, attached)| cni.forwarder(attached));
+        let forwarders: Vec<_> = forwarders.collect::<Result<_>>()?;
+        let attached = Attached::of_all(attached).context("internal: no network")?;
         let (own, servers) = (attached.own(), attached.resolv_conf());
         let naming = &self.asked.spec.naming;
         files.write(&self.plan.files_with(&own, servers.as_deref(), naming))?;
-        let forwarder = cni.forwarder(&attached)?;
         self.published.add(&Event::Attached(attached))?;
         listener.names_are_known()?;
-        Ok(forwarder)
+        Ok(forwarders.into_iter().flatten().collect())
     }
 
     /// Has plugins disconnect it; what they say if they cannot does not change how it ended.
     fn unplug(&self) -> Option<String> {
-        let error = self.plugged.as_ref()?.cni.disconnect().err()?;
-        let why = error::render(&error);
+        let networks = self.plugged.as_ref()?.networks.iter().rev();
+        let failed: Vec<_> = networks.filter_map(|cni| cni.disconnect().err()).collect();
+        let why = error::render(failed.first()?);
         Some(format!("{why}: the next command tries it again"))
     }
 
@@ -392,15 +399,16 @@ impl<'a> Container<'a> {
 
 fn plugged(native: &Native, asked: &Asked, plan: &Plan) -> Result<Option<Plugged>> {
     let (naming, id) = (&asked.spec.naming, asked.id);
-    let network = plan.plugged.as_ref();
-    let cni = Cni::prepare(network, naming, native.state, native.cni, id)?;
-    cni.map(|cni| {
-        Ok(Plugged {
-            cni,
-            files: LateFiles::new()?,
-        })
-    })
-    .transpose()
+    let prepare = |network| Cni::prepare(network, naming, native.state, native.cni, id);
+    let networks = plan.plugged.iter().enumerate().map(prepare);
+    let networks = networks.collect::<Result<Vec<_>>>()?;
+    if networks.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Plugged {
+        networks,
+        files: LateFiles::new()?,
+    }))
 }
 
 /// A start that failed, of a container that had been started before.

@@ -107,7 +107,7 @@ pub fn exec(
         copies,
         console: console.as_mut(),
         health: None,
-        forwarder: None,
+        forwarders: Vec::new(),
     };
     let exit = monitor.attend(&child, listener, io, started);
     if exit.is_err() {
@@ -189,6 +189,7 @@ pub(super) fn decide(record: &ContainerRecord, command: &Command) -> Result<Plan
         // What it is on and whom it shares with was decided, and is entered as it is: whoever else
         // belongs to it may be gone.
         network: None,
+        more_networks: Vec::new(),
         endpoint: Endpoint::default(),
         hostname: None,
         naming: Naming::default(),

@@ -51,7 +51,7 @@ use anyhow::Result;
 use crate::error::{Fault, Kind};
 use crate::image::{ChainId, ImageConfig};
 use crate::runtime::{Ended, Happening, State};
-use crate::spec::ContainerSpec;
+use crate::spec::{ContainerSpec, Network};
 use crate::store::{ContainerDir, Image, Lease, Store};
 use crate::sys;
 use crate::sys::tty::Size;
@@ -175,6 +175,7 @@ impl Native<'_> {
 
 /// Refuses what only another runtime can do. Fails with [`Kind::Unsupported`].
 pub fn check(spec: &ContainerSpec) -> Result<(), Fault> {
+    check_networks(spec)?;
     match spec.docker_parameters.first() {
         None => Ok(()),
         Some(parameter) => {
@@ -182,6 +183,27 @@ pub fn check(spec: &ContainerSpec) -> Result<(), Fault> {
             let message = format!("docker_parameters[0] (--docker-param {key}): they are docker's");
             Err(Fault::new(Kind::Unsupported, message)
                 .hint("say --runtime docker, or leave it out"))
+        }
+    }
+}
+
+/// Plugins each know one network of several; the bridges of ucr's own are alone.
+fn check_networks(spec: &ContainerSpec) -> Result<(), Fault> {
+    let first = (spec.network(), "network".to_owned());
+    let further = spec.more_networks.iter().enumerate();
+    let further = further.map(|(at, it)| (it.network.clone(), format!("more_networks[{at}]")));
+    let mut all = std::iter::once(first).chain(further);
+    let is_bridged = |(network, _): &(Network, String)| !matches!(network, Network::Cni(_));
+    match all
+        .find(is_bridged)
+        .filter(|_| !spec.more_networks.is_empty())
+    {
+        None => Ok(()),
+        Some((network, field)) => {
+            let message =
+                format!("{field} (--network {network}): of several networks each must be cni:NAME");
+            Err(Fault::new(Kind::Unsupported, message)
+                .hint("leave out all but one --network, or make CNI lists of them"))
         }
     }
 }

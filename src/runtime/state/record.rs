@@ -180,12 +180,13 @@ impl Container {
     }
 
     /// Ports of the host that lead to it.
-    pub fn ports(&self) -> &[PublishedPort] {
-        match (&self.life.attached, &self.record.connection) {
-            (Some(attached), _) => &attached.ports,
-            (None, Some(connection)) => &connection.ports,
-            (None, None) => &[],
-        }
+    pub fn ports(&self) -> impl Iterator<Item = &PublishedPort> {
+        let attached = self.life.attached.as_ref();
+        let by_plugins = attached.into_iter().flat_map(Attached::all);
+        let connection = self.record.connection.as_ref();
+        let bridged = connection.filter(|_| attached.is_none()).into_iter();
+        let bridged = bridged.flat_map(|it| &it.ports);
+        by_plugins.flat_map(|it| &it.ports).chain(bridged)
     }
 
     /// Its first process, while it runs.

@@ -77,9 +77,9 @@ pub struct Plan {
     /// The bridged network that it is on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bridged: Option<Bridged>,
-    /// The network that CNI plugins connect it to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub plugged: Option<ByPlugins>,
+    /// The networks that CNI plugins connect it to, in the order of its devices.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub plugged: Vec<ByPlugins>,
     /// The directory of the host that is its root filesystem, if that is no image's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rootfs: Option<PathBuf>,
