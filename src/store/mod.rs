@@ -42,6 +42,7 @@ mod network;
 mod places;
 mod refs;
 mod rootfs;
+mod sandbox;
 mod volume;
 mod writeback;
 
@@ -65,6 +66,7 @@ pub use layer::{LayerRecord, Staging};
 pub use lock::{Lock, Patience};
 pub use network::{NetworkUse, NetworksLock};
 pub use refs::{Image, ImageRecord};
+pub use sandbox::Sandbox;
 pub use rootfs::{Backend, PathRight, RootfsMaking, RootfsRecord};
 pub use volume::{VolumeRecord, VolumeUse};
 pub use writeback::{Durability, Writeback};

@@ -95,7 +95,7 @@ pub fn inside<'a>(app: &App, places: &Places<'a>) -> &'a Path {
 }
 
 /// A text is for a shell, and the image's entry point is left out; arguments follow it.
-fn command(spec: &mut ContainerSpec, app: &App) {
+pub fn command(spec: &mut ContainerSpec, app: &App) {
     match &app.cmd {
         Some(text) => {
             spec.entrypoint = Some(vec![SHELL.to_owned()]);
