@@ -108,6 +108,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand provision" -l no-sync -d 'Do not
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l spec -d 'Take the whole description from a JSON document, ucr-spec(5); - is stdin' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l rootfs -d 'Take a directory of the host instead of an image as the root filesystem; / is the host\'s own. The first word is then the command' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l entrypoint -d 'Replace the image\'s entrypoint, and with it its command; \'\' removes both' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s e -l env -d 'Set an environment variable; NAME alone copies ucr\'s own, if it is set; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l env-file -d 'Set the variables of a file, NAME=VALUE a line; those of -e win; repeatable' -r -F

@@ -9,7 +9,8 @@ use super::context::Context;
 use super::{Format, document, output};
 use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
-use crate::runtime::{Container, Status};
+use crate::image::Digest;
+use crate::runtime::{Container, ContainerRecord, Status};
 use crate::store::{ImageRecord, RootfsRecord, Store};
 
 /// Show all that is known of an image, a container or a root filesystem
@@ -205,8 +206,8 @@ pub(super) fn container_text(container: &Container) -> Result<()> {
     output::facts(&[
         ("Container", Some(record.id.clone())),
         ("Name", record.spec.name.clone()),
-        ("Image", Some(record.image.clone())),
-        ("Manifest", Some(record.manifest.to_string())),
+        ("Image", Some(origin(record))),
+        ("Manifest", record.manifest.as_ref().map(Digest::to_string)),
         ("Status", Some(status(container))),
         ("Process", container.process().map(|it| it.pid.to_string())),
         ("Command", Some(record.process.argv.join(" "))),
@@ -215,6 +216,14 @@ pub(super) fn container_text(container: &Container) -> Result<()> {
         ("Ended", ended.map(|it| output::ago(it.at))),
         ("Error", ended.and_then(|it| it.error.clone())),
     ])
+}
+
+/// What a container is made of, in words.
+pub(super) fn origin(record: &ContainerRecord) -> String {
+    match record.spec.rootfs {
+        Some(_) => record.spec.origin(),
+        None => record.image.clone(),
+    }
 }
 
 /// What a container is doing, in words.

@@ -40,6 +40,7 @@ const VOLUMES_FROM: &str = "volumes-from";
 #[derive(Clone, Debug, Args)]
 #[command(
     override_usage = "ucr run [OPTIONS] <IMAGE> [ARGS]...\n       \
+                            ucr run [OPTIONS] --rootfs <DIR> <COMMAND> [ARGS]...\n       \
                             ucr run [OPTIONS] --spec <FILE>\n       \
                             ucr run [OPTIONS] --app <FILE>",
     disable_help_flag = true
@@ -57,11 +58,11 @@ pub(super) struct Run {
     /// Take the whole description from a JSON document, ucr-spec(5); - is stdin
     #[arg(long, value_name = "FILE", conflicts_with = "app")]
     spec: Option<PathBuf>,
-    /// The image, then perhaps a command and its arguments
+    /// The image, unless --rootfs is said, then perhaps a command and its arguments
     // One list, so that everything behind the image is the container's, "--" included.
     #[arg(
         trailing_var_arg = true,
-        required_unless_present_any = ["spec", "app"],
+        required_unless_present_any = ["spec", "rootfs", "app"],
         conflicts_with_all = ["spec", "app"],
         value_name = "IMAGE"
     )]
@@ -113,15 +114,19 @@ impl Run {
         if self.dry_run {
             return self.show_plan(context, &spec);
         }
-        let image = match self.image(context, &spec.image)? {
-            Ok(image) => image,
-            Err(exit) => return Ok(Outcome::Exited(exit)),
+        let image = match spec.rootfs {
+            Some(_) => None,
+            None => match self.image(context, &spec.image)? {
+                Ok(image) => Some(image),
+                Err(exit) => return Ok(Outcome::Exited(exit)),
+            },
         };
         let directories = Directories {
             cdi: self.cdi_directories(context)?,
             cni: self.cni.places(context)?,
         };
-        self.start.start(context, &image, &spec, &directories)
+        self.start
+            .start(context, image.as_ref(), &spec, &directories)
     }
 
     pub(super) fn description(&self, context: &Context) -> Result<ContainerSpec> {
@@ -169,14 +174,21 @@ impl Run {
                 .hint("a document has no directory that they could start from")
                 .into());
         }
-        spec.image = super::pull::name(context, &spec.image)?.to_string();
+        if spec.rootfs.is_none() && !spec.image.is_empty() {
+            spec.image = super::pull::name(context, &spec.image)?.to_string();
+        }
         name_images(context, &mut spec)?;
         Ok(spec)
     }
 
     fn flags(&self, context: &Context) -> Result<ContainerSpec> {
-        let (name, args) = self.words.split_first().context("clap requires an image")?;
-        let normal_name = super::pull::name(context, name)?.to_string();
+        let (normal_name, args) = match self.container.is_of_directory() {
+            true => (String::new(), self.words.as_slice()),
+            false => {
+                let (name, args) = self.words.split_first().context("clap requires an image")?;
+                (super::pull::name(context, name)?.to_string(), args)
+            }
+        };
         let lookup = |variable: &str| super::environment::variable(variable);
         // A label alone has an empty value.
         let no_value = |_: &str| Some(String::new());
@@ -231,8 +243,11 @@ impl Run {
     /// Prints the plan, of an image that is in the store already: nothing is done, so nothing is
     /// pulled.
     fn show_plan(&self, context: &Context, spec: &ContainerSpec) -> Result<Outcome> {
-        let image = self.options.present(context, &spec.image)?;
-        let plan = native::dry_run(&image, spec, &self.cdi_directories(context)?)?;
+        let image = match spec.rootfs {
+            Some(_) => None,
+            None => Some(self.options.present(context, &spec.image)?),
+        };
+        let plan = native::dry_run(image.as_ref(), spec, &self.cdi_directories(context)?)?;
         match context.wants_json(super::Format::Text) {
             true => output::json(&serde_json::json!({ "spec": spec, "plan": plan }))?,
             false => output::raw(plan.to_string().as_bytes())?,

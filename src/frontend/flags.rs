@@ -28,6 +28,10 @@ use words::WordFlags;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Container options")]
 pub struct ContainerFlags {
+    /// Take a directory of the host instead of an image as the root filesystem; / is the host's own.
+    /// The first word is then the command
+    #[arg(long, value_name = "DIR")]
+    rootfs: Option<PathBuf>,
     /// Replace the image's entrypoint, and with it its command; '' removes both
     #[arg(long, value_name = "COMMAND")]
     entrypoint: Option<String>,
@@ -144,6 +148,11 @@ impl ContainerFlags {
         &self.words.label_file
     }
 
+    /// Whether a directory takes the place of an image.
+    pub fn is_of_directory(&self) -> bool {
+        self.rootfs.is_some()
+    }
+
     /// A running container whose namespaces are joined, by any of its names.
     pub fn joined(&self) -> Option<&str> {
         self.network.joined().or_else(|| self.sharing.joined())
@@ -174,6 +183,7 @@ impl ContainerFlags {
         Ok(ContainerSpec {
             version: Version,
             image,
+            rootfs: self.rootfs.clone(),
             name: self.life.name()?,
             entrypoint: self
                 .entrypoint

@@ -18,6 +18,7 @@ mod port;
 mod process;
 mod quantity;
 pub mod resources;
+mod rootfs;
 pub mod seccomp;
 mod secret;
 mod security;
@@ -66,8 +67,12 @@ pub use user::{Account, resolve_groups, resolve_user};
 pub struct ContainerSpec {
     /// Of the document that this is written as.
     pub version: Version,
-    /// The image's normalised name.
+    /// The image's normalised name; empty if there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub image: String,
+    /// A directory of the host in place of an image's root filesystem; `/` is the host's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rootfs: Option<PathBuf>,
     /// How people call it; no other container has this name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -176,6 +181,7 @@ impl ContainerSpec {
     /// Refuses what makes no sense whatever the image and the machine, so that nobody waits for a
     /// pull to hear of it.
     pub fn check(&self) -> Result<(), Fault> {
+        rootfs::check(self)?;
         self.name.as_deref().map_or(Ok(()), check_name)?;
         self.resources.check()?;
         self.health.as_ref().map_or(Ok(()), Health::check)?;
@@ -244,6 +250,7 @@ impl ContainerSpec {
             });
         let binds = self.mounts.iter_mut().filter_map(Mount::host_path);
         let rest = profile.into_iter().chain(secrets).chain(binds);
-        self.sandbox.iter_mut().chain(rest)
+        let own = self.rootfs.iter_mut().chain(self.sandbox.iter_mut());
+        own.chain(rest)
     }
 }

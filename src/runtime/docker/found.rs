@@ -213,7 +213,7 @@ fn container(found: Inspected) -> Container {
         record: ContainerRecord {
             id: found.id,
             image: found.config.image,
-            manifest: manifest.unwrap_or(found.image),
+            manifest: manifest.or(Some(found.image)),
             process: Process {
                 argv: argv.collect(),
                 env,

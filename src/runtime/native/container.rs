@@ -77,7 +77,7 @@ struct Begun {
 impl<'a> Container<'a> {
     /// Decides all that can be decided, takes what nobody else may have, and publishes the record.
     pub(super) fn make(native: &'a Native<'a>, asked: &'a Asked<'a>) -> Result<Self> {
-        let (image, spec) = (asked.image, asked.spec);
+        let spec = asked.spec;
         let mut host = HostFacts::read(spec, native.cdi_directories)?;
         let joined = match spec.network() {
             Network::Container(id) => Some(Joined::find(native.store, native.state, &id)?),
@@ -85,13 +85,18 @@ impl<'a> Container<'a> {
         };
         host.joined = joined.as_ref().map(|joined| joined.names.clone());
         host.can_make_containers()?;
-        let mut plan = plan::plan(spec, &image.config, &host, asked.id)?;
+        let mut plan = plan::plan(spec, &asked.config(), &host, asked.id)?;
         plan.notes
             .iter()
             .for_each(|text| (asked.happened)(&Happening::Note(text)));
         let mut kept = Kept::find(native.store, &plan.mounts)?;
         let lease = Lease {
-            layers: image.layers.iter().chain(kept.layers()).cloned().collect(),
+            layers: asked
+                .layers()
+                .iter()
+                .chain(kept.layers())
+                .cloned()
+                .collect(),
         };
         let directory = native.prepare(asked.id, &lease)?;
         kept.use_volumes(native.store, &plan.mounts)?;
@@ -212,7 +217,7 @@ impl<'a> Container<'a> {
         let basis = Basis {
             store: self.native.store,
             state: self.native.state,
-            layers: &self.asked.image.layers,
+            layers: self.asked.layers(),
             directory: &self.directory,
             cgroups,
             kept: &self.kept,
@@ -415,22 +420,26 @@ fn failed(error: &anyhow::Error) -> Ended {
 
 fn record(native: &Native, asked: &Asked, plan: &Plan) -> Result<ContainerRecord> {
     let spec = asked.spec;
-    let of_image = || asked.image.config.stop_signal.as_deref();
+    let config = asked.config();
     let stop_signal = match spec.stop_signal {
         Some(signal) => signal,
-        None => of_image().map_or(Ok(SignalNumber::TERM), |text| {
-            text.parse().context("the image's stop signal")
-        })?,
+        None => config
+            .stop_signal
+            .as_deref()
+            .map_or(Ok(SignalNumber::TERM), |text| {
+                text.parse().context("the image's stop signal")
+            })?,
     };
+    let image = asked.image.map(|image| &image.record);
     Ok(ContainerRecord {
         id: asked.id.to_owned(),
-        image: asked.image.record.name.clone(),
-        manifest: asked.image.record.manifest_digest.clone(),
+        image: image.map_or_else(String::new, |it| it.name.clone()),
+        manifest: image.map(|it| it.manifest_digest.clone()),
         process: plan.process.clone(),
         stop_signal: stop_signal.number(),
         created_at: sys::now(),
         store: native.store.root().to_owned(),
-        layers: asked.image.layers.clone(),
+        layers: asked.layers().to_vec(),
         cgroups: plan
             .cgroups
             .groups

@@ -20,6 +20,7 @@ mod container;
 mod copies;
 mod device;
 mod exec;
+mod ground;
 mod handles;
 mod health;
 mod hook;
@@ -41,12 +42,14 @@ mod streams;
 mod users;
 mod volume;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::Result;
 
 use crate::error::{Fault, Kind};
+use crate::image::{ChainId, ImageConfig};
 use crate::runtime::{Ended, Happening, State};
 use crate::spec::ContainerSpec;
 use crate::store::{ContainerDir, Image, Lease, Store};
@@ -82,8 +85,8 @@ pub struct Native<'a> {
 pub struct Asked<'a> {
     /// Twelve hex digits that no other container has.
     pub id: &'a str,
-    /// What it is made of.
-    pub image: &'a Image,
+    /// What it is made of; nothing, where the description names a directory.
+    pub image: Option<&'a Image>,
     /// What it is to be like.
     pub spec: &'a ContainerSpec,
     /// It stays after its end.
@@ -101,6 +104,25 @@ impl fmt::Debug for Asked<'_> {
         out.debug_struct("Asked")
             .field("id", &self.id)
             .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Asked<'a> {
+    /// What its image says.
+    fn config(&self) -> Cow<'a, ImageConfig> {
+        config(self.image)
+    }
+
+    /// Its image's layers, bottom first.
+    fn layers(&self) -> &'a [ChainId] {
+        self.image.map_or(&[], |image| &image.layers)
+    }
+}
+
+fn config(image: Option<&Image>) -> Cow<'_, ImageConfig> {
+    match image {
+        Some(image) => Cow::Borrowed(&image.config),
+        None => Cow::Owned(ImageConfig::none()),
     }
 }
 
@@ -165,8 +187,12 @@ pub fn check(spec: &ContainerSpec) -> Result<(), Fault> {
 }
 
 /// What would be done.
-pub fn dry_run(image: &Image, spec: &ContainerSpec, cdi_directories: &[PathBuf]) -> Result<Plan> {
+pub fn dry_run(
+    image: Option<&Image>,
+    spec: &ContainerSpec,
+    cdi_directories: &[PathBuf],
+) -> Result<Plan> {
     check(spec)?;
     let host = HostFacts::read(spec, cdi_directories)?;
-    plan(spec, &image.config, &host, "0123456789ab")
+    plan(spec, &config(image), &host, "0123456789ab")
 }

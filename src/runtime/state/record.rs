@@ -17,10 +17,11 @@ use crate::sys::process::Exit;
 pub struct ContainerRecord {
     /// Twelve hex digits.
     pub id: String,
-    /// The image's name.
+    /// The image's name; empty if there is none.
     pub image: String,
     /// The image's manifest.
-    pub manifest: Digest,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<Digest>,
     /// What it executes, and how, but for values of secrets.
     pub process: Process,
     /// Number of the signal that asks it to end.

@@ -35,6 +35,11 @@ pub(super) const REFUSED: &[(Case, &str, &str)] = &[
         "say --runtime native, or give it the image: skopeo copy IMAGE docker-daemon:NAME:TAG, and run NAME:TAG",
     ),
     (
+        case("", r#"{"rootfs":"/"}"#),
+        "rootfs (--rootfs): Docker Engine makes containers of images only",
+        "say --runtime native, or name an image",
+    ),
+    (
         case("", "--secret file=/k,env=K app"),
         "secrets[0] (--secret): Docker Engine would keep the value in its records",
         "say --runtime native, or mount a file that has it",

@@ -30,7 +30,14 @@ impl Plan {
         steps.extend(self.identity());
         steps.push((
             "root",
-            format!("overlay nodev{}", if self.read_only { ",ro" } else { "" }),
+            format!(
+                "{} nodev{}",
+                match &self.rootfs {
+                    Some(directory) => format!("directory {}", directory.display()),
+                    None => "overlay".to_owned(),
+                },
+                if self.read_only { ",ro" } else { "" }
+            ),
         ));
         steps.extend(self.cdi.iter().map(|origin| {
             let (name, file) = (&origin.name, origin.file.display());
