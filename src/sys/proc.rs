@@ -134,6 +134,16 @@ impl Proc {
         fields.split_whitespace().nth(19)?.parse().ok()
     }
 
+    /// The children of a process with one thread (proc_tid_children(5)): all of them if it stands
+    /// still. None where the kernel cannot tell.
+    pub fn children(&self, pid: i32) -> Vec<i32> {
+        let list = self.read(&format!("{pid}/task/{pid}/children"));
+        let list = list.unwrap_or_default();
+        list.split_whitespace()
+            .filter_map(|pid| pid.parse().ok())
+            .collect()
+    }
+
     /// Whether a process is gone, or on its way (PF_EXITING in include/linux/sched.h).
     pub fn is_ending(&self, pid: i32) -> bool {
         const PF_EXITING: u64 = 4;
