@@ -8,6 +8,10 @@
 
 pub mod app;
 mod finding;
+mod read;
+mod rules;
+pub mod uri;
 
 pub use app::App;
 pub use finding::{Finding, Findings};
+pub use read::{Settings, read};
