@@ -68,7 +68,7 @@ pub(super) struct Run {
     )]
     words: Vec<String>,
     #[command(flatten)]
-    container: ContainerFlags,
+    pub(super) container: ContainerFlags,
     /// Look for the files of CDI devices here, not in /etc/cdi and /var/run/cdi; later ones win;
     /// repeatable, also from $UCR_CDI_DIRS
     #[arg(long, value_name = "DIR", help_heading = "Security options")]

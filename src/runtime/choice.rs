@@ -100,7 +100,14 @@ mod tests {
         assert_eq!(names("docker,native").unwrap(), [Docker, Native]);
         assert_eq!(names("docker,mesos").unwrap(), [Docker, Native]);
         assert_eq!(names("ucr").unwrap(), [Native]);
-        for bad in ["", "podman", "docker,", "native,native", "ucr,mesos", "docker native"] {
+        for bad in [
+            "",
+            "podman",
+            "docker,",
+            "native,native",
+            "ucr,mesos",
+            "docker native",
+        ] {
             assert!(names(bad).is_err(), "{bad}");
         }
     }

@@ -66,8 +66,8 @@ pub use layer::{LayerRecord, Staging};
 pub use lock::{Lock, Patience};
 pub use network::{NetworkUse, NetworksLock};
 pub use refs::{Image, ImageRecord};
-pub use sandbox::Sandbox;
 pub use rootfs::{Backend, PathRight, RootfsMaking, RootfsRecord};
+pub use sandbox::Sandbox;
 pub use volume::{VolumeRecord, VolumeUse};
 pub use writeback::{Durability, Writeback};
 

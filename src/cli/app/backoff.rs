@@ -62,7 +62,10 @@ impl Backoff {
                 Err(error) => return Err(error.into()),
             }
             while let Some(number) = inbox.next()? {
-                if matches!(number, libc::SIGTERM | libc::SIGINT | libc::SIGQUIT | libc::SIGHUP) {
+                if matches!(
+                    number,
+                    libc::SIGTERM | libc::SIGINT | libc::SIGQUIT | libc::SIGHUP
+                ) {
                     return Ok(true);
                 }
             }

@@ -37,9 +37,11 @@ pub(in crate::cli) fn inspect(
     let mut leases = Leases::new(&state);
     let (task, mut spec, ports) = preparation.preview(&store, &mut leases)?;
     parameters::add(&mut spec, &loaded.app)?;
-    let warnings = loaded.warnings.0.iter().map(|it| {
-        json!({ "path": it.path, "id": it.id, "text": it.text })
-    });
+    let warnings = loaded
+        .warnings
+        .0
+        .iter()
+        .map(|it| json!({ "path": it.path, "id": it.id, "text": it.text }));
     let ports = ports.iter().zip(0..).map(|(port, index): (_, usize)| {
         json!({
             "index": index,
@@ -67,7 +69,7 @@ pub(in crate::cli) fn inspect(
 /// What is executed in the end: null where that is the image's to say, and it is not here.
 fn argv(context: &Context, runtime: RuntimeName, spec: &ContainerSpec) -> Result<Value> {
     let config = match spec.image.as_str() {
-        "" => Some(ImageConfig::default()),
+        "" => Some(ImageConfig::none()),
         _ if runtime == RuntimeName::Docker => None,
         name => PullOptions::default()
             .find_local(context, name)?

@@ -47,6 +47,9 @@ pub(super) fn load(context: &Context, file: &AppFile) -> Result<Loaded> {
     if !context.is_quiet() {
         for finding in &warnings.0 {
             output::remark("warning", &format!("{label}: {finding}"));
+            if let Some(hint) = &finding.hint {
+                output::hint(hint);
+            }
         }
     }
     Ok(Loaded {
@@ -91,7 +94,11 @@ fn refuse(context: &Context, label: &str, findings: &Findings) -> Fault {
         return Fault::new(Kind::Spec, format!("{label}: {}", all.join("; ")));
     }
     for finding in &findings.0 {
-        let kind = if finding.is_error() { "error" } else { "warning" };
+        let kind = if finding.is_error() {
+            "error"
+        } else {
+            "warning"
+        };
         output::remark(kind, &format!("{label}: {finding}"));
         if let Some(hint) = &finding.hint {
             output::hint(hint);

@@ -28,7 +28,10 @@ pub(super) fn add(spec: &mut ContainerSpec, app: &App) -> Result<()> {
             value => format!("--{}={value}", parameter.key),
         };
         let path = format!("/container/docker/parameters({index})");
-        if parameter.key.len() < 2 || command().try_get_matches_from(["parameters", &word]).is_err()
+        if parameter.key.len() < 2
+            || command()
+                .try_get_matches_from(["parameters", &word])
+                .is_err()
         {
             let message = format!(
                 "{path}: '{}' with this value is no option of ucr run [E:parameter-unknown]",

@@ -44,11 +44,7 @@ pub(super) struct Preparation<'a> {
 
 impl Preparation<'_> {
     /// Takes ports and makes directories.
-    pub(super) fn prepare<'s>(
-        &self,
-        store: &Store,
-        leases: Leases<'s>,
-    ) -> Result<Prepared<'s>> {
+    pub(super) fn prepare<'s>(&self, store: &Store, leases: Leases<'s>) -> Result<Prepared<'s>> {
         let mut leases = leases;
         let task = task(self.app, self.beside.name.clone())?;
         let ports = assign(&wanted(self.app), &self.machine.offer(), &mut leases)?;
@@ -129,7 +125,11 @@ impl Preparation<'_> {
     }
 
     fn check_profile(&self, directory: &Path) -> Result<(), Fault> {
-        let info = self.app.container.as_ref().and_then(|it| it.linux_info.as_ref());
+        let info = self
+            .app
+            .container
+            .as_ref()
+            .and_then(|it| it.linux_info.as_ref());
         let seccomp = info.and_then(|info| info.seccomp.as_ref());
         let Some(name) = seccomp.and_then(|it| it.profile_name.as_ref()) else {
             return Ok(());
@@ -220,6 +220,9 @@ impl AppMachine {
 
 /// What only the machine of a container can tell, refused with the words of the definition.
 pub(super) fn no_image(app: &App) -> Fault {
-    let message = format!("app {}: it has no image, so there is nothing to pull", app.id);
+    let message = format!(
+        "app {}: it has no image, so there is nothing to pull",
+        app.id
+    );
     Fault::new(Kind::Spec, message).hint("it runs on the host's filesystem: ucr run --app FILE")
 }

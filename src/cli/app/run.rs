@@ -21,7 +21,7 @@ use crate::cli::{Command, Format, output, perform};
 use crate::error::{Fault, Kind};
 use crate::exit::{self, Outcome};
 use crate::frontend::flags::BesideApp;
-use crate::frontend::marathon::app::{App, Type};
+use crate::frontend::marathon::app::App;
 use crate::runtime::RuntimeName;
 use crate::spec::Restart;
 use crate::sys::process::{Namespaces, adopt, die_with_parent, live_without_parent, spawn};
@@ -44,7 +44,10 @@ pub(in crate::cli) fn run(run: Run, context: &Context) -> Result<Outcome> {
             .into());
     };
     if loaded.app.instances == 0 && !run.app_run.force {
-        let text = format!("app {}: \"instances\" is 0: nothing was started", loaded.app.id);
+        let text = format!(
+            "app {}: \"instances\" is 0: nothing was started",
+            loaded.app.id
+        );
         output::remark("note", &text);
         return Ok(Outcome::Done);
     }
@@ -99,7 +102,6 @@ impl Starter<'_> {
     fn detach(&self, run: Run) -> Result<Outcome> {
         let (mut ready, to_ready) = std::io::pipe()?;
         let body = move || {
-            drop(ready);
             let mut to_ready = Some(to_ready);
             let mut started = || {
                 let Some(mut to_ready) = to_ready.take() else {
@@ -120,7 +122,8 @@ impl Starter<'_> {
             exit::code(&outcome)
         };
         // The copy has both ends; this side's are closed by what is dropped below.
-        let child = spawn(Namespaces::default(), body).context("start a process in the background")?;
+        let child =
+            spawn(Namespaces::default(), body).context("start a process in the background")?;
         match ready.read(&mut [0])? {
             0 => Ok(Outcome::Exited(child.wait()?)),
             _ => Ok(Outcome::Done),

@@ -65,10 +65,13 @@ fn variables(app: &App) -> impl Iterator<Item = (&str, &str)> {
 
 /// The secrets that its variables and volumes name.
 fn used(app: &App) -> impl Iterator<Item = &str> {
-    let files = app.volumes().iter().filter_map(|volume| match &volume.kind {
-        VolumeKind::Secret(name) => Some(name.as_str()),
-        _ => None,
-    });
+    let files = app
+        .volumes()
+        .iter()
+        .filter_map(|volume| match &volume.kind {
+            VolumeKind::Secret(name) => Some(name.as_str()),
+            _ => None,
+        });
     variables(app).map(|(_, name)| name).chain(files)
 }
 

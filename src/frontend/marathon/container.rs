@@ -11,8 +11,8 @@ use super::record::record;
 use super::resources::resources;
 use crate::error::{Fault, Kind};
 use crate::spec::{
-    ContainerSpec, DockerParameter, IpcMode as SpecIpcMode, Mount, Network, Publish, Seccomp,
-    gpus, mount,
+    ContainerSpec, DockerParameter, IpcMode as SpecIpcMode, Mount, Network, Publish, Seccomp, gpus,
+    mount,
 };
 
 pub use super::resources::Machine;
@@ -47,6 +47,8 @@ pub fn container(
 ) -> Result<ContainerSpec, Fault> {
     let mut spec = ContainerSpec {
         image: places.image.clone(),
+        // Without an image it is the host's own filesystem.
+        rootfs: app.docker().is_none().then(|| PathBuf::from("/")),
         name: Some(task.container_name.clone()),
         env: environment(app, task, ports),
         resources: resources(app, machine),
