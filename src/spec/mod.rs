@@ -1,6 +1,7 @@
 //! THE container description: what was asked, in words that every front end and every runtime
 //! share. Unset stays unset; image defaults are merged in one place per runtime. Pure.
 
+pub mod artifact;
 mod capability;
 pub mod defaults;
 mod definition;
@@ -35,6 +36,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Fault, Kind};
+pub use artifact::Artifact;
 pub use capability::{Capabilities, capabilities};
 pub use definition::{BRIDGE_PREFIX, Definition};
 pub use device::{Device, HostDevice, check_cdi_name, check_device_place, check_inside, gpus};
