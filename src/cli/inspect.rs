@@ -1,9 +1,10 @@
 //! `ucr inspect`: all that is known of an image, a container or a root filesystem.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
+use super::app::{AppFile, AppMachine};
 use super::context::Context;
 use super::{Format, document, output};
 use crate::error::{Fault, Kind};
@@ -22,8 +23,16 @@ pub(super) struct Inspect {
     #[arg(long, value_name = "WHICH")]
     pub(super) raw: Option<RawDocument>,
     /// What to show
-    #[arg(value_name = "NAME")]
-    pub(super) name: String,
+    #[arg(
+        value_name = "NAME",
+        required_unless_present = "app",
+        conflicts_with = "app"
+    )]
+    pub(super) name: Option<String>,
+    #[command(flatten)]
+    pub(super) app: AppFile,
+    #[command(flatten)]
+    pub(super) app_machine: AppMachine,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -41,6 +50,13 @@ pub(super) enum Named {
     Container(Box<Container>),
     Rootfs(RootfsRecord),
     Image(ImageRecord),
+}
+
+impl Inspect {
+    /// What clap has seen to.
+    pub(super) fn name(&self) -> Result<&str> {
+        self.name.as_deref().context("clap requires a name")
+    }
 }
 
 impl Named {
@@ -95,7 +111,7 @@ impl Named {
 impl Inspect {
     pub(super) fn run(self, context: &Context) -> Result<Outcome> {
         let store = context.store()?;
-        let found = Named::find(context, &self.name)?;
+        let found = Named::find(context, self.name()?)?;
         if let Some(which) = self.raw {
             raw(&store, &found, which)?;
             return Ok(Outcome::Done);

@@ -14,7 +14,7 @@ mod words;
 use clap::Args;
 
 use crate::error::{Fault, Kind};
-use crate::spec::{ContainerSpec, Mount, Secret, Version};
+use crate::spec::{CgroupPolicy, ContainerSpec, Mount, Restart, Secret, Version};
 use health::HealthFlags;
 use life::LifeFlags;
 use naming::NamingFlags;
@@ -105,7 +105,39 @@ pub struct Lines {
     pub labels: Vec<String>,
 }
 
+/// What may be said beside an app definition, which has no words for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BesideApp {
+    /// See [`ContainerSpec::name`].
+    pub name: Option<String>,
+    /// See [`ContainerSpec::restart`].
+    pub restart: Option<Restart>,
+    /// See [`crate::spec::Resources::cgroups`].
+    pub cgroups: Option<CgroupPolicy>,
+    /// A sandbox that is kept.
+    pub sandbox: Option<PathBuf>,
+    /// See [`ContainerSpec::stdin`].
+    pub stdin: bool,
+}
+
 impl ContainerFlags {
+    /// What is said of it; `None` if something else is said, too.
+    pub fn beside_app(&self) -> Result<Option<BesideApp>, Fault> {
+        let beside = BesideApp {
+            name: self.life.name()?,
+            restart: self.life.restart(),
+            cgroups: self.resources.cgroups,
+            sandbox: self.sandbox.clone(),
+            stdin: self.interactive,
+        };
+        let mut others = self.clone();
+        others.life.leave_to_app();
+        others.resources.cgroups = None;
+        others.sandbox = None;
+        others.interactive = false;
+        Ok(others.is_default().then_some(beside))
+    }
+
     /// The files whose variables come before those of `-e`.
     pub fn env_files(&self) -> &[PathBuf] {
         &self.env_file

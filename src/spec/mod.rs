@@ -2,6 +2,7 @@
 //! share. Unset stays unset; image defaults are merged in one place per runtime. Pure.
 
 mod app;
+pub mod artifact;
 mod capability;
 pub mod defaults;
 mod definition;
@@ -38,6 +39,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Fault, Kind};
 pub use app::{AppPort, AppRecord};
+pub use artifact::Artifact;
 pub use capability::{Capabilities, capabilities};
 pub use definition::{BRIDGE_PREFIX, Definition};
 pub use device::{Device, HostDevice, check_cdi_name, check_device_place, check_inside, gpus};

@@ -28,6 +28,7 @@ mod engine_life;
 mod escapes;
 mod exec;
 mod exit_codes;
+mod fetched;
 mod health;
 mod images;
 mod isolation;
