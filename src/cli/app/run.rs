@@ -112,9 +112,10 @@ impl Starter<'_> {
                 let Some(mut to_ready) = to_ready.take_if(|_| moment == awaited) else {
                     return Ok(());
                 };
-                to_ready.write_all(b"s")?;
+                // Before that process knows, and ends.
                 live_without_parent()?;
-                leave_streams()
+                leave_streams()?;
+                Ok(to_ready.write_all(b"s")?)
             };
             let outcome = rustix::process::setsid()
                 .map_err(std::io::Error::from)
