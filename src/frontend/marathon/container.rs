@@ -11,8 +11,8 @@ use super::record::record;
 use super::resources::resources;
 use crate::error::{Fault, Kind};
 use crate::spec::{
-    ContainerSpec, DockerParameter, IpcMode as SpecIpcMode, Mount, Network, Publish, Seccomp, gpus,
-    mount,
+    ContainerSpec, DockerParameter, Endpoint, FurtherNetwork, Health, HealthTest,
+    IpcMode as SpecIpcMode, Mount, Network, Publish, Seccomp, gpus, mount,
 };
 
 pub use super::resources::Machine;
@@ -24,6 +24,10 @@ const SHELL: &str = "/bin/sh";
 const GRACE: (u32, u32) = (3, 5);
 
 /// Where things of a run are on this machine.
+#[expect(
+    missing_debug_implementations,
+    reason = "closures have nothing to show"
+)]
 pub struct Places<'a> {
     /// The image's normalised name; empty without one.
     pub image: String,
@@ -65,7 +69,15 @@ pub fn container(
         Type::Mesos => {
             spec.stop_timeout = Some(grace.unwrap_or(GRACE.0));
             spec.user.clone_from(&app.user);
-            spec.fallback_working_dir = Some(inside(app, places).display().to_string());
+            // Mesos knows nothing of the image's check.
+            spec.health = Some(Health {
+                test: Some(HealthTest::None),
+                ..Health::default()
+            });
+            spec.fallback_working_dir = Some(match app.docker() {
+                Some(_) => mount::SANDBOX.to_owned(),
+                None => places.sandbox.display().to_string(),
+            });
             if app.gpus > 0 {
                 spec.devices = gpus(&app.gpus.to_string())?;
             }
@@ -86,14 +98,6 @@ pub fn container(
         add_parameters(&mut spec, app);
     }
     Ok(spec)
-}
-
-/// The sandbox as the app sees it.
-pub fn inside<'a>(app: &App, places: &Places<'a>) -> &'a Path {
-    match app.docker() {
-        Some(_) => Path::new(mount::SANDBOX),
-        None => places.sandbox,
-    }
 }
 
 /// A text is for a shell, and the image's entry point is left out; arguments follow it.
@@ -184,21 +188,42 @@ fn connect(
         (NetworkMode::Container, Some(name)) => (places.network)(name),
         (NetworkMode::Bridge | NetworkMode::Container, _) => Ok(Network::Bridge),
     };
-    let mut networks = app.networks.iter().map(network);
-    spec.network = networks.next().transpose()?;
-    if app.is_on_host_network() {
-        return Ok(());
+    for (place, it) in app.networks.iter().enumerate() {
+        let endpoint = Endpoint {
+            publish: published(app, place, ports)?,
+            ..Endpoint::default()
+        };
+        match place {
+            0 => (spec.network, spec.endpoint) = (Some(network(it)?), endpoint),
+            _ => spec.more_networks.push(FurtherNetwork {
+                network: network(it)?,
+                endpoint,
+            }),
+        }
     }
-    for port in ports {
-        let Some(host) = port.host else {
+    Ok(())
+}
+
+/// The ports of the host that lead to the app's end of a network. One that names none is on the
+/// first.
+fn published(app: &App, place: usize, ports: &[Assigned]) -> Result<Vec<Publish>, Fault> {
+    let name = app.networks.get(place).and_then(|it| it.name.as_deref());
+    let mut all = Vec::new();
+    for (mapping, port) in app.port_mappings().iter().zip(ports) {
+        let names = &mapping.network_names;
+        let is_here = match names.first() {
+            None => place == 0,
+            Some(first) => Some(first.as_str()) == name,
+        };
+        let Some(host) = port.host.filter(|_| is_here) else {
             continue;
         };
         for protocol in protocols(port) {
             let text = format!("{host}:{}/{protocol}", port.inside(false));
-            spec.endpoint.publish.push(text.parse::<Publish>()?);
+            all.push(text.parse()?);
         }
     }
-    Ok(())
+    Ok(all)
 }
 
 /// By their names.
