@@ -23,7 +23,7 @@ use crate::pull::Policy;
 use crate::runtime::native;
 use crate::runtime::native::cdi::DIRECTORIES;
 use crate::spec::mount::Source;
-use crate::spec::{ContainerSpec, DockerParameter, MAX_DOCUMENT};
+use crate::spec::{ContainerSpec, DockerParameter, MAX_DOCUMENT, NO_VALUES};
 use crate::store::Image;
 use crate::sys::process::{Exit, Namespaces, die_with_parent, spawn};
 
@@ -126,7 +126,7 @@ impl Run {
             cni: self.cni.places(context)?,
         };
         self.start
-            .start(context, image.as_ref(), &spec, &directories)
+            .start(context, image.as_ref(), &spec, &NO_VALUES, &directories)
     }
 
     pub(super) fn description(&self, context: &Context) -> Result<ContainerSpec> {
@@ -166,6 +166,7 @@ impl Run {
         };
         let bytes = bytes.with_context(|| format!("--spec {}", file.display()))?;
         let mut spec = ContainerSpec::parse(&bytes)?;
+        spec.check_document()?;
         if let Some(path) = spec.host_paths().find(|path| !path.is_absolute()) {
             let path = path.display();
             let message =

@@ -17,7 +17,7 @@ use crate::exit::Outcome;
 use crate::runtime::native::network::cni::Places;
 use crate::runtime::native::{Asked, Attachment, DetachKeys, Native};
 use crate::runtime::{Ended, Happening};
-use crate::spec::{ContainerSpec, Restart};
+use crate::spec::{ContainerSpec, GivenValues, Restart};
 use crate::store::Image;
 use crate::sys;
 use crate::sys::process::adopt;
@@ -58,6 +58,7 @@ struct Start<'a> {
     native: Native<'a>,
     image: Option<&'a Image>,
     spec: &'a ContainerSpec,
+    values: &'a GivenValues,
     id: String,
     is_kept: bool,
     size: Option<Size>,
@@ -104,6 +105,7 @@ impl StartOptions {
         context: &Context,
         image: Option<&Image>,
         spec: &ContainerSpec,
+        values: &GivenValues,
         host: &Directories,
     ) -> Result<Outcome> {
         let (store, state) = (context.store()?, context.state()?);
@@ -116,6 +118,7 @@ impl StartOptions {
             },
             image,
             spec,
+            values,
             id: sys::random_name()?,
             is_kept: !self.rm.unwrap_or(!self.detach),
             size: Size::of(std::io::stdin()).filter(|_| spec.tty),
@@ -219,6 +222,7 @@ impl Start<'_> {
             id: &self.id,
             image: self.image,
             spec: self.spec,
+            values: self.values,
             is_kept: self.is_kept,
             has_console: background.is_some(),
             size: self.size,

@@ -222,6 +222,7 @@ impl<'a> Container<'a> {
             directory: &self.directory,
             cgroups,
             kept: &self.kept,
+            given: self.asked.values,
             ids: users,
         };
         let stage = Stage {
