@@ -7,8 +7,13 @@
 //! Fields, defaults, order and identifiers of findings are those of reference/marathon.md.
 
 pub mod app;
+pub mod container;
+pub mod environment;
 mod finding;
+pub mod ports;
 mod read;
+mod record;
+mod resources;
 mod rules;
 pub mod uri;
 
