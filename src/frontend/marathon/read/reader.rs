@@ -389,6 +389,9 @@ impl<'a> Object<'a> {
     }
 
     fn unknown(&self, key: &str, known: &[&str]) {
+        if self.sink.findings.borrow().is_full() {
+            return;
+        }
         let (id, end) = match self.sink.strict {
             true => ("E:unknown-key", ""),
             false => ("W:unknown-key", " and has no effect"),
