@@ -300,6 +300,15 @@ pub const AS_MESOS: &[Row] = &[
 ];
 
 #[test]
+fn a_name_is_not_repeated_at_length() {
+    let mut value = base(BM);
+    value["container"]["docker"]["image"] = json!("a".repeat(1 << 20));
+    let findings = read(value.to_string().as_bytes(), &Settings::default()).unwrap_err();
+    assert_eq!(found(&findings), ["E:image-ref@/container/docker/image"]);
+    assert!(findings.0[0].text.len() < 100);
+}
+
+#[test]
 fn the_override_is_the_type() {
     let settings = Settings {
         container_type: Some(Type::Docker),

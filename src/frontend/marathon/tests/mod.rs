@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use super::app::{App, Type};
 use super::{Findings, Settings, read};
+use crate::image::Digest;
 
 /// What a case adds to.
 #[derive(Clone, Copy, Debug)]
@@ -180,6 +181,30 @@ fn the_normal_form_is_its_own() {
             }
         }
     }
+}
+
+/// Every definition of the tables is a seed of tests/fuzz/targets/app.rs, named by its digest;
+/// `UCR_BLESS=1 cargo test --lib marathon` writes them.
+#[test]
+fn every_row_is_a_seed() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/seeds/app");
+    let mut missing = Vec::new();
+    for (rows, _) in tables() {
+        for (case, base, says, _) in rows {
+            let text = document(*base, says);
+            let digest = Digest::of(text.as_bytes()).to_string();
+            let seed = top.join(&digest["sha256:".len()..][..12]);
+            if std::env::var_os("UCR_BLESS").is_some() {
+                fs::write(&seed, &text).unwrap();
+            } else if fs::read_to_string(&seed).ok() != Some(text) {
+                missing.push(format!("{case} {says}"));
+            }
+        }
+    }
+    assert!(
+        missing.is_empty(),
+        "UCR_BLESS=1 writes the seeds of {missing:?}"
+    );
 }
 
 /// Identifiers in the source: `"E:…"`, `"W:…"`.
