@@ -13,8 +13,9 @@
 //!   main                          -> cli, runtime::native::reaper
 //!   cli                           -> anything below
 //!   runtime                       -> provision, bundle and lower
+//!   checks                        -> spec, sys, error
 //!   frontend                      -> spec, image, error
-//!   pull   provision   bundle     -> any lower
+//!   pull   provision   bundle   fetch   -> any lower
 //!   store   registry   layer   source   -> image, spec, credentials, sys, error; never each other
 //!   engine                        -> credentials, sys, error; source may import it
 //!   spec   credentials            -> image, error
@@ -27,11 +28,13 @@
 //! `tests/cli/hygiene.rs` holds this table as data and fails when an import breaks it.
 
 pub mod bundle;
+pub mod checks;
 pub mod cli;
 pub mod credentials;
 pub mod engine;
 pub mod error;
 pub mod exit;
+pub mod fetch;
 pub mod frontend;
 pub mod image;
 pub mod layer;

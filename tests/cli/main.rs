@@ -20,6 +20,7 @@ mod durable;
 mod engine_faults;
 mod exit_codes;
 mod faults;
+mod fetch;
 mod generated;
 mod help;
 mod house;
