@@ -75,6 +75,11 @@ impl Findings {
         self.0.push(finding);
     }
 
+    /// Whether more would not be listed.
+    pub fn is_full(&self) -> bool {
+        self.0.len() > MAX
+    }
+
     /// Whether the app is refused.
     pub fn refuse(&self) -> bool {
         self.0.iter().any(Finding::is_error)

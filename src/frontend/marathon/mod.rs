@@ -15,6 +15,8 @@ mod read;
 mod record;
 mod resources;
 mod rules;
+#[cfg(test)]
+mod tests;
 pub mod uri;
 
 pub use app::App;

@@ -16,7 +16,12 @@ const KEYS: &[&str] = &[
 
 /// The container of an app.
 pub fn read(top: &Object, kind: Type, settings: &Settings) -> Option<DraftContainer> {
-    let item = top.get("container")?;
+    let Some(item) = top.get("container") else {
+        if kind == Type::Docker {
+            without_image(top, "container/docker");
+        }
+        return None;
+    };
     let Some(container) = item.object(KEYS) else {
         // Something is there, but nobody knows what.
         return Some(DraftContainer::default());
@@ -24,11 +29,7 @@ pub fn read(top: &Object, kind: Type, settings: &Settings) -> Option<DraftContai
     let mut draft = DraftContainer::default();
     match container.get("docker") {
         Some(item) => docker::read(&item, kind, settings, &mut draft),
-        None if kind == Type::Docker => {
-            let text = "a container of type DOCKER, which is the default, needs an image";
-            let hint = "add \"type\": \"MESOS\" for a container without an image";
-            container.advise_at("docker", "E:docker-required", text, hint);
-        }
+        None if kind == Type::Docker => without_image(&container, "docker"),
         None => {}
     }
     draft.port_mappings = ports::mappings(&container, "portMappings");
@@ -45,6 +46,12 @@ pub fn read(top: &Object, kind: Type, settings: &Settings) -> Option<DraftContai
         item.advise("E:appc", "AppC images are not supported", hint);
     }
     Some(draft)
+}
+
+fn without_image(object: &Object, key: &str) {
+    let text = "a container of type DOCKER, which is the default, needs an image";
+    let hint = "add \"type\": \"MESOS\" for a container without an image";
+    object.advise_at(key, "E:docker-required", text, hint);
 }
 
 fn linux_info(item: &Item) -> Option<LinuxInfo> {

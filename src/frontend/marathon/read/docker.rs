@@ -40,6 +40,9 @@ pub fn read(item: &Item, kind: Type, settings: &Settings, draft: &mut DraftConta
     draft.docker_mappings = mappings(&docker, kind);
 }
 
+/// Registry, repository, tag and digest at their longest, in bytes.
+const MAX_IMAGE: usize = 1024;
+
 const EMPTY: Docker = Docker {
     image: String::new(),
     force_pull_image: false,
@@ -58,6 +61,8 @@ fn image(docker: &Object) -> String {
     };
     if image.is_empty() {
         item.refuse("E:image-empty", "is empty");
+    } else if image.len() > MAX_IMAGE {
+        item.refuse("E:image-ref", "is longer than any image's name");
     } else if let Err(fault) = image.parse::<Reference>() {
         let fault = fault.into();
         let text = error::render(&fault);

@@ -130,7 +130,7 @@ fn definitions(draft: &mut Draft, sink: &Sink) -> &'static str {
     };
     if let Some(new) = new {
         let differ = !new.iter().map(|it| it.port).eq(ports.iter().copied());
-        if differ && !sink.is_broken("/ports") && !sink.is_broken("/portDefinitions") {
+        if differ && sink.is_sound("/ports") && sink.is_sound("/portDefinitions") {
             let text = "says other ports than 'portDefinitions', which replaced it";
             sink.advise(
                 "/ports",

@@ -10,6 +10,7 @@ pub mod health;
 mod id;
 mod json;
 mod migrate;
+mod nearest;
 mod networks;
 mod pattern;
 mod ports;

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
+use super::nearest::nearest;
 use crate::error::escape;
 use crate::frontend::marathon::Findings;
 
@@ -388,6 +389,9 @@ impl<'a> Object<'a> {
     }
 
     fn unknown(&self, key: &str, known: &[&str]) {
+        if self.sink.findings.borrow().is_full() {
+            return;
+        }
         let (id, end) = match self.sink.strict {
             true => ("E:unknown-key", ""),
             false => ("W:unknown-key", " and has no effect"),
@@ -401,32 +405,4 @@ impl<'a> Object<'a> {
             None => self.sink.add(path, id, text),
         }
     }
-}
-
-/// The name that somebody who wrote this most likely meant.
-fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
-    if key.chars().count() > MAX_SHOWN {
-        return None;
-    }
-    let key = key.to_lowercase();
-    let distance = |name: &&'a str| (edits(&key, &name.to_lowercase()), *name);
-    let (edits, name) = known.iter().map(distance).min()?;
-    // A third of the letters may be wrong.
-    (edits * 3 <= name.len()).then_some(name)
-}
-
-/// Letters to insert, remove or replace to make the one of the other.
-fn edits(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (above, letter) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = above + 1;
-        for (at, with) in other.iter().enumerate() {
-            let replaced = diagonal + usize::from(letter != *with);
-            diagonal = row[at + 1];
-            row[at + 1] = replaced.min(diagonal + 1).min(row[at] + 1);
-        }
-    }
-    row[other.len()]
 }

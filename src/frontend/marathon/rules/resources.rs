@@ -16,7 +16,7 @@ pub fn check(moved: &Moved, sink: &Sink) {
             && !sink.is_broken(&format!("/{key}"))
         {
             let path = format!("/resourceLimits/{key}");
-            let text = format!("{limit} is less than the request, '{key}', which is {request}");
+            let text = format!("{limit:?} is less than the request, '{key}', which is {request:?}");
             sink.add(path, "E:limit-below-request", text);
         }
     }

@@ -1,0 +1,309 @@
+//! Old forms: what contradicts the new ones, and what they become (section 1.14).
+
+use super::*;
+
+pub const ROWS: &[Row] = &[
+    (
+        "C28",
+        BD,
+        r#"{"container":{"docker":{"network":"NONE"}}}"#,
+        "E:network-none@/container/docker/network",
+    ),
+    (
+        "1.14",
+        BD,
+        r#"{"container":{"docker":{"network":"MESH"}}}"#,
+        "E:type@/container/docker/network",
+    ),
+    (
+        "C30",
+        BDNet,
+        r#"{"container":{"docker":{"network":"BRIDGE"}}}"#,
+        "E:network-old-and-new@/container/docker/network",
+    ),
+    (
+        "2",
+        BDNet,
+        r#"{"ipAddress":{}}"#,
+        "E:network-old-and-new@/ipAddress",
+    ),
+    (
+        "2",
+        BD,
+        r#"{"networks":[],"container":{"docker":{"network":"BRIDGE"}}}"#,
+        "",
+    ),
+    (
+        "2a",
+        BD,
+        r#"{"container":{"docker":{"network":"USER"}}}"#,
+        "E:network-name-required@/networks(0)",
+    ),
+    (
+        "3",
+        B0,
+        r#"{"ipAddress":{"networkName":"n"},"ports":[1]}"#,
+        "E:ip-and-ports@/ipAddress W:portdefinitions-ignored@/ports",
+    ),
+    (
+        "3",
+        B0,
+        r#"{"ipAddress":{"networkName":"n"},"ports":[],"portDefinitions":[]}"#,
+        "",
+    ),
+    (
+        "C31",
+        BD,
+        r#"{"container":{"docker":{"network":"BRIDGE","portMappings":[{}]},"portMappings":[{}]}}"#,
+        "E:portmappings-twice@/container/docker/portMappings",
+    ),
+    (
+        "6",
+        BD,
+        r#"{"container":{"docker":{"network":"BRIDGE","portMappings":[{}]},"portMappings":[]}}"#,
+        "E:portmappings-twice@/container/docker/portMappings",
+    ),
+    (
+        "6",
+        BD,
+        r#"{"container":{"docker":{"network":"BRIDGE","portMappings":[]},"portMappings":[{}]}}"#,
+        "",
+    ),
+    (
+        "6",
+        BD,
+        r#"{"container":{"docker":{"network":"BRIDGE","portMappings":[{"hostPort":80},{"hostPort":80}]}}}"#,
+        "E:hostport-dup@/container/docker/portMappings(1)/hostPort",
+    ),
+    (
+        "7",
+        BD,
+        r#"{"ipAddress":{"networkName":"n","discovery":{"ports":[{"number":80}]}}}"#,
+        "E:discovery-docker@/ipAddress/discovery/ports",
+    ),
+    (
+        "7",
+        BM,
+        r#"{"ipAddress":{"networkName":"n","discovery":{"ports":[{"number":80}]}},"container":{"portMappings":[]}}"#,
+        "E:discovery-and-mappings@/ipAddress/discovery/ports",
+    ),
+    (
+        "7",
+        BM,
+        r#"{"ipAddress":{"networkName":"n","groups":["x"],"discovery":{"ports":[{"number":80,"name":"A","protocol":"x"},7]}}}"#,
+        "E:pattern@/ipAddress/discovery/ports(0)/name E:protocol@/ipAddress/discovery/ports(0)/protocol E:type@/ipAddress/discovery/ports(1)",
+    ),
+    (
+        "7",
+        BM,
+        r#"{"ipAddress":{"networkName":"N"}}"#,
+        "E:pattern@/ipAddress/networkName",
+    ),
+    (
+        "9",
+        BD,
+        r#"{"container":{"docker":{"network":"HOST","portMappings":[{}]}}}"#,
+        "W:portmappings-host@/container/docker/portMappings",
+    ),
+];
+
+/// Step, base, old form, new form.
+const SAME: &[Row] = &[
+    (
+        "1",
+        B0,
+        r#"{"uris":["file:///a/x.tar.gz","http://h/y.txt","http://h/z.zip?a=b"]}"#,
+        r#"{"fetch":[{"uri":"file:///a/x.tar.gz"},{"uri":"http://h/y.txt","extract":false},{"uri":"http://h/z.zip?a=b"}]}"#,
+    ),
+    (
+        "C27",
+        BD,
+        r#"{"container":{"docker":{"network":"HOST"}}}"#,
+        r#"{"networks":[{"mode":"host"}]}"#,
+    ),
+    (
+        "C29",
+        BD,
+        r#"{"container":{"docker":{"network":"BRIDGE","portMappings":[{"containerPort":80}]}}}"#,
+        r#"{"networks":[{"mode":"container/bridge"}],"container":{"portMappings":[{"containerPort":80,"hostPort":0}]}}"#,
+    ),
+    (
+        "2a",
+        BD,
+        r#"{"container":{"docker":{"network":"user"}}}"#,
+        r#"{"networks":[{"name":"n0"}]}"#,
+    ),
+    (
+        "2b",
+        BD,
+        r#"{"container":{"docker":{"network":"HOST"}},"ipAddress":{"networkName":"n","labels":{"a":"b"}}}"#,
+        "{}",
+    ),
+    (
+        "2b",
+        BD,
+        r#"{"container":{"docker":{"network":"USER"}},"ipAddress":{"networkName":"n","labels":{"a":"b"}}}"#,
+        r#"{"networks":[{"mode":"container","name":"n","labels":{"a":"b"}}]}"#,
+    ),
+    (
+        "2b",
+        BD,
+        r#"{"container":{"docker":{"network":"BRIDGE"}},"ipAddress":{"networkName":"n","labels":{"a":"b"}}}"#,
+        r#"{"networks":[{"mode":"container/bridge","labels":{"a":"b"}}]}"#,
+    ),
+    (
+        "2c",
+        BM,
+        r#"{"ipAddress":{"networkName":"mesos-bridge","labels":{"a":"b"}}}"#,
+        r#"{"networks":[{"mode":"container/bridge","labels":{"a":"b"}}]}"#,
+    ),
+    (
+        "2c",
+        BM,
+        r#"{"ipAddress":{"networkName":"n"}}"#,
+        r#"{"networks":[{"name":"n"}]}"#,
+    ),
+    (
+        "2c",
+        BM,
+        r#"{"ipAddress":{}}"#,
+        r#"{"networks":[{"name":"n0"}]}"#,
+    ),
+    (
+        "4",
+        B0,
+        r#"{"ports":[0,80]}"#,
+        r#"{"portDefinitions":[{"port":0},{"port":80}]}"#,
+    ),
+    ("4", B0, r#"{"ports":[]}"#, r#"{"portDefinitions":[]}"#),
+    (
+        "4",
+        B0,
+        r#"{"ports":[80],"portDefinitions":[{"port":80,"name":"a"}]}"#,
+        r#"{"portDefinitions":[{"port":80,"name":"a"}]}"#,
+    ),
+    (
+        "5",
+        B0,
+        r#"{"ipAddress":{"networkName":"n","discovery":{"ports":[{"number":80,"name":"a","protocol":"udp","labels":{"x":"y"}}]}}}"#,
+        r#"{"networks":[{"name":"n"}],"container":{"type":"MESOS","portMappings":[{"containerPort":80,"name":"a","protocol":"udp","labels":{"x":"y"}}]}}"#,
+    ),
+    (
+        "6",
+        BD,
+        r#"{"container":{"docker":{"network":"BRIDGE","portMappings":[]},"portMappings":[{"containerPort":80}]}}"#,
+        r#"{"networks":[{"mode":"container/bridge"}],"container":{"portMappings":[{"containerPort":80}]}}"#,
+    ),
+    (
+        "6",
+        BD,
+        r#"{"container":{"docker":{"network":"BRIDGE","portMappings":[]}}}"#,
+        r#"{"networks":[{"mode":"container/bridge"}],"container":{"portMappings":[]}}"#,
+    ),
+    (
+        "9",
+        BM,
+        r#"{"container":{"portMappings":[{"containerPort":80}]}}"#,
+        "{}",
+    ),
+    (
+        "9",
+        BMNet,
+        "{}",
+        r#"{"container":{"portMappings":[{"containerPort":0,"name":"default"}]}}"#,
+    ),
+    (
+        "9",
+        BMNet,
+        r#"{"portDefinitions":[{"port":80},{"port":81}],"container":{"portMappings":[{"containerPort":80}]}}"#,
+        r#"{"container":{"portMappings":[{"containerPort":80},{}]}}"#,
+    ),
+    (
+        "9",
+        BMNet,
+        r#"{"ports":[80,81]}"#,
+        r#"{"container":{"portMappings":[{"name":"default"},{}]}}"#,
+    ),
+    (
+        "10",
+        B0,
+        "{}",
+        r#"{"networks":[{"mode":"host"}],"portDefinitions":[{"port":0,"name":"default"}]}"#,
+    ),
+    ("10", BMNet, r#"{"portDefinitions":[]}"#, "{}"),
+    (
+        "11",
+        B0,
+        r#"{"ports":[1],"healthChecks":[{"protocol":"TCP"}]}"#,
+        r#"{"ports":[1],"healthChecks":[{"protocol":"TCP","portIndex":0}]}"#,
+    ),
+    (
+        "12",
+        B0,
+        r#"{"readinessChecks":[{"portName":"default"}]}"#,
+        r#"{"readinessChecks":[{"portName":"default","httpStatusCodesForReady":[200]}]}"#,
+    ),
+    (
+        "13",
+        B0,
+        r#"{"networks":[{"mode":"container/bridge"}]}"#,
+        r#"{"networks":[{"mode":"container/bridge"}],"container":{"type":"MESOS","portMappings":[{"name":"default","hostPort":0}]}}"#,
+    ),
+    (
+        "14",
+        BMNet,
+        r#"{"container":{"portMappings":[{"containerPort":80}]}}"#,
+        r#"{"container":{"portMappings":[{"containerPort":80,"hostPort":0}]}}"#,
+    ),
+    (
+        "2.1",
+        BMNet,
+        r#"{"requirePorts":true}"#,
+        r#"{"requirePorts":false}"#,
+    ),
+    (
+        "C44",
+        BMNet,
+        r#"{"container":{"portMappings":[{"protocol":"tcp,udp"}]}}"#,
+        r#"{"container":{"portMappings":[{"protocol":"UDP,TCP"}]}}"#,
+    ),
+    (
+        "C18",
+        Bare,
+        r#"{"app":{"id":"t","cmd":"true"}}"#,
+        r#"{"id":"/t","cmd":"true"}"#,
+    ),
+    ("C06", B0, r#"{"args":[]}"#, "{}"),
+    (
+        "C15",
+        B0,
+        r#"{"mem":null,"cpus":null,"container":null,"healthChecks":null}"#,
+        "{}",
+    ),
+    (
+        "C16",
+        B0,
+        r#"{"instances":1.0,"disk":-0.0}"#,
+        r#"{"instances":1,"disk":0}"#,
+    ),
+];
+
+#[test]
+fn old_and_new_are_the_same() {
+    let settings = Settings {
+        default_network: Some("n0".into()),
+        ..Settings::default()
+    };
+    for (case, base, old, new) in SAME {
+        let old = accepted(&document(*base, old), &settings);
+        let new = accepted(&document(*base, new), &settings);
+        assert_eq!(old, new, "{case}");
+    }
+}
+
+#[test]
+fn off_the_bridge_a_port_is_not_published() {
+    let says = r#"{"networks":[{"name":"n"}],"container":{"portMappings":[{"containerPort":80}]}}"#;
+    let app = accepted(&document(BM, says), &Settings::default());
+    assert_eq!(app.port_mappings()[0].host_port, None);
+}

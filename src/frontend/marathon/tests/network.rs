@@ -1,0 +1,253 @@
+//! `networks`, and ports on them.
+
+use super::*;
+
+pub const ROWS: &[Row] = &[
+    (
+        "C35",
+        BM,
+        r#"{"networks":[{"mode":"host"},{"mode":"container/bridge"}]}"#,
+        "E:network-mix@/networks",
+    ),
+    (
+        "1.7",
+        BM,
+        r#"{"networks":[{"mode":"host"},{"mode":"host"}]}"#,
+        "E:network-mix@/networks",
+    ),
+    (
+        "C36",
+        BM,
+        r#"{"networks":[{"mode":"container"}]}"#,
+        "E:network-name-required@/networks(0)",
+    ),
+    (
+        "8.15",
+        BM,
+        r#"{"networks":[{}]}"#,
+        "E:network-name-required@/networks(0)",
+    ),
+    ("1.7", BM, r#"{"networks":[]}"#, ""),
+    ("1.7", BM, r#"{"networks":[{"mode":"Host"}]}"#, ""),
+    (
+        "1.7",
+        BM,
+        r#"{"networks":[{"mode":"none"}]}"#,
+        "E:type@/networks(0)/mode",
+    ),
+    (
+        "1.7",
+        BM,
+        r#"{"networks":[{"mode":"container","name":"A"}]}"#,
+        "E:pattern@/networks(0)/name",
+    ),
+    (
+        "C37",
+        BM,
+        r#"{"networks":[{"mode":"host","name":"x"}]}"#,
+        "E:host-network-name@/networks(0)",
+    ),
+    (
+        "C37",
+        BM,
+        r#"{"networks":[{"mode":"host","labels":{"a":"b"}}]}"#,
+        "E:host-network-name@/networks(0)",
+    ),
+    (
+        "C37",
+        BM,
+        r#"{"networks":[{"mode":"container/bridge","name":"x"}]}"#,
+        "E:bridge-network-name@/networks(0)",
+    ),
+    (
+        "C37",
+        BM,
+        r#"{"networks":[{"mode":"container/bridge","labels":{"a":"b"}}]}"#,
+        "",
+    ),
+    (
+        "1.7",
+        BM,
+        r#"{"networks":[{"name":"a"},{"name":"a"}]}"#,
+        "E:network-dup@/networks(1)",
+    ),
+    (
+        "1.7",
+        BM,
+        r#"{"networks":[{},{}]}"#,
+        "E:network-name-required@/networks(0) E:network-name-required@/networks(1) E:network-dup@/networks(1)",
+    ),
+    (
+        "C38",
+        BD,
+        r#"{"networks":[{"name":"a"},{"name":"b"}]}"#,
+        "E:docker-multi-network@/networks",
+    ),
+    (
+        "C38",
+        BM,
+        r#"{"networks":[{"name":"a"},{"name":"b"}],"container":{"portMappings":[{"containerPort":80,"hostPort":0}]}}"#,
+        "E:hostport-needs-network@/container/portMappings(0)",
+    ),
+    (
+        "C38",
+        BM,
+        r#"{"networks":[{"name":"a"},{"name":"b"}],"container":{"portMappings":[{"containerPort":80,"hostPort":0,"networkNames":["b"]},{"containerPort":81}]}}"#,
+        "",
+    ),
+    (
+        "1.4",
+        BM,
+        r#"{"networks":[{"name":"a"}],"container":{"portMappings":[{"networkNames":["c"]}]}}"#,
+        "E:network-name-unknown@/container/portMappings(0)/networkNames",
+    ),
+    (
+        "C39",
+        BM,
+        r#"{"container":{"portMappings":[{}]}}"#,
+        "W:portmappings-host@/container/portMappings",
+    ),
+    ("C39", BM, r#"{"container":{"portMappings":[]}}"#, ""),
+    // Mappings
+    (
+        "C40",
+        BMNet,
+        r#"{"container":{"portMappings":[{"containerPort":8080}]}}"#,
+        "",
+    ),
+    ("C43", BMNet, r#"{"container":{"portMappings":[]}}"#, ""),
+    (
+        "C44",
+        BMNet,
+        r#"{"container":{"portMappings":[{"protocol":"udp"},{"protocol":"udp,tcp"},{"protocol":"tcp,udp"}]}}"#,
+        "",
+    ),
+    (
+        "C44",
+        BMNet,
+        r#"{"container":{"portMappings":[{"protocol":"sctp"},{"protocol":"udp, tcp"}]}}"#,
+        "E:protocol@/container/portMappings(0)/protocol E:protocol@/container/portMappings(1)/protocol",
+    ),
+    (
+        "C45",
+        BMNet,
+        r#"{"container":{"portMappings":[{"name":"web"},{"name":"web"}]}}"#,
+        "E:port-name-dup@/container/portMappings(1)/name",
+    ),
+    (
+        "C45",
+        BMNet,
+        r#"{"container":{"portMappings":[{"hostPort":18080},{"hostPort":18080}]}}"#,
+        "E:hostport-dup@/container/portMappings(1)/hostPort",
+    ),
+    (
+        "C45",
+        BMNet,
+        r#"{"container":{"portMappings":[{"hostPort":18080},{"hostPort":18080,"protocol":"udp"}]}}"#,
+        "",
+    ),
+    (
+        "C45",
+        BMNet,
+        r#"{"container":{"portMappings":[{"hostPort":18080,"protocol":"udp,tcp"},{"hostPort":18080,"protocol":"udp"}]}}"#,
+        "E:hostport-dup@/container/portMappings(1)/hostPort",
+    ),
+    (
+        "C46",
+        BMNet,
+        r#"{"container":{"portMappings":[{"containerPort":70000}]}}"#,
+        "E:range@/container/portMappings(0)/containerPort",
+    ),
+    (
+        "C46",
+        BMNet,
+        r#"{"container":{"portMappings":[{"hostPort":-1,"servicePort":"80","name":"A"}]}}"#,
+        "E:range@/container/portMappings(0)/hostPort E:type@/container/portMappings(0)/servicePort E:pattern@/container/portMappings(0)/name",
+    ),
+    (
+        "1.4",
+        BMNet,
+        r#"{"container":{"portMappings":[7,{"networkNames":"a"}]}}"#,
+        "E:type@/container/portMappings(0) E:type@/container/portMappings(1)/networkNames",
+    ),
+    // Definitions
+    (
+        "C48",
+        B0,
+        r#"{"portDefinitions":[{"port":8080,"name":"http-api"}]}"#,
+        "",
+    ),
+    (
+        "C49",
+        B0,
+        r#"{"portDefinitions":[{"port":8080}],"requirePorts":true}"#,
+        "",
+    ),
+    (
+        "2.1",
+        B0,
+        r#"{"requirePorts":true}"#,
+        "W:requireports-zero@/requirePorts",
+    ),
+    ("2.1", BMNet, r#"{"requirePorts":true}"#, ""),
+    (
+        "C50",
+        B0,
+        r#"{"ports":[8080],"portDefinitions":[{"port":9090}]}"#,
+        "E:ports-and-definitions@/ports",
+    ),
+    (
+        "C50",
+        B0,
+        r#"{"ports":[8080],"portDefinitions":[{"port":8080}]}"#,
+        "",
+    ),
+    (
+        "C50",
+        B0,
+        r#"{"ports":["x"],"portDefinitions":[{"port":8080}]}"#,
+        "E:type@/ports(0)",
+    ),
+    (
+        "C51",
+        B0,
+        r#"{"portDefinitions":[{"port":80},{"port":80}]}"#,
+        "E:port-dup@/portDefinitions(1)",
+    ),
+    ("C51", B0, r#"{"ports":[80,80]}"#, "E:port-dup@/ports(1)"),
+    (
+        "C51",
+        B0,
+        r#"{"portDefinitions":[{"port":0},{"port":0}]}"#,
+        "",
+    ),
+    (
+        "1.8",
+        B0,
+        r#"{"portDefinitions":[{"name":"a"},{"name":"a"},{"protocol":"x"}]}"#,
+        "E:port-name-dup@/portDefinitions(1)/name E:protocol@/portDefinitions(2)/protocol",
+    ),
+    (
+        "1.8",
+        BMNet,
+        r#"{"portDefinitions":[{"port":80}]}"#,
+        "W:portdefinitions-ignored@/portDefinitions",
+    ),
+    ("1.8", BMNet, r#"{"portDefinitions":[]}"#, ""),
+];
+
+pub const WITH_DEFAULT: &[Row] = &[
+    ("C36", BM, r#"{"networks":[{"mode":"container"}]}"#, ""),
+    (
+        "C36",
+        BM,
+        r#"{"networks":[{},{"name":"n0"}]}"#,
+        "E:network-dup@/networks(1)",
+    ),
+    (
+        "2a",
+        BD,
+        r#"{"container":{"docker":{"network":"USER"}}}"#,
+        "",
+    ),
+];
