@@ -27,7 +27,7 @@ const MAX_HEADERS: usize = 128;
 const MAX_REDIRECTS: usize = 10;
 
 /// The final answer's status code, or that of the last interim one (1xx) if nothing follows it.
-/// Each interim one is also told when it comes: the rest may never do.
+/// The first interim one is also told when it comes: the rest may never do.
 pub(super) fn ask(http: &Http, interim: &dyn Fn(u16)) -> Result<Outcome> {
     let scheme = match http.scheme {
         Scheme::Http => "http",
@@ -107,7 +107,9 @@ fn read_answer(stream: &mut impl Read, interim: &dyn Fn(u16)) -> Result<Answer> 
                 return Ok(answer);
             }
             used += length;
-            interim(answer.status);
+            if last.is_none() {
+                interim(answer.status);
+            }
             last = Some(answer);
         }
         let mut part = [0; 4096];
