@@ -19,6 +19,7 @@
 //!   store   registry   layer   source   -> image, spec, credentials, sys, error; never each other
 //!   engine                        -> credentials, sys, error; source may import it
 //!   spec   credentials            -> image, error
+//!   secrets                       -> error, sys
 //!   image                         -> error
 //!   exit                          -> error, sys
 //!   sys   error                   -> std and the kernel
@@ -40,6 +41,7 @@ pub mod provision;
 pub mod pull;
 pub mod registry;
 pub mod runtime;
+pub mod secrets;
 pub mod source;
 pub mod spec;
 pub mod store;

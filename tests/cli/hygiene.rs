@@ -56,6 +56,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("image", &["error"]),
     ("spec", &["image", "error"]),
     ("credentials", &["image", "error"]),
+    ("secrets", &["sys", "error"]),
     ("sys", &[]),
     ("error", &[]),
 ];
