@@ -11,8 +11,8 @@ use super::record::record;
 use super::resources::resources;
 use crate::error::{Fault, Kind};
 use crate::spec::{
-    ContainerSpec, DockerParameter, IpcMode as SpecIpcMode, Mount, Network, Publish, Seccomp,
-    gpus, mount,
+    ContainerSpec, DockerParameter, IpcMode as SpecIpcMode, Mount, Network, Publish, Seccomp, gpus,
+    mount,
 };
 
 pub use super::resources::Machine;

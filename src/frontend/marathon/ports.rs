@@ -231,7 +231,9 @@ fn fixed(
                 "host port {number} is not offered: --ports has {} [E:port-not-offered]",
                 offer.ports
             );
-            return Err(Fault::new(Kind::Spec, message).hint("add it to --ports, or leave that out"));
+            return Err(
+                Fault::new(Kind::Spec, message).hint("add it to --ports, or leave that out")
+            );
         }
         match supply.take(number, port.protocol)? {
             true => Ok(Some(number)),
@@ -347,7 +349,15 @@ pub(super) mod tests {
         ] {
             assert_eq!(text.parse::<Ranges>().unwrap().to_string(), written);
         }
-        for text in ["", "0-5", "9-8", "x", "1-70000", "ports(*):8000-9000", "80,"] {
+        for text in [
+            "",
+            "0-5",
+            "9-8",
+            "x",
+            "1-70000",
+            "ports(*):8000-9000",
+            "80,",
+        ] {
             assert!(text.parse::<Ranges>().is_err(), "{text}");
         }
         let overlapping: Ranges = "1-3,2-5".parse().unwrap();
