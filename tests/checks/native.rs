@@ -81,12 +81,12 @@ fn commands_and_ports() {
         let checks = vec![
             mesos(shell("echo $A; exit 3"), 20_000),
             mesos(shell("test $A = b"), 20_000),
-            mesos(shell("sleep 77 & trap '' TERM; sleep 77; sleep 77"), 1500),
+            mesos(shell("sleep 77 & trap '' TERM; sleep 77; sleep 77"), 6000),
             mesos(missing, 20_000),
             mesos(port(9, Question::Connect), 20_000),
         ];
         let mut watch = Watch::new(checks, Some(task), &run).unwrap();
-        let mut all = events(&mut watch, ms(1000), |_| false);
+        let mut all = events(&mut watch, ms(2000), |_| false);
         let sleeping = || {
             let list = ucr.run(["exec", "box", "ps", "-o", "args"]).ok().stdout;
             list.lines()
@@ -110,7 +110,7 @@ fn commands_and_ports() {
         let expected = [
             Some("exit code 3: b"),
             None,
-            Some("no result within 1s500ms"),
+            Some("no result within 6s"),
             Some("command '/no' is not in the image"),
             Some(refused),
         ];
