@@ -15,7 +15,7 @@
 //!   runtime                       -> provision, bundle and lower
 //!   checks                        -> spec, sys, error
 //!   frontend                      -> spec, image, error
-//!   pull   provision   bundle     -> any lower
+//!   pull   provision   bundle   fetch   -> any lower
 //!   store   registry   layer   source   -> image, spec, credentials, sys, error; never each other
 //!   engine                        -> credentials, sys, error; source may import it
 //!   spec   credentials            -> image, error
@@ -34,6 +34,7 @@ pub mod credentials;
 pub mod engine;
 pub mod error;
 pub mod exit;
+pub mod fetch;
 pub mod frontend;
 pub mod image;
 pub mod layer;

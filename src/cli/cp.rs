@@ -248,7 +248,7 @@ impl Copying<'_> {
                     return Err(Fault::new(Kind::Usage, message).into());
                 }
                 let mut sink = Tree::new(directory, self.theirs(users), false);
-                read_archive(stdin().lock(), &mut sink)?
+                read_archive(stdin().lock(), &mut sink).context("standard input")?
             }
         };
         self.end(&summary, true)

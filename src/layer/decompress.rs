@@ -6,7 +6,8 @@
 
 use std::io::{self, BufRead, Read};
 
-use flate2::bufread::GzDecoder;
+pub use flate2::Crc;
+use flate2::bufread::{DeflateDecoder, GzDecoder};
 
 use crate::error::{Fault, Kind};
 
@@ -78,6 +79,19 @@ impl<R: BufRead> Decoder<R> {
 fn unsupported(name: &str) -> anyhow::Error {
     let message = format!("a layer compressed with {name}, which OCI does not know");
     Fault::new(Kind::Unsupported, message).into()
+}
+
+/// What a gzip file holds. Fails if it does not begin as one.
+pub fn gunzip(mut source: impl BufRead) -> anyhow::Result<impl Read> {
+    match source.fill_buf()? {
+        [0x1f, 0x8b, ..] => Ok(Gzip::new(source)),
+        _ => Err(Fault::new(Kind::Layer, "it is not compressed with gzip").into()),
+    }
+}
+
+/// What a bare deflate stream holds.
+pub fn inflate(source: impl BufRead) -> impl Read {
+    DeflateDecoder::new(source)
 }
 
 /// gzip members one after the other.

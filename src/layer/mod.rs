@@ -46,6 +46,7 @@ use std::io::Read;
 use anyhow::Result;
 
 pub use channel::Buffers;
+pub use decompress::gunzip;
 #[cfg(fuzzing)]
 pub use entry::{Entry, Reader, Type};
 pub use flatten::flatten;

@@ -15,6 +15,7 @@
 mod auth;
 mod blob;
 mod challenge;
+mod download;
 mod endpoint;
 mod fault;
 mod mirror;
@@ -49,6 +50,7 @@ use worker::Worker;
 pub use blob::BlobReader;
 #[cfg(fuzzing)]
 pub use challenge::{Bearer, Challenge, choose};
+pub use download::{Download, Downloaded, Validators};
 pub use mirror::Mirror;
 pub use options::{Event, OnEvent, Options};
 pub use retry::Timing;

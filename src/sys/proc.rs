@@ -116,6 +116,15 @@ impl Proc {
         Ok(openat(self.root.as_fd(), path, flags, Mode::empty())?)
     }
 
+    /// Bytes of memory that this machine has.
+    pub fn memory(&self) -> io::Result<u64> {
+        let text = self.read("meminfo")?;
+        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+        let kib = line.and_then(|it| it.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        let bytes = kib.map(|kib| kib << 10);
+        bytes.ok_or_else(|| io::Error::other("/proc/meminfo has no MemTotal"))
+    }
+
     /// When a process started, in clock ticks since boot: with its number, its identity. `None` if
     /// there is no such process.
     pub fn start_time(&self, pid: i32) -> Option<u64> {

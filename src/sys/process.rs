@@ -292,6 +292,11 @@ pub fn die_with_parent() -> io::Result<()> {
     Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
 }
 
+/// Undoes [`die_with_parent`].
+pub fn live_without_parent() -> io::Result<()> {
+    Ok(set_parent_process_death_signal(None)?)
+}
+
 /// No program run from here gains privileges by set-user-ID bits or file capabilities.
 pub fn no_new_privileges() -> io::Result<()> {
     Ok(set_no_new_privs(true)?)

@@ -45,6 +45,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("pull", LOWER),
     ("provision", LOWER),
     ("bundle", LOWER),
+    ("fetch", LOWER),
     ("store", VOCABULARY),
     ("registry", VOCABULARY),
     ("layer", VOCABULARY),
@@ -80,6 +81,8 @@ const LOWER: &[&str] = &[
 const DOORS: &[(&str, &[&str])] = &[
     ("flate2", &["layer/decompress.rs"]),
     ("zstd", &["layer/decompress.rs"]),
+    ("bzip2", &["fetch/unpack.rs"]),
+    ("lzma_rust2", &["fetch/unpack.rs"]),
     ("reqwest", &["registry/", "executor/"]),
     ("tokio", &["registry/", "executor/"]),
     ("httparse", &["checks/"]),

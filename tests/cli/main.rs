@@ -9,6 +9,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod app_samples;
 mod auth;
 mod concurrency;
 mod docker;
@@ -19,6 +20,7 @@ mod durable;
 mod engine_faults;
 mod exit_codes;
 mod faults;
+mod fetch;
 mod generated;
 mod help;
 mod house;

@@ -81,7 +81,7 @@ impl<W: Write> Sink for Archive<W> {
 /// Reads an archive, perhaps compressed with gzip or zstd, into a sink.
 pub fn read_archive(from: impl Read, sink: &mut dyn Sink) -> Result<Summary> {
     let limits = Limits::default();
-    let decoder = Decoder::new(BufReader::new(from)).context("standard input")?;
+    let decoder = Decoder::new(BufReader::new(from))?;
     let mut reader = Reader::new(BufReader::with_capacity(128 << 10, Plain(decoder)), &limits);
     let mut summary = Summary::default();
     while let Some(entry) = reader.next_entry()? {
@@ -137,7 +137,7 @@ fn take(
 }
 
 /// Without anything that could lead out; `..` is refused.
-fn clean(path: &[u8], limits: &Limits) -> Result<PathBuf, Fault> {
+pub(super) fn clean(path: &[u8], limits: &Limits) -> Result<PathBuf, Fault> {
     let parts = components(path, limits)?;
     Ok(parts.into_iter().map(std::ffi::OsStr::from_bytes).collect())
 }

@@ -1,7 +1,7 @@
 //! Trees that somebody may be changing meanwhile, and who may be hostile: out of a directory or an
 //! archive, into a directory or an archive.
 //!
-//! A [`Walk`] or [`read_archive`] says what there is, object by object; a [`Sink`] takes it. Every
+//! A [`Walk`], [`read_archive`] or [`read_zip`] says what there is, object by object; a [`Sink`] takes it. Every
 //! object is reached by a handle of the directory it is in and is never followed, and names are
 //! resolved inside the root that was given, so that no link, planted or swapped in meanwhile, leads
 //! out of it (CVE-2018-15664, CVE-2019-14271). Nothing but regular files is ever opened.
@@ -10,6 +10,7 @@ mod archive;
 mod place;
 mod sink;
 mod walk;
+mod zip;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ pub use archive::{Archive, read_archive};
 pub use place::{Place, find_target};
 pub use sink::Tree;
 pub use walk::Walk;
+pub use zip::read_zip;
 
 use super::pax::Timestamp;
 use crate::error::{Fault, Kind};
