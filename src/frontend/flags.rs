@@ -180,6 +180,8 @@ impl ContainerFlags {
             stop_timeout,
             log: self.life.log()?,
             health: self.health.health(),
+            fallback_working_dir: None,
+            app: None,
         })
     }
 

@@ -3,3 +3,4 @@
 
 pub mod env_file;
 pub mod flags;
+pub mod marathon;

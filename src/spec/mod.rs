@@ -1,6 +1,7 @@
 //! THE container description: what was asked, in words that every front end and every runtime
 //! share. Unset stays unset; image defaults are merged in one place per runtime. Pure.
 
+mod app;
 pub mod artifact;
 mod capability;
 pub mod defaults;
@@ -36,6 +37,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Fault, Kind};
+pub use app::{AppPort, AppRecord};
 pub use artifact::Artifact;
 pub use capability::{Capabilities, capabilities};
 pub use definition::{BRIDGE_PREFIX, Definition};
@@ -83,6 +85,9 @@ pub struct ContainerSpec {
     /// Replaces the image's working directory; absolute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
+    /// Where neither that nor the image says; absolute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback_working_dir: Option<String>,
     /// Replaces the image's user: `USER[:GROUP]`, names or numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
@@ -164,6 +169,9 @@ pub struct ContainerSpec {
     /// How it is checked whether it is well; as the image says if unset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,
+    /// The app definition that it is made from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app: Option<AppRecord>,
 }
 
 impl ContainerSpec {

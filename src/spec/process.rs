@@ -30,7 +30,8 @@ pub struct Process {
 /// Merges a description and an image's defaults. Fails with [`Kind::Spec`] if neither says what to
 /// run, or if the working directory is relative.
 pub fn process(spec: &ContainerSpec, image: &ImageConfig, host_name: &str) -> Result<Process> {
-    let working_dir = spec.working_dir.as_ref().or(image.working_dir.as_ref());
+    let said = spec.working_dir.as_ref().or(image.working_dir.as_ref());
+    let working_dir = said.or(spec.fallback_working_dir.as_ref());
     let working_dir = working_dir.map_or("/", String::as_str);
     if !working_dir.starts_with('/') {
         let message = format!("working directory '{working_dir}' is not absolute");
@@ -74,13 +75,22 @@ fn argv(spec: &ContainerSpec, image: &ImageConfig) -> Result<Vec<String>> {
     match argv.first().map(String::as_str) {
         Some("") => Err(Fault::new(Kind::Spec, "the command's name is empty").into()),
         Some(_) => Ok(argv),
-        None => Err(Fault::new(
-            Kind::Spec,
-            format!("image {} has no default command", spec.image),
-        )
-        .hint("say what to run: ucr run IMAGE COMMAND [ARGS…]")
-        .into()),
+        None => Err(no_command(spec).into()),
     }
+}
+
+fn no_command(spec: &ContainerSpec) -> Fault {
+    let image = &spec.image;
+    if spec.app.is_some() {
+        let message = format!(
+            "image {image} has no default entry point: a command must be in the args field \
+             [E:no-command]"
+        );
+        return Fault::new(Kind::Spec, message)
+            .hint("add \"args\": [\"COMMAND\"], or \"cmd\", to the app definition");
+    }
+    let message = format!("image {image} has no default command");
+    Fault::new(Kind::Spec, message).hint("say what to run: ucr run IMAGE COMMAND [ARGS…]")
 }
 
 /// Built from nothing, so that no variable of the host gets in: ours, the image's, the asked-for;

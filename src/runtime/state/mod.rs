@@ -86,10 +86,10 @@ impl State {
         self.directory.join("consoles")
     }
 
-    /// Ranges of users that a dead ucr had are free, marked or not; the marks go all the same.
-    fn free_ranges(&self) {
-        let marks = fs::read_dir(self.directory.join("users"));
-        for mark in marks.into_iter().flatten().flatten() {
+    /// What a dead ucr had taken is free, marked or not; the marks go all the same.
+    fn free_marks(&self) {
+        let marks = ["users", "ports"].map(|room| fs::read_dir(self.directory.join(room)));
+        for mark in marks.into_iter().flatten().flatten().flatten() {
             if let Ok(Some(_free)) = Lock::exclusive(&mark.path(), Patience::Try) {
                 let _ = fs::remove_file(mark.path());
             }
@@ -98,9 +98,20 @@ impl State {
 
     /// Takes one of the ranges of users; `None` if somebody has it.
     pub(super) fn take_range(&self, number: u32) -> Result<Option<Published>> {
-        let directory = self.directory.join("users");
+        self.take("users", &number.to_string())
+    }
+
+    /// Takes a port for an app, until the guard is dropped or its process ends; `None` if another
+    /// ucr has it. `service` ports are those that nothing is bound to.
+    pub fn take_port(&self, number: u16, is_service: bool) -> Result<Option<Published>> {
+        let kind = if is_service { "service" } else { "host" };
+        self.take("ports", &format!("{kind}-{number}"))
+    }
+
+    fn take(&self, room: &str, name: &str) -> Result<Option<Published>> {
+        let directory = self.directory.join(room);
         sys::make_private(&directory)?;
-        let path = directory.join(number.to_string());
+        let path = directory.join(name);
         let lock = Lock::exclusive(&path, Patience::Try)?;
         Ok(lock.map(|lock| Published::new(path, lock)))
     }
@@ -149,7 +160,7 @@ impl State {
     /// changed its user since. Then the record goes, to the store if it is to stay, and what it used
     /// there.
     pub fn heal(&self, store: &Store) {
-        self.free_ranges();
+        self.free_marks();
         self.end_dead(store);
         // When their containers are gone.
         network::heal(self);

@@ -75,10 +75,7 @@ fn nothing_leaves_the_sandbox() {
         ),
         (
             "cut",
-            RawTar::new()
-                .file("whole", "x")
-                .file("cut", "x")
-                .size(5000),
+            RawTar::new().file("whole", "x").file("cut", "x").size(5000),
         ),
     ] {
         let world = World::new();

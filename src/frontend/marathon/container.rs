@@ -1,0 +1,235 @@
+//! An app → a [`ContainerSpec`]: what each field means on one machine (reference/marathon.md,
+//! sections 1.5, 1.12, 1.15). Pure: where things are is told.
+
+use std::path::{Path, PathBuf};
+
+use super::App;
+use super::app::{IpcMode, LinuxInfo, Mode, NetworkMode, Type, Volume, VolumeKind};
+use super::environment::{Task, environment};
+use super::ports::Assigned;
+use super::record::record;
+use super::resources::resources;
+use crate::error::{Fault, Kind};
+use crate::spec::{
+    ContainerSpec, DockerParameter, IpcMode as SpecIpcMode, Mount, Network, Publish, Seccomp, gpus,
+    mount,
+};
+
+pub use super::resources::Machine;
+
+/// Executes a command that is text.
+const SHELL: &str = "/bin/sh";
+/// Seconds from SIGTERM to SIGKILL where the app does not say: Mesos's, of its own containers and
+/// of its executor for docker's.
+const GRACE: (u32, u32) = (3, 5);
+
+/// Where things of a run are on this machine.
+pub struct Places<'a> {
+    /// The image's normalised name; empty without one.
+    pub image: String,
+    /// The sandbox on the host.
+    pub sandbox: &'a Path,
+    /// What is kept of the persistent volume with this container path.
+    pub persistent: &'a dyn Fn(&str) -> PathBuf,
+    /// The network that a name stands for.
+    pub network: &'a dyn Fn(&str) -> Result<Network, Fault>,
+    /// Profiles of filters of system calls.
+    pub seccomp: &'a Path,
+}
+
+/// What is to be run.
+pub fn container(
+    app: &App,
+    task: &Task,
+    ports: &[Assigned],
+    places: &Places,
+    machine: &Machine,
+) -> Result<ContainerSpec, Fault> {
+    let mut spec = ContainerSpec {
+        image: places.image.clone(),
+        name: Some(task.container_name.clone()),
+        env: environment(app, task, ports),
+        resources: resources(app, machine),
+        sandbox: Some(places.sandbox.to_owned()),
+        tty: app.tty == Some(true),
+        app: Some(record(app, task, ports)),
+        ..ContainerSpec::default()
+    };
+    spec.labels
+        .insert("MESOS_TASK_ID".to_owned(), task.id.clone());
+    command(&mut spec, app);
+    let grace = app.task_kill_grace_period_seconds;
+    match app.container_type() {
+        Type::Mesos => {
+            spec.stop_timeout = Some(grace.unwrap_or(GRACE.0));
+            spec.user.clone_from(&app.user);
+            spec.fallback_working_dir = Some(inside(app, places).display().to_string());
+            if app.gpus > 0 {
+                spec.devices = gpus(&app.gpus.to_string())?;
+            }
+        }
+        Type::Docker => spec.stop_timeout = Some(grace.unwrap_or(GRACE.1)),
+    }
+    for volume in app.volumes() {
+        add_volume(&mut spec, app, volume, places);
+    }
+    if let Some(info) = app.container.as_ref().and_then(|it| it.linux_info.as_ref()) {
+        isolate(&mut spec, info, places);
+    }
+    connect(&mut spec, app, ports, places)?;
+    if let Some(docker) = app.docker() {
+        spec.security.privileged = docker.privileged;
+    }
+    if app.container_type() == Type::Docker {
+        add_parameters(&mut spec, app);
+    }
+    Ok(spec)
+}
+
+/// The sandbox as the app sees it.
+pub fn inside<'a>(app: &App, places: &Places<'a>) -> &'a Path {
+    match app.docker() {
+        Some(_) => Path::new(mount::SANDBOX),
+        None => places.sandbox,
+    }
+}
+
+/// A text is for a shell, and the image's entry point is left out; arguments follow it.
+fn command(spec: &mut ContainerSpec, app: &App) {
+    match &app.cmd {
+        Some(text) => {
+            spec.entrypoint = Some(vec![SHELL.to_owned()]);
+            spec.args = vec!["-c".to_owned(), text.clone()];
+        }
+        None => spec.args.clone_from(&app.args),
+    }
+}
+
+fn add_volume(spec: &mut ContainerSpec, app: &App, volume: &Volume, places: &Places) {
+    let target = &volume.container_path;
+    let mut mount = match &volume.kind {
+        VolumeKind::Host(path) => Mount::bind(host_path(app, path, places), target),
+        VolumeKind::Persistent(_) => Mount::bind((places.persistent)(target), target),
+        // Its value is not in a description.
+        VolumeKind::Secret(_) => return,
+        VolumeKind::External(external) => {
+            let mode = match volume.mode {
+                Some(Mode::Ro) => "ro",
+                Some(Mode::Rw) | None => "rw",
+            };
+            let name = &external.name;
+            add_parameter(spec, "volume", format!("{name}:{target}:{mode}"));
+            if let Some(driver) = external.options.get("dvdi/driver") {
+                add_parameter(spec, "volume-driver", driver.clone());
+            }
+            return;
+        }
+    };
+    mount.access.read_only = (volume.mode == Some(Mode::Ro)).then_some(true);
+    spec.mounts.push(mount);
+}
+
+/// Relative paths begin in the sandbox, where persistent volumes are seen, too.
+fn host_path(app: &App, path: &str, places: &Places) -> PathBuf {
+    if path.starts_with('/') {
+        return path.into();
+    }
+    let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+    let is_it = |volume: &&Volume| {
+        matches!(volume.kind, VolumeKind::Persistent(_)) && volume.container_path == first
+    };
+    match app.volumes().iter().find(is_it) {
+        Some(_) if rest.is_empty() => (places.persistent)(first),
+        Some(_) => (places.persistent)(first).join(rest),
+        None => places.sandbox.join(path),
+    }
+}
+
+/// Docker takes one option for the driver of all volumes of a container.
+fn add_parameter(spec: &mut ContainerSpec, key: &str, value: String) {
+    let parameter = DockerParameter {
+        key: key.to_owned(),
+        value,
+    };
+    if key != "volume-driver" || !spec.docker_parameters.contains(&parameter) {
+        spec.docker_parameters.push(parameter);
+    }
+}
+
+fn isolate(spec: &mut ContainerSpec, info: &LinuxInfo, places: &Places) {
+    if let Some(seccomp) = &info.seccomp {
+        spec.security.seccomp = Some(match &seccomp.profile_name {
+            Some(name) => Seccomp::File(places.seccomp.join(name)),
+            None => Seccomp::Unconfined,
+        });
+    }
+    if let Some(ipc) = &info.ipc_info {
+        match ipc.mode {
+            IpcMode::ShareParent => spec.sharing.ipc = Some(SpecIpcMode::Host),
+            IpcMode::Private => spec.resources.shm_size = ipc.shm_size.map(|mib| mib << 20),
+        }
+    }
+}
+
+fn connect(
+    spec: &mut ContainerSpec,
+    app: &App,
+    ports: &[Assigned],
+    places: &Places,
+) -> Result<(), Fault> {
+    let network = |it: &super::app::Network| match (it.mode, &it.name) {
+        (NetworkMode::Host, _) => Ok(Network::Host),
+        (NetworkMode::Container, Some(name)) => (places.network)(name),
+        (NetworkMode::Bridge | NetworkMode::Container, _) => Ok(Network::Bridge),
+    };
+    let mut networks = app.networks.iter().map(network);
+    spec.network = networks.next().transpose()?;
+    if app.is_on_host_network() {
+        return Ok(());
+    }
+    for port in ports {
+        let Some(host) = port.host else {
+            continue;
+        };
+        for protocol in protocols(port) {
+            let text = format!("{host}:{}/{protocol}", port.inside(false));
+            spec.endpoint.publish.push(text.parse::<Publish>()?);
+        }
+    }
+    Ok(())
+}
+
+/// By their names.
+pub(super) fn protocols(port: &Assigned) -> &'static [&'static str] {
+    match port.protocol {
+        super::app::Protocol::Tcp => &["tcp"],
+        super::app::Protocol::Udp => &["udp"],
+        super::app::Protocol::Both => &["udp", "tcp"],
+    }
+}
+
+/// The first that names a network is it; the others are docker's, in their order.
+fn add_parameters(spec: &mut ContainerSpec, app: &App) {
+    let all = app.docker().map_or(&[][..], |docker| &docker.parameters);
+    let mut is_named = false;
+    for parameter in all {
+        let names_network = matches!(parameter.key.as_str(), "net" | "network");
+        if names_network && !is_named {
+            is_named = true;
+            if let Ok(network) = parameter.value.parse() {
+                spec.network = Some(network);
+                continue;
+            }
+            spec.network = None;
+        }
+        spec.docker_parameters.push(DockerParameter {
+            key: parameter.key.clone(),
+            value: parameter.value.clone(),
+        });
+    }
+}
+
+/// A fault of the definition that only this machine could find.
+pub fn launch_fault(path: &str, text: &str, id: &str) -> Fault {
+    Fault::new(Kind::Spec, format!("{path}: {text} [{id}]"))
+}

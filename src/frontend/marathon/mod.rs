@@ -1,0 +1,18 @@
+//! Marathon app definitions: JSON text → [`App`] in its newest form, or every finding at once. Pure.
+//!
+//! ```text
+//! text ─► typed fields ─► old forms moved ─► checks ─► defaults ─► App ─► ContainerSpec
+//! ```
+//!
+//! Fields, defaults, order and identifiers of findings are those of reference/marathon.md.
+
+pub mod app;
+pub mod container;
+pub mod environment;
+mod finding;
+pub mod ports;
+mod record;
+mod resources;
+
+pub use app::App;
+pub use finding::{Finding, Findings};
