@@ -425,7 +425,7 @@ impl Sum {
             let mut bit = 0;
             while bit < 8 {
                 let carry = value >> 31;
-                value = value << 1 ^ 0x04c1_1db7 * carry;
+                value = (value << 1) ^ (0x04c1_1db7 * carry);
                 bit += 1;
             }
             table[at] = value;
@@ -437,7 +437,7 @@ impl Sum {
     fn add(&mut self, bytes: &[u8]) {
         for byte in bytes {
             let index = (self.0 >> 24) as u8 ^ byte;
-            self.0 = self.0 << 8 ^ Self::TABLE[usize::from(index)];
+            self.0 = (self.0 << 8) ^ Self::TABLE[usize::from(index)];
         }
     }
 
