@@ -1576,13 +1576,17 @@ _ucr() {
             return 0
             ;;
         ucr__subcmd__run)
-            opts="-e -w -u -v -i -t -p -P -l -h -c -m -d -a -q --help --verbose --dry-run --spec --entrypoint --env --env-file --secret --workdir --user --group-add --volume --mount --tmpfs --sandbox --read-only --init --interactive --tty --name --restart --stop-signal --stop-timeout --log-driver --log-opt --health-cmd --health-interval --health-timeout --health-retries --health-start-period --health-start-interval --no-healthcheck --network --publish --publish-all --expose --ip --ip6 --mac-address --label --label-file --annotation --docker-param --volumes-from --hostname --domainname --add-host --dns --dns-search --dns-option --pid --ipc --uts --cgroupns --sysctl --cpus --cpu-shares --cpu-period --cpu-quota --cpu-rt-period --cpu-rt-runtime --cpuset-cpus --cpuset-mems --memory --memory-reservation --memory-swap --memory-swappiness --oom-kill-disable --pids-limit --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --device-cgroup-rule --ulimit --oom-score-adj --shm-size --cgroups --cgroup-parent --cap-add --cap-drop --security-opt --privileged --userns --device --gpus --cdi-spec-dir --cni-config-dir --cni-plugin-dir --detach --rm --attach --detach-keys --sig-proxy --cidfile --status-fd --policy --platform --creds --password-stdin --auth-file --pull-secret --plain-http --tls-ca --tls-skip-verify --pull-timeout --mirror --limit --no-sync --root --state --runtime --engine-timeout --format --quiet"
+            opts="-e -w -u -v -i -t -p -P -l -h -c -m -d -a -q --help --verbose --dry-run --spec --rootfs --entrypoint --env --env-file --secret --workdir --user --group-add --volume --mount --tmpfs --sandbox --read-only --init --interactive --tty --name --restart --stop-signal --stop-timeout --log-driver --log-opt --health-cmd --health-interval --health-timeout --health-retries --health-start-period --health-start-interval --no-healthcheck --network --publish --publish-all --expose --ip --ip6 --mac-address --label --label-file --annotation --docker-param --volumes-from --hostname --domainname --add-host --dns --dns-search --dns-option --pid --ipc --uts --cgroupns --sysctl --cpus --cpu-shares --cpu-period --cpu-quota --cpu-rt-period --cpu-rt-runtime --cpuset-cpus --cpuset-mems --memory --memory-reservation --memory-swap --memory-swappiness --oom-kill-disable --pids-limit --blkio-weight --blkio-weight-device --device-read-bps --device-write-bps --device-read-iops --device-write-iops --device-cgroup-rule --ulimit --oom-score-adj --shm-size --cgroups --cgroup-parent --cap-add --cap-drop --security-opt --privileged --userns --device --gpus --cdi-spec-dir --cni-config-dir --cni-plugin-dir --detach --rm --attach --detach-keys --sig-proxy --cidfile --status-fd --policy --platform --creds --password-stdin --auth-file --pull-secret --plain-http --tls-ca --tls-skip-verify --pull-timeout --mirror --limit --no-sync --root --state --runtime --engine-timeout --format --quiet"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --spec)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rootfs)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

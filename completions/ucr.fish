@@ -108,6 +108,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand provision" -l no-sync -d 'Do not
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l spec -d 'Take the whole description from a JSON document, ucr-spec(5); - is stdin' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l rootfs -d 'Take a directory of the host instead of an image as the root filesystem; / is the host\'s own. The first word is then the command' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l entrypoint -d 'Replace the image\'s entrypoint, and with it its command; \'\' removes both' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s e -l env -d 'Set an environment variable; NAME alone copies ucr\'s own, if it is set; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l env-file -d 'Set the variables of a file, NAME=VALUE a line; those of -e win; repeatable' -r -F
@@ -131,7 +132,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l health-timeout -d 'How l
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l health-retries -d 'Failures in a row that make it unhealthy [default: the image\'s, or 3]' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l health-start-period -d 'Time after the start in which failures do not count [default: the image\'s, or 0s]' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l health-start-interval -d 'Time between checks during that time [default: the image\'s, or 5s]' -r
-complete -c ucr -n "__fish_ucr_using_subcommand run" -l network -d 'Network: host (default), none, bridge, container:ID, cni:NAME, or one of \'ucr network ls\'' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l network -d 'Network: host (default), none, bridge, container:ID, cni:NAME, or one of \'ucr network ls\'; repeatable with cni:NAME: eth0, eth1 and so on; options about addresses and ports are for the first' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -s p -l publish -d 'Let a port of the host, or a free one, lead to one of the container, which is on a bridge unless the network is said; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l expose -d 'Name ports that the container serves, for --publish-all; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l ip -d 'IPv4 address of the container, of its network\'s' -r

@@ -13,6 +13,7 @@
 //!   main                          -> cli, runtime::native::reaper
 //!   cli                           -> anything below
 //!   runtime                       -> provision, bundle and lower
+//!   checks                        -> spec, sys, error
 //!   frontend                      -> spec, image, error
 //!   pull   provision   bundle   fetch   -> any lower
 //!   store   registry   layer   source   -> image, spec, credentials, sys, error; never each other
@@ -27,6 +28,7 @@
 //! `tests/cli/hygiene.rs` holds this table as data and fails when an import breaks it.
 
 pub mod bundle;
+pub mod checks;
 pub mod cli;
 pub mod credentials;
 pub mod engine;

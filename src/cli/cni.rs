@@ -16,7 +16,7 @@ const MAX_SECONDS: u64 = 3600;
 /// Where plugins find other programs if our own environment does not say.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(super) struct CniOptions {
     /// Look for the CNI lists of --network cni:NAME here, not in /etc/cni/net.d; repeatable, also
     /// from $UCR_CNI_CONFIG_DIR

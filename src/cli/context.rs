@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use super::{Format, Global, environment, output};
 use crate::engine;
-use crate::runtime::{Runtimes, State};
+use crate::runtime::{RuntimeName, Runtimes, State};
 use crate::store::Store;
 use crate::sys;
 
@@ -53,6 +53,18 @@ impl Context {
     /// What runs containers, the preferred one first.
     pub(super) fn runtimes(&self) -> Runtimes {
         self.global.runtime.clone().unwrap_or_default()
+    }
+
+    /// The same, if somebody has said it.
+    pub(super) fn said_runtimes(&self) -> Option<&Runtimes> {
+        self.global.runtime.as_ref()
+    }
+
+    /// The same, where this runtime serves.
+    pub(super) fn with_runtime(&self, name: RuntimeName) -> Self {
+        let mut global = self.global.clone();
+        global.runtime = Some(name.into());
+        Self { global, ..*self }
     }
 
     /// How Docker Engine is reached.

@@ -92,7 +92,7 @@ pub(super) fn container(container: &Container) -> Value {
         "kind": "container",
         "id": record.id,
         "name": record.spec.name,
-        "image": record.image,
+        "image": Some(&record.image).filter(|name| !name.is_empty()),
         "manifest_digest": record.manifest,
         "status": container.status(),
         "pid": container.process().map(|process| process.pid),

@@ -1,14 +1,16 @@
 //! `ucr inspect`: all that is known of an image, a container or a root filesystem.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
+use super::app::{AppFile, AppMachine};
 use super::context::Context;
 use super::{Format, document, output};
 use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
-use crate::runtime::{Container, Status};
+use crate::image::Digest;
+use crate::runtime::{Container, ContainerRecord, Status};
 use crate::store::{ImageRecord, RootfsRecord, Store};
 
 /// Show all that is known of an image, a container or a root filesystem
@@ -21,8 +23,16 @@ pub(super) struct Inspect {
     #[arg(long, value_name = "WHICH")]
     pub(super) raw: Option<RawDocument>,
     /// What to show
-    #[arg(value_name = "NAME")]
-    pub(super) name: String,
+    #[arg(
+        value_name = "NAME",
+        required_unless_present = "app",
+        conflicts_with = "app"
+    )]
+    pub(super) name: Option<String>,
+    #[command(flatten)]
+    pub(super) app: AppFile,
+    #[command(flatten)]
+    pub(super) app_machine: AppMachine,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -40,6 +50,13 @@ pub(super) enum Named {
     Container(Box<Container>),
     Rootfs(RootfsRecord),
     Image(ImageRecord),
+}
+
+impl Inspect {
+    /// What clap has seen to.
+    pub(super) fn name(&self) -> Result<&str> {
+        self.name.as_deref().context("clap requires a name")
+    }
 }
 
 impl Named {
@@ -94,7 +111,7 @@ impl Named {
 impl Inspect {
     pub(super) fn run(self, context: &Context) -> Result<Outcome> {
         let store = context.store()?;
-        let found = Named::find(context, &self.name)?;
+        let found = Named::find(context, self.name()?)?;
         if let Some(which) = self.raw {
             raw(&store, &found, which)?;
             return Ok(Outcome::Done);
@@ -189,8 +206,8 @@ pub(super) fn container_text(container: &Container) -> Result<()> {
     output::facts(&[
         ("Container", Some(record.id.clone())),
         ("Name", record.spec.name.clone()),
-        ("Image", Some(record.image.clone())),
-        ("Manifest", Some(record.manifest.to_string())),
+        ("Image", Some(origin(record))),
+        ("Manifest", record.manifest.as_ref().map(Digest::to_string)),
         ("Status", Some(status(container))),
         ("Process", container.process().map(|it| it.pid.to_string())),
         ("Command", Some(record.process.argv.join(" "))),
@@ -199,6 +216,14 @@ pub(super) fn container_text(container: &Container) -> Result<()> {
         ("Ended", ended.map(|it| output::ago(it.at))),
         ("Error", ended.and_then(|it| it.error.clone())),
     ])
+}
+
+/// What a container is made of, in words.
+pub(super) fn origin(record: &ContainerRecord) -> String {
+    match record.spec.rootfs {
+        Some(_) => record.spec.origin(),
+        None => record.image.clone(),
+    }
 }
 
 /// What a container is doing, in words.

@@ -2,6 +2,7 @@
 //!
 //! stdout is data, stderr is for people. Only [`main`] prints errors.
 
+mod app;
 mod background;
 mod cidfile;
 mod cni;
@@ -240,34 +241,49 @@ fn become_root(command: &Command, context: &Context) -> Result<()> {
     Ok(())
 }
 
-fn dispatch(mut cli: Cli) -> Result<Outcome> {
+fn dispatch(cli: Cli) -> Result<Outcome> {
     let verbose = cli.verbosity.verbose || cli.command.is_verbose();
     let context = Context::new(cli.global, verbose);
-    if let Some(outcome) = delegate::serve(&mut cli.command, &context)? {
+    match cli.command {
+        Command::Run(run) if run.app.app.is_some() => app::run(*run, &context),
+        Command::Pull(pull) if pull.app.app.is_some() => app::pull(pull, &context),
+        Command::Provision(provision) if provision.app.app.is_some() => {
+            app::provision(provision, &context)
+        }
+        Command::Inspect(inspect) if inspect.app.app.is_some() => {
+            app::inspect(&context, &inspect.app, &inspect.app_machine)
+        }
+        command => perform(command, &context),
+    }
+}
+
+/// Does what a command says.
+fn perform(mut command: Command, context: &Context) -> Result<Outcome> {
+    if let Some(outcome) = delegate::serve(&mut command, context)? {
         return Ok(outcome);
     }
     if context.is_user() {
-        become_root(&cli.command, &context)?;
+        become_root(&command, context)?;
     }
-    match cli.command {
-        Command::Pull(pull) => pull.run(&context),
-        Command::Provision(provision) => provision.run(&context),
-        Command::Run(run) => run.run(&context),
-        Command::Inspect(inspect) => inspect.run(&context),
-        Command::Images(images) => images.run(&context),
-        Command::Ps(ps) => ps.run(&context),
-        Command::Exec(exec) => exec.run(&context),
-        Command::Rm(rm) => rm.run(&context),
-        Command::Stop(stop) => stop.run(&context),
-        Command::Kill(kill) => kill.run(&context),
-        Command::Wait(wait) => wait.run(&context),
-        Command::Logs(logs) => logs.run(&context),
-        Command::Attach(attach) => attach.run(&context),
-        Command::Top(top) => top.run(&context),
-        Command::Stats(stats) => stats.run(&context),
-        Command::Cp(cp) => cp.run(&context),
-        Command::Prune(prune) => prune.run(&context),
-        Command::Volume(volume) => volume.run(&context),
-        Command::Network(network) => network.run(&context),
+    match command {
+        Command::Pull(pull) => pull.run(context),
+        Command::Provision(provision) => provision.run(context),
+        Command::Run(run) => run.run(context),
+        Command::Inspect(inspect) => inspect.run(context),
+        Command::Images(images) => images.run(context),
+        Command::Ps(ps) => ps.run(context),
+        Command::Exec(exec) => exec.run(context),
+        Command::Rm(rm) => rm.run(context),
+        Command::Stop(stop) => stop.run(context),
+        Command::Kill(kill) => kill.run(context),
+        Command::Wait(wait) => wait.run(context),
+        Command::Logs(logs) => logs.run(context),
+        Command::Attach(attach) => attach.run(context),
+        Command::Top(top) => top.run(context),
+        Command::Stats(stats) => stats.run(context),
+        Command::Cp(cp) => cp.run(context),
+        Command::Prune(prune) => prune.run(context),
+        Command::Volume(volume) => volume.run(context),
+        Command::Network(network) => network.run(context),
     }
 }

@@ -159,13 +159,18 @@ impl Known {
 
     fn plugged_by(&self, list: &List) -> Vec<&Container> {
         let on = On::Cni(list.name.clone());
-        let is_on = |container: &&Container| container.record.spec.network() == on;
+        let is_on = |container: &&Container| {
+            let spec = &container.record.spec;
+            spec.network() == on || spec.more_networks.iter().any(|it| it.network == on)
+        };
         self.containers.iter().filter(is_on).collect()
     }
 
     fn plugged(&self, list: &List) -> Value {
         let containers = self.plugged_by(list).into_iter().map(|container| {
+            let name = format!("cni:{}", list.name);
             let attached = container.life.attached.as_ref();
+            let attached = attached.and_then(|it| it.all().find(|it| it.network == name));
             json!({
                 "id": container.record.id,
                 "ip": attached.and_then(|it| it.ip),

@@ -1,14 +1,12 @@
 //! Other containers that a command line names: whose namespaces are joined, whose mounts are shown.
 
-use std::path::Path;
-
 use anyhow::{Context as _, Result};
 
 use super::context::Context;
 use crate::error::{Fault, Kind};
 use crate::image::{Document, ImageConfig};
 use crate::runtime::ContainerRecord;
-use crate::spec::mount::{SANDBOX, Source, mounts};
+use crate::spec::mount::{Source, mounts};
 use crate::spec::{ContainerSpec, Device, IpcMode, Mount, PidMode};
 use crate::store::Store;
 
@@ -81,7 +79,7 @@ fn shared(store: &Store, record: &ContainerRecord) -> Result<Vec<Mount>> {
     let all = all.into_iter().enumerate();
     let all = all.filter_map(|(number, mut mount)| match &mount.source {
         Source::Tmpfs(_) => None,
-        _ if mount.target == Path::new(SANDBOX) => None,
+        _ if Some(mount.target.as_path()) == record.spec.sandbox_inside() => None,
         // In the other container's private directory, and gone with it.
         Source::Volume(volume) if volume.name.is_none() => {
             let directory = store.root().join("containers").join(&record.id);
@@ -96,7 +94,10 @@ fn shared(store: &Store, record: &ContainerRecord) -> Result<Vec<Mount>> {
 
 /// Of the image that a container was made from, whatever its name stands for by now.
 fn config(store: &Store, record: &ContainerRecord) -> Result<ImageConfig> {
-    let Document::Image(manifest) = store.blob(&record.manifest)?.parse()? else {
+    let Some(manifest) = &record.manifest else {
+        return Ok(ImageConfig::none());
+    };
+    let Document::Image(manifest) = store.blob(manifest)?.parse()? else {
         return Err(Fault::new(Kind::Store, "the image's manifest is an index").into());
     };
     ImageConfig::parse(store.blob(&manifest.config.digest)?.bytes())

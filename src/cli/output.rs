@@ -86,6 +86,11 @@ pub(super) fn remark(kind: &str, text: &str) {
     let _ = writeln!(io::stderr(), "ucr: {kind}: {}", escape(text));
 }
 
+/// Prints what to do about a remark.
+pub(super) fn hint(text: &str) {
+    let _ = writeln!(io::stderr(), "hint: {}", escape(text));
+}
+
 /// Whether an error is only that nobody reads our output any more.
 pub(super) fn is_closed_pipe(error: &Error) -> bool {
     let io = error.downcast_ref::<io::Error>();

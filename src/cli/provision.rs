@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 
+use super::app::{AppFile, AppSecrets};
 use super::context::Context;
 use super::pull::PullOptions;
 use super::{Format, Verbosity, document, output};
@@ -24,7 +25,8 @@ use crate::store::{Backend, Image, RootfsRecord};
 #[derive(Debug, Args)]
 pub(super) struct Provision {
     /// The image
-    pub(super) image: String,
+    #[arg(required_unless_present = "app")]
+    pub(super) image: Option<String>,
     /// Where to put it: a directory that is empty or not there yet [default: in the store]
     #[arg(value_name = "DIR")]
     pub(super) directory: Option<PathBuf>,
@@ -41,6 +43,13 @@ pub(super) struct Provision {
     pub(super) bundle: Option<PathBuf>,
     #[command(flatten)]
     pub(super) options: PullOptions,
+    #[command(flatten)]
+    pub(super) app: AppFile,
+    #[command(flatten)]
+    pub(super) app_secrets: AppSecrets,
+    /// What an app definition says of the command.
+    #[arg(skip)]
+    entrypoint: Option<Vec<String>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -52,6 +61,25 @@ pub(super) enum BackendName {
 }
 
 impl Provision {
+    /// Its name, which clap or an app has seen to.
+    pub(super) fn image(&self) -> Result<&str> {
+        self.image.as_deref().context("clap requires an image")
+    }
+
+    /// Takes the image and the command of an app; what was said of an image is the directory.
+    pub(super) fn take_app(&mut self, image: String, app: &ContainerSpec) -> Result<(), Fault> {
+        let place = self.image.replace(image).map(PathBuf::from);
+        let has_two = place.is_some() && (self.directory.is_some() || self.bundle.is_some());
+        if has_two || !self.args.is_empty() {
+            return Err(Fault::new(Kind::Usage, "--app with an image or arguments")
+                .hint("the app definition has them: ucr provision --app FILE [DIR]"));
+        }
+        self.directory = self.directory.take().or(place);
+        self.entrypoint.clone_from(&app.entrypoint);
+        self.args.clone_from(&app.args);
+        Ok(())
+    }
+
     /// Refuses what makes no sense, whoever serves.
     pub(super) fn check(&self) -> Result<(), Fault> {
         match self.args.is_empty() || self.bundle.is_some() {
@@ -66,9 +94,10 @@ impl Provision {
 
     pub(super) fn run(self, context: &Context) -> Result<Outcome> {
         self.check()?;
-        let image = self.options.pull(context, &self.image, Policy::Missing)?;
+        let image = self.options.pull(context, self.image()?, Policy::Missing)?;
         let spec = ContainerSpec {
             image: image.record.name.clone(),
+            entrypoint: self.entrypoint.clone(),
             args: self.args.clone(),
             ..ContainerSpec::default()
         };

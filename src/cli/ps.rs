@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::context::Context;
-use super::inspect::status;
+use super::inspect::{origin, status};
 use super::{Format, document, output};
 use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
@@ -142,12 +142,11 @@ fn container_row(container: &Container) -> [String; 8] {
         record.id.clone(),
         "container".into(),
         record.spec.name.clone().unwrap_or_default(),
-        record.image.clone(),
+        origin(record),
         status(container),
         output::ago(record.created_at),
         container
             .ports()
-            .iter()
             .map(|port| port.to_string())
             .collect::<Vec<_>>()
             .join(", "),

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 
+use super::app::{AppFile, AppSecrets};
 use super::context::Context;
 use super::progress::Display;
 use super::{Format, Verbosity, document, environment, output};
@@ -35,16 +36,26 @@ const MAX_SECRET: u64 = 1 << 20;
 #[derive(Debug, Args)]
 pub(super) struct Pull {
     /// The image to pull
-    pub(super) image: String,
+    #[arg(required_unless_present = "app", conflicts_with = "app")]
+    pub(super) image: Option<String>,
     #[command(flatten)]
     pub(super) verbosity: Verbosity,
     #[command(flatten)]
     pub(super) options: PullOptions,
+    #[command(flatten)]
+    pub(super) app: AppFile,
+    #[command(flatten)]
+    pub(super) app_secrets: AppSecrets,
 }
 
 impl Pull {
+    /// Its name, which clap or an app has seen to.
+    pub(super) fn image(&self) -> Result<&str> {
+        self.image.as_deref().context("clap requires an image")
+    }
+
     pub(super) fn run(self, context: &Context) -> Result<Outcome> {
-        let image = self.options.pull(context, &self.image, Policy::Always)?;
+        let image = self.options.pull(context, self.image()?, Policy::Always)?;
         if context.wants_json(Format::Text) {
             output::json(&document::image_summary(&image.record))?;
         } else {
@@ -55,7 +66,7 @@ impl Pull {
 }
 
 /// How to find an image and prove who asks.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Pull options")]
 pub(super) struct PullOptions {
     /// When to ask [default: newer for files and docker-daemon:; else always for pull, missing elsewhere]
@@ -98,6 +109,31 @@ pub(super) struct PullOptions {
     /// Do not wait until layers are on the disk; after the next boot they are fetched again
     #[arg(long)]
     no_sync: bool,
+    /// What an app definition says of it.
+    #[arg(skip)]
+    pub(super) app: Option<AppPull>,
+}
+
+/// How the image of an app is pulled.
+#[derive(Clone)]
+pub(super) struct AppPull {
+    /// Ask the registry at every start.
+    pub(super) force: bool,
+    /// Value of its pull secret.
+    pub(super) secret: Option<Vec<u8>>,
+    /// User and password.
+    pub(super) creds: Option<(String, String)>,
+    /// A file with credentials in the sandbox.
+    pub(super) auth_file: Option<PathBuf>,
+    /// Where nobody says one.
+    pub(super) timeout: Duration,
+}
+
+impl std::fmt::Debug for AppPull {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("AppPull");
+        shown.field("force", &self.force).finish_non_exhaustive()
+    }
 }
 
 /// The defaults are printed from what they are.
@@ -128,7 +164,7 @@ impl PullOptions {
         let platform = self.platform();
         context.heal()?;
         let display = Arc::new(Display::new(context));
-        let deadline = self.pull_timeout.map(|timeout| Instant::now() + timeout);
+        let deadline = self.timeout().map(|timeout| Instant::now() + timeout);
         let request = Request {
             name: &name,
             platform: &platform,
@@ -143,6 +179,12 @@ impl PullOptions {
             engine: &|| context.engine(),
         };
         pull::pull(&context.store()?, &request, &*display)
+    }
+
+    /// How long a pull may take.
+    pub(super) fn timeout(&self) -> Option<Duration> {
+        let of_app = self.app.as_ref().map(|app| app.timeout);
+        self.pull_timeout.or(of_app)
     }
 
     /// Whether an image can be had without looking anywhere but in the store.
@@ -187,7 +229,9 @@ impl PullOptions {
     /// What was said; else the command's default, except that a file or Engine of this machine is
     /// looked at every time: that costs little, and whoever built it again wants the new one.
     pub(super) fn policy(&self, name: &ImageName, default: Policy) -> Policy {
+        let is_forced = self.app.as_ref().is_some_and(|app| app.force);
         match (self.policy, name) {
+            (None, _) if is_forced => Policy::Always,
             (None, ImageName::Registry(_)) => default,
             (None, _) => Policy::Newer,
             (Some(PolicyName::Always), _) => Policy::Always,
@@ -228,6 +272,7 @@ impl PullOptions {
     pub(super) fn for_engine(&self) -> Self {
         Self {
             policy: None,
+            app: None,
             ..self.clone()
         }
     }
@@ -274,10 +319,17 @@ impl PullOptions {
     }
 
     pub(super) fn credentials(&self) -> Result<Sources> {
+        let app = self.app.as_ref();
+        let secret = self.pull_secret.as_deref().map(secret).transpose()?;
         Ok(Sources {
-            creds: self.user_and_password()?,
-            auth_file: self.auth_file.clone(),
-            pull_secret: self.pull_secret.as_deref().map(secret).transpose()?,
+            creds: self
+                .user_and_password()?
+                .or_else(|| app.and_then(|app| app.creds.clone())),
+            auth_file: self
+                .auth_file
+                .clone()
+                .or_else(|| app.and_then(|app| app.auth_file.clone())),
+            pull_secret: secret.or_else(|| app.and_then(|app| app.secret.clone())),
             environment: environment::credentials(),
             ..Sources::default()
         })

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::Args;
 
+use super::app::{AppFile, AppMachine, AppRun, AppSecrets};
 use super::cni::CniOptions;
 use super::context::Context;
 use super::pull::PullOptions;
@@ -36,10 +37,12 @@ const VOLUMES_FROM: &str = "volumes-from";
 /// Pulls the image if it is not in the store. ARGS replace the image's CMD and follow its
 /// ENTRYPOINT, as for docker run. A container in the foreground is removed when it ends. It has the
 /// host's network and users unless --network and --userns say otherwise; all else is its own.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(
     override_usage = "ucr run [OPTIONS] <IMAGE> [ARGS]...\n       \
-                            ucr run [OPTIONS] --spec <FILE>",
+                            ucr run [OPTIONS] --rootfs <DIR> <COMMAND> [ARGS]...\n       \
+                            ucr run [OPTIONS] --spec <FILE>\n       \
+                            ucr run [OPTIONS] --app <FILE>",
     disable_help_flag = true
 )]
 pub(super) struct Run {
@@ -53,19 +56,19 @@ pub(super) struct Run {
     #[arg(long)]
     pub(super) dry_run: bool,
     /// Take the whole description from a JSON document, ucr-spec(5); - is stdin
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "app")]
     spec: Option<PathBuf>,
-    /// The image, then perhaps a command and its arguments
+    /// The image, unless --rootfs is said, then perhaps a command and its arguments
     // One list, so that everything behind the image is the container's, "--" included.
     #[arg(
         trailing_var_arg = true,
-        required_unless_present = "spec",
-        conflicts_with = "spec",
+        required_unless_present_any = ["spec", "rootfs", "app"],
+        conflicts_with_all = ["spec", "app"],
         value_name = "IMAGE"
     )]
     words: Vec<String>,
     #[command(flatten)]
-    container: ContainerFlags,
+    pub(super) container: ContainerFlags,
     /// Look for the files of CDI devices here, not in /etc/cdi and /var/run/cdi; later ones win;
     /// repeatable, also from $UCR_CDI_DIRS
     #[arg(long, value_name = "DIR", help_heading = "Security options")]
@@ -76,6 +79,17 @@ pub(super) struct Run {
     pub(super) start: StartOptions,
     #[command(flatten)]
     pub(super) options: PullOptions,
+    #[command(flatten)]
+    pub(super) app: AppFile,
+    #[command(flatten)]
+    pub(super) app_secrets: AppSecrets,
+    #[command(flatten)]
+    pub(super) app_machine: AppMachine,
+    #[command(flatten)]
+    pub(super) app_run: AppRun,
+    /// What an app definition comes to.
+    #[arg(skip)]
+    pub(super) given: Option<Box<ContainerSpec>>,
     /// What was read from stdin for --spec.
     #[arg(skip)]
     typed: OnceCell<Vec<u8>>,
@@ -100,15 +114,19 @@ impl Run {
         if self.dry_run {
             return self.show_plan(context, &spec);
         }
-        let image = match self.image(context, &spec.image)? {
-            Ok(image) => image,
-            Err(exit) => return Ok(Outcome::Exited(exit)),
+        let image = match spec.rootfs {
+            Some(_) => None,
+            None => match self.image(context, &spec.image)? {
+                Ok(image) => Some(image),
+                Err(exit) => return Ok(Outcome::Exited(exit)),
+            },
         };
         let directories = Directories {
             cdi: self.cdi_directories(context)?,
             cni: self.cni.places(context)?,
         };
-        self.start.start(context, &image, &spec, &directories)
+        self.start
+            .start(context, image.as_ref(), &spec, &directories)
     }
 
     pub(super) fn description(&self, context: &Context) -> Result<ContainerSpec> {
@@ -121,9 +139,10 @@ impl Run {
 
     /// The same, where other containers are the Engine's.
     pub(super) fn description_for_docker(&self, context: &Context) -> Result<ContainerSpec> {
-        match &self.spec {
-            Some(file) => self.document(context, file),
-            None => self.flags(context),
+        match (&self.given, &self.spec) {
+            (Some(given), _) => Ok(ContainerSpec::clone(given)),
+            (None, Some(file)) => self.document(context, file),
+            (None, None) => self.flags(context),
         }
     }
 
@@ -155,14 +174,21 @@ impl Run {
                 .hint("a document has no directory that they could start from")
                 .into());
         }
-        spec.image = super::pull::name(context, &spec.image)?.to_string();
+        if spec.rootfs.is_none() && !spec.image.is_empty() {
+            spec.image = super::pull::name(context, &spec.image)?.to_string();
+        }
         name_images(context, &mut spec)?;
         Ok(spec)
     }
 
     fn flags(&self, context: &Context) -> Result<ContainerSpec> {
-        let (name, args) = self.words.split_first().context("clap requires an image")?;
-        let normal_name = super::pull::name(context, name)?.to_string();
+        let (normal_name, args) = match self.container.is_of_directory() {
+            true => (String::new(), self.words.as_slice()),
+            false => {
+                let (name, args) = self.words.split_first().context("clap requires an image")?;
+                (super::pull::name(context, name)?.to_string(), args)
+            }
+        };
         let lookup = |variable: &str| super::environment::variable(variable);
         // A label alone has an empty value.
         let no_value = |_: &str| Some(String::new());
@@ -217,8 +243,11 @@ impl Run {
     /// Prints the plan, of an image that is in the store already: nothing is done, so nothing is
     /// pulled.
     fn show_plan(&self, context: &Context, spec: &ContainerSpec) -> Result<Outcome> {
-        let image = self.options.present(context, &spec.image)?;
-        let plan = native::dry_run(&image, spec, &self.cdi_directories(context)?)?;
+        let image = match spec.rootfs {
+            Some(_) => None,
+            None => Some(self.options.present(context, &spec.image)?),
+        };
+        let plan = native::dry_run(image.as_ref(), spec, &self.cdi_directories(context)?)?;
         match context.wants_json(super::Format::Text) {
             true => output::json(&serde_json::json!({ "spec": spec, "plan": plan }))?,
             false => output::raw(plan.to_string().as_bytes())?,

@@ -56,7 +56,7 @@ pub(super) struct StartOptions {
 /// A container's start, and who hears of it.
 struct Start<'a> {
     native: Native<'a>,
-    image: &'a Image,
+    image: Option<&'a Image>,
     spec: &'a ContainerSpec,
     id: String,
     is_kept: bool,
@@ -102,7 +102,7 @@ impl StartOptions {
     pub(super) fn start(
         &self,
         context: &Context,
-        image: &Image,
+        image: Option<&Image>,
         spec: &ContainerSpec,
         host: &Directories,
     ) -> Result<Outcome> {

@@ -14,7 +14,7 @@ mod words;
 use clap::Args;
 
 use crate::error::{Fault, Kind};
-use crate::spec::{ContainerSpec, Mount, Secret, Version};
+use crate::spec::{CgroupPolicy, ContainerSpec, Mount, Restart, Secret, Version};
 use health::HealthFlags;
 use life::LifeFlags;
 use naming::NamingFlags;
@@ -28,6 +28,10 @@ use words::WordFlags;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Container options")]
 pub struct ContainerFlags {
+    /// Take a directory of the host instead of an image as the root filesystem; / is the host's own.
+    /// The first word is then the command
+    #[arg(long, value_name = "DIR")]
+    rootfs: Option<PathBuf>,
     /// Replace the image's entrypoint, and with it its command; '' removes both
     #[arg(long, value_name = "COMMAND")]
     entrypoint: Option<String>,
@@ -101,7 +105,39 @@ pub struct Lines {
     pub labels: Vec<String>,
 }
 
+/// What may be said beside an app definition, which has no words for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BesideApp {
+    /// See [`ContainerSpec::name`].
+    pub name: Option<String>,
+    /// See [`ContainerSpec::restart`].
+    pub restart: Option<Restart>,
+    /// See [`crate::spec::Resources::cgroups`].
+    pub cgroups: Option<CgroupPolicy>,
+    /// A sandbox that is kept.
+    pub sandbox: Option<PathBuf>,
+    /// See [`ContainerSpec::stdin`].
+    pub stdin: bool,
+}
+
 impl ContainerFlags {
+    /// What is said of it; `None` if something else is said, too.
+    pub fn beside_app(&self) -> Result<Option<BesideApp>, Fault> {
+        let beside = BesideApp {
+            name: self.life.name()?,
+            restart: self.life.restart(),
+            cgroups: self.resources.cgroups,
+            sandbox: self.sandbox.clone(),
+            stdin: self.interactive,
+        };
+        let mut others = self.clone();
+        others.life.leave_to_app();
+        others.resources.cgroups = None;
+        others.sandbox = None;
+        others.interactive = false;
+        Ok(others.is_default().then_some(beside))
+    }
+
     /// The files whose variables come before those of `-e`.
     pub fn env_files(&self) -> &[PathBuf] {
         &self.env_file
@@ -110,6 +146,11 @@ impl ContainerFlags {
     /// The files whose labels come before those of `-l`.
     pub fn label_files(&self) -> &[PathBuf] {
         &self.words.label_file
+    }
+
+    /// Whether a directory takes the place of an image.
+    pub fn is_of_directory(&self) -> bool {
+        self.rootfs.is_some()
     }
 
     /// A running container whose namespaces are joined, by any of its names.
@@ -142,6 +183,7 @@ impl ContainerFlags {
         Ok(ContainerSpec {
             version: Version,
             image,
+            rootfs: self.rootfs.clone(),
             name: self.life.name()?,
             entrypoint: self
                 .entrypoint
@@ -160,6 +202,7 @@ impl ContainerFlags {
             devices: self.security.devices()?,
             device_rules: self.resources.device_cgroup_rule.clone(),
             network: self.network.network(),
+            more_networks: self.network.further(),
             endpoint: self.network.endpoint(),
             hostname: self.naming.hostname.clone(),
             naming: self.naming.naming(),

@@ -46,6 +46,26 @@ pub struct ImageConfig {
 }
 
 impl ImageConfig {
+    /// What is said where there is no image: nothing.
+    pub fn none() -> Self {
+        Self {
+            platform: Platform::host(),
+            created: None,
+            entrypoint: Vec::new(),
+            cmd: Vec::new(),
+            env: Vec::new(),
+            user: None,
+            working_dir: None,
+            volumes: Vec::new(),
+            exposed_ports: Vec::new(),
+            labels: BTreeMap::new(),
+            stop_signal: None,
+            healthcheck: None,
+            shell: Vec::new(),
+            diff_ids: Vec::new(),
+        }
+    }
+
     /// Reads a configuration. Fails with [`Kind::Registry`] on what is no image configuration.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let wrong = |why: String| Fault::new(Kind::Registry, format!("image configuration: {why}"));

@@ -55,10 +55,16 @@ impl Runtimes {
     }
 }
 
+impl From<RuntimeName> for Runtimes {
+    fn from(name: RuntimeName) -> Self {
+        Self(vec![name])
+    }
+}
+
 impl FromStr for Runtimes {
     type Err = Fault;
 
-    /// `native`, `docker`, or both, with a comma between.
+    /// `native`, which is also called `ucr` and `mesos`, `docker`, or both, with a comma between.
     fn from_str(text: &str) -> Result<Self, Fault> {
         let bad = |why: String| {
             Fault::new(Kind::Usage, format!("--runtime '{text}': {why}")).hint(
@@ -69,7 +75,7 @@ impl FromStr for Runtimes {
         let mut all = Vec::new();
         for word in text.split(',') {
             let name = match word {
-                "native" => RuntimeName::Native,
+                "native" | "ucr" | "mesos" => RuntimeName::Native,
                 "docker" => RuntimeName::Docker,
                 _ => return Err(bad(format!("there is no runtime '{word}'"))),
             };
@@ -92,7 +98,16 @@ mod tests {
         use RuntimeName::{Docker, Native};
         assert_eq!(names("native").unwrap(), [Native]);
         assert_eq!(names("docker,native").unwrap(), [Docker, Native]);
-        for bad in ["", "podman", "docker,", "native,native", "docker native"] {
+        assert_eq!(names("docker,mesos").unwrap(), [Docker, Native]);
+        assert_eq!(names("ucr").unwrap(), [Native]);
+        for bad in [
+            "",
+            "podman",
+            "docker,",
+            "native,native",
+            "ucr,mesos",
+            "docker native",
+        ] {
             assert!(names(bad).is_err(), "{bad}");
         }
     }

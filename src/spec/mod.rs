@@ -19,6 +19,7 @@ mod port;
 mod process;
 mod quantity;
 pub mod resources;
+mod rootfs;
 pub mod seccomp;
 mod secret;
 mod security;
@@ -48,7 +49,7 @@ pub use health::{Health, HealthCheck, HealthTest, health_check};
 pub use life::{Log, Restart, STOP_TIMEOUT, check_name};
 pub use mount::{Mount, SANDBOX};
 pub use naming::{HostAddress, HostEntry, Naming, check_host_name};
-pub use network::{Endpoint, Mac, Network, is_usable, network_name};
+pub use network::{Endpoint, FurtherNetwork, Mac, Network, is_usable, network_name};
 pub use parameter::DockerParameter;
 pub use port::{Exposed, Protocol, Publish, Span, Wanted};
 pub use process::{Process, process, with_home};
@@ -68,8 +69,12 @@ pub use user::{Account, resolve_groups, resolve_user};
 pub struct ContainerSpec {
     /// Of the document that this is written as.
     pub version: Version,
-    /// The image's normalised name.
+    /// The image's normalised name; empty if there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub image: String,
+    /// A directory of the host in place of an image's root filesystem; `/` is the host's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rootfs: Option<PathBuf>,
     /// How people call it; no other container has this name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -115,7 +120,10 @@ pub struct ContainerSpec {
     /// Which network it is on; the host's if unset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
-    /// Its end of that network.
+    /// Further networks that it is on, each with a device of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_networks: Vec<FurtherNetwork>,
+    /// Its end of the first network.
     #[serde(default, skip_serializing_if = "Endpoint::is_default")]
     pub endpoint: Endpoint,
     /// Its name on that network.
@@ -178,12 +186,14 @@ impl ContainerSpec {
     /// Refuses what makes no sense whatever the image and the machine, so that nobody waits for a
     /// pull to hear of it.
     pub fn check(&self) -> Result<(), Fault> {
+        rootfs::check(self)?;
         self.name.as_deref().map_or(Ok(()), check_name)?;
         self.resources.check()?;
         self.health.as_ref().map_or(Ok(()), Health::check)?;
         capability::check(&self.security)?;
         self.devices.iter().try_for_each(Device::check)?;
         self.endpoint.check(&self.network())?;
+        network::check_further(self)?;
         self.check_shared_network()?;
         self.naming.check()?;
         self.docker_parameters
@@ -246,6 +256,7 @@ impl ContainerSpec {
             });
         let binds = self.mounts.iter_mut().filter_map(Mount::host_path);
         let rest = profile.into_iter().chain(secrets).chain(binds);
-        self.sandbox.iter_mut().chain(rest)
+        let own = self.rootfs.iter_mut().chain(self.sandbox.iter_mut());
+        own.chain(rest)
     }
 }

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::ContainerSpec;
 use super::port::{Exposed, Publish};
 use crate::error::{Fault, Kind};
 
@@ -192,6 +193,50 @@ impl Endpoint {
     }
 }
 
+/// Most networks of one container.
+const MAX_NETWORKS: usize = 32;
+
+/// A network that a container is on beside its first one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FurtherNetwork {
+    /// Which.
+    pub network: Network,
+    /// The container's end of it.
+    #[serde(default, skip_serializing_if = "Endpoint::is_default")]
+    pub endpoint: Endpoint,
+}
+
+/// Refuses several networks that cannot be together whoever makes them.
+pub(super) fn check_further(spec: &ContainerSpec) -> Result<(), Fault> {
+    let mut known = vec![spec.network()];
+    for (place, further) in spec.more_networks.iter().enumerate() {
+        let refuse = |why: &str| {
+            let network = &further.network;
+            let message = format!("more_networks[{place}] (--network {network}): {why}");
+            Fault::new(Kind::Usage, message)
+        };
+        let both = [&known[0], &further.network];
+        if let Some(network) = both.into_iter().find(|it| !it.has_endpoints()) {
+            return Err(refuse(&format!("'{network}' goes with no other network"))
+                .hint("several networks are those that a container has addresses on"));
+        }
+        if known.contains(&further.network) {
+            return Err(refuse("it is said twice").hint("leave one out"));
+        }
+        if place + 1 >= MAX_NETWORKS {
+            return Err(refuse(&format!("more than {MAX_NETWORKS} networks")));
+        }
+        if further.endpoint.publish_all || !further.endpoint.expose.is_empty() {
+            return Err(refuse("publish_all and expose are for the first network")
+                .hint("say publish, with each port"));
+        }
+        further.endpoint.check(&further.network)?;
+        known.push(further.network.clone());
+    }
+    Ok(())
+}
+
 /// A hardware address of one device: neither a group's nor zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -281,6 +326,48 @@ mod tests {
             assert!(text.parse::<Network>().is_err(), "{text}");
         }
         assert!("a".repeat(MAX_NAME + 1).parse::<Network>().is_err());
+    }
+
+    #[test]
+    fn several_networks() {
+        for (keys, refused) in [
+            (
+                r#""network":"cni:a","more_networks":[{"network":"cni:b"}]"#,
+                None,
+            ),
+            (
+                r#""network":"a","more_networks":[{"network":"b","endpoint":{"publish":["1:1"]}}]"#,
+                None,
+            ),
+            (
+                r#""network":"cni:a","more_networks":[{"network":"cni:a"}]"#,
+                Some("[0] (--network cni:a): it is said twice"),
+            ),
+            (
+                r#""network":"a","more_networks":[{"network":"b"},{"network":"b"}]"#,
+                Some("[1] (--network b): it is said twice"),
+            ),
+            (
+                r#""more_networks":[{"network":"cni:a"}]"#,
+                Some("'host' goes with no other"),
+            ),
+            (
+                r#""network":"a","more_networks":[{"network":"none"}]"#,
+                Some("'none' goes with no other"),
+            ),
+            (
+                r#""network":"a","more_networks":[{"network":"b","endpoint":{"publish_all":true}}]"#,
+                Some("publish_all"),
+            ),
+        ] {
+            let text = format!(r#"{{"version":1,"image":"x",{keys}}}"#);
+            let checked = ContainerSpec::parse(text.as_bytes()).unwrap().check();
+            match (checked, refused) {
+                (Ok(()), None) => (),
+                (Err(fault), Some(why)) => assert!(fault.to_string().contains(why), "{fault}"),
+                (other, _) => panic!("{keys}: {other:?}"),
+            }
+        }
     }
 
     #[test]

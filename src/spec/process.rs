@@ -2,6 +2,7 @@
 //! environment (design D13: Docker's rule for arguments).
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -32,7 +33,10 @@ pub struct Process {
 pub fn process(spec: &ContainerSpec, image: &ImageConfig, host_name: &str) -> Result<Process> {
     let said = spec.working_dir.as_ref().or(image.working_dir.as_ref());
     let working_dir = said.or(spec.fallback_working_dir.as_ref());
-    let working_dir = working_dir.map_or("/", String::as_str);
+    let on_host = spec.sandbox_inside().filter(|_| spec.is_on_host());
+    let working_dir = working_dir.map(String::as_str);
+    let working_dir = working_dir.or_else(|| on_host.and_then(Path::to_str));
+    let working_dir = working_dir.unwrap_or("/");
     if !working_dir.starts_with('/') {
         let message = format!("working directory '{working_dir}' is not absolute");
         return Err(Fault::new(Kind::Spec, message).hint("say -w /DIR").into());
@@ -88,6 +92,10 @@ fn no_command(spec: &ContainerSpec) -> Fault {
         );
         return Fault::new(Kind::Spec, message)
             .hint("add \"args\": [\"COMMAND\"], or \"cmd\", to the app definition");
+    }
+    if spec.rootfs.is_some() {
+        return Fault::new(Kind::Spec, "a directory has no default command")
+            .hint("say what to run: ucr run --rootfs DIR COMMAND [ARGS…]");
     }
     let message = format!("image {image} has no default command");
     Fault::new(Kind::Spec, message).hint("say what to run: ucr run IMAGE COMMAND [ARGS…]")

@@ -38,6 +38,13 @@ impl TimeSpan {
     }
 }
 
+impl From<Duration> for TimeSpan {
+    /// What is longer than 584 years becomes that long.
+    fn from(length: Duration) -> Self {
+        Self::from_nanos(u64::try_from(length.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
 impl FromStr for TimeSpan {
     type Err = Fault;
 

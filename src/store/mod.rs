@@ -42,6 +42,7 @@ mod network;
 mod places;
 mod refs;
 mod rootfs;
+mod sandbox;
 mod volume;
 mod writeback;
 
@@ -66,6 +67,7 @@ pub use lock::{Lock, Patience};
 pub use network::{NetworkUse, NetworksLock};
 pub use refs::{Image, ImageRecord};
 pub use rootfs::{Backend, PathRight, RootfsMaking, RootfsRecord};
+pub use sandbox::Sandbox;
 pub use volume::{VolumeRecord, VolumeUse};
 pub use writeback::{Durability, Writeback};
 

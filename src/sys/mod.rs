@@ -35,6 +35,13 @@ pub fn random_name() -> io::Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// Any number.
+pub fn random_number() -> io::Result<u64> {
+    let mut bytes = [0_u8; 8];
+    getrandom(&mut bytes, GetRandomFlags::empty())?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
 /// Seconds since 1970; 0 on a machine whose clock is before that.
 pub fn now() -> u64 {
     SystemTime::now()

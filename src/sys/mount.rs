@@ -316,6 +316,20 @@ pub fn restrict(tree: BorrowedFd, restrict: Restrict, recursive: bool) -> io::Re
     change(tree, &attr, recursive)
 }
 
+/// Takes back that writes to a mount are refused; not to those below it. Only for what refused them
+/// since it was cloned.
+pub fn permit_writes(tree: BorrowedFd) -> io::Result<()> {
+    let read_only = Restrict {
+        read_only: true,
+        ..Restrict::default()
+    };
+    let attr = MountAttr {
+        attr_clr: u64::from(read_only.flags().bits()),
+        ..MountAttr::default()
+    };
+    change(tree, &attr, false)
+}
+
 /// Which later mounts a mount has in common with the one that it is a copy of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sharing {

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::proc::Proc;
+use super::process::Stranger;
 
 /// Names below `/proc/PID/ns`, and their flags; that of processes comes apart.
 const KINDS: [(&str, libc::c_int); 6] = [
@@ -74,6 +75,44 @@ impl Others {
         match self.kinds {
             0 => Ok(()),
             kinds => join(self.process.as_fd(), kinds),
+        }
+    }
+}
+
+/// The network of another process, held so that no other process is meant.
+#[derive(Debug)]
+pub struct Network {
+    process: OwnedFd,
+    is_other: bool,
+}
+
+impl Network {
+    /// That of the process that had this number and started then; `None` if it is gone.
+    pub fn of(pid: i32, start_time: Option<u64>) -> io::Result<Option<Self>> {
+        let Some(process) = Stranger::hold(pid, start_time)? else {
+            return Ok(None);
+        };
+        let proc = Proc::open()?;
+        let is_other = identity(&proc, &pid.to_string(), "net")? != identity(&proc, "self", "net")?;
+        Ok(Some(Self {
+            process: process.into(),
+            is_other,
+        }))
+    }
+
+    /// Moves the calling process, which must have one thread, there. Fails if the process that it
+    /// was taken from is gone.
+    pub fn enter(&self) -> io::Result<()> {
+        if !self.is_other {
+            return Ok(());
+        }
+        match join(self.process.as_fd(), libc::CLONE_NEWNET) {
+            // One that belongs to other users is entered as one of them.
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) => join(
+                self.process.as_fd(),
+                libc::CLONE_NEWUSER | libc::CLONE_NEWNET,
+            ),
+            joined => joined,
         }
     }
 }

@@ -116,6 +116,15 @@ impl Proc {
         Ok(openat(self.root.as_fd(), path, flags, Mode::empty())?)
     }
 
+    /// Bytes of memory that this machine has.
+    pub fn memory(&self) -> io::Result<u64> {
+        let text = self.read("meminfo")?;
+        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+        let kib = line.and_then(|it| it.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        let bytes = kib.map(|kib| kib << 10);
+        bytes.ok_or_else(|| io::Error::other("/proc/meminfo has no MemTotal"))
+    }
+
     /// When a process started, in clock ticks since boot: with its number, its identity. `None` if
     /// there is no such process.
     pub fn start_time(&self, pid: i32) -> Option<u64> {
@@ -123,6 +132,16 @@ impl Proc {
         // The name before the last parenthesis may contain anything (proc_pid_stat(5), field 22).
         let (_, fields) = stat.rsplit_once(')')?;
         fields.split_whitespace().nth(19)?.parse().ok()
+    }
+
+    /// The children of a process with one thread (proc_tid_children(5)): all of them if it stands
+    /// still. None where the kernel cannot tell.
+    pub fn children(&self, pid: i32) -> Vec<i32> {
+        let list = self.read(&format!("{pid}/task/{pid}/children"));
+        let list = list.unwrap_or_default();
+        list.split_whitespace()
+            .filter_map(|pid| pid.parse().ok())
+            .collect()
     }
 
     /// Whether a process is gone, or on its way (PF_EXITING in include/linux/sched.h).

@@ -118,6 +118,24 @@ impl Child {
         signal_by_handle(self.handle.as_fd(), number)
     }
 
+    /// Stops it and waits until it stands still, or has ended: it reaps nothing from then on.
+    pub fn halt(&self) -> io::Result<()> {
+        self.signal(libc::SIGSTOP)?;
+        let either = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        loop {
+            match waitid(WaitId::PidFd(self.handle.as_fd()), either) {
+                Ok(_) => return Ok(()),
+                Err(rustix::io::Errno::INTR) => (),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Waits at most so long for the end; whether it has come. Reaps nothing.
+    pub fn has_ended(&self, limit: Duration) -> io::Result<bool> {
+        wait_for_handle(self.handle.as_fd(), limit)
+    }
+
     /// Waits for the end and reaps the process.
     pub fn wait(&self) -> io::Result<Exit> {
         loop {
@@ -266,6 +284,11 @@ pub fn allow_many_descriptors() {
 /// credentials, which clears it (prctl(2), PR_SET_PDEATHSIG).
 pub fn die_with_parent() -> io::Result<()> {
     Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
+}
+
+/// Undoes [`die_with_parent`].
+pub fn live_without_parent() -> io::Result<()> {
+    Ok(set_parent_process_death_signal(None)?)
 }
 
 /// No program run from here gains privileges by set-user-ID bits or file capabilities.
@@ -437,18 +460,28 @@ impl Stranger {
 
     /// Waits until it is gone, at most so long; whether it is.
     pub fn wait(&self, limit: Duration) -> io::Result<bool> {
-        let end = Instant::now() + limit;
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            let left = Timespec::try_from(left).unwrap_or(Timespec {
-                tv_sec: i64::MAX,
-                tv_nsec: 0,
-            });
-            match poll(&mut [PollFd::new(&self.handle, PollFlags::IN)], Some(&left)) {
-                Ok(ready) => return Ok(ready > 0),
-                Err(rustix::io::Errno::INTR) => (),
-                Err(error) => return Err(error.into()),
-            }
+        wait_for_handle(self.handle.as_fd(), limit)
+    }
+}
+
+impl From<Stranger> for OwnedFd {
+    fn from(stranger: Stranger) -> Self {
+        stranger.handle
+    }
+}
+
+fn wait_for_handle(process: BorrowedFd, limit: Duration) -> io::Result<bool> {
+    let end = Instant::now() + limit;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).unwrap_or(Timespec {
+            tv_sec: i64::MAX,
+            tv_nsec: 0,
+        });
+        match poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&left)) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(rustix::io::Errno::INTR) => (),
+            Err(error) => return Err(error.into()),
         }
     }
 }

@@ -125,6 +125,12 @@ impl AsRawFd for Inbox {
     }
 }
 
+/// Lets every signal through again, in a copy of a process that reads them from its [`Inbox`].
+pub fn unblock() -> io::Result<()> {
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
+    Ok(())
+}
+
 /// Gives a process that is about to exec the state a program expects: no handler, nothing ignored
 /// (Rust's runtime ignores SIGPIPE), nothing blocked.
 pub fn reset() -> io::Result<()> {

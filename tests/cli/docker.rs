@@ -146,7 +146,10 @@ fn what_is_there_is_an_option() {
             row.long
         );
         let many = matches!(arg.get_action(), ArgAction::Append);
-        let is_list = matches!(row.takes.as_str(), "list" | "map" | "mount" | "ulimit");
+        let is_list = matches!(
+            row.takes.as_str(),
+            "list" | "map" | "mount" | "network" | "ulimit"
+        );
         assert_eq!(many, is_list, "{}: {}", row.long, row.takes);
         assert!(refused(&row.long).is_none(), "{} is refused", row.long);
     }

@@ -113,7 +113,11 @@ fn split(line: &str) -> Vec<String> {
 fn describe(says: &str) -> ContainerSpec {
     let spec = match says.strip_prefix('{') {
         Some(keys) => {
-            let text = format!(r#"{{"version":1,"image":"example.com/app:1",{keys}"#);
+            let image = match keys.starts_with(r#""rootfs""#) {
+                true => "",
+                false => r#""image":"example.com/app:1","#,
+            };
+            let text = format!(r#"{{"version":1,{image}{keys}"#);
             ContainerSpec::parse(text.as_bytes()).unwrap_or_else(|fault| panic!("{says}: {fault}"))
         }
         None => {

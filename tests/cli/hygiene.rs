@@ -16,6 +16,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "executor",
         &[
             "runtime",
+            "checks",
             "frontend",
             "image",
             "spec",
@@ -39,6 +40,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "error",
         ],
     ),
+    ("checks", &["spec", "sys", "error"]),
     ("frontend", &["spec", "image", "error"]),
     ("pull", LOWER),
     ("provision", LOWER),
@@ -82,6 +84,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("lzma_rust2", &["fetch/unpack.rs"]),
     ("reqwest", &["registry/", "executor/"]),
     ("tokio", &["registry/", "executor/"]),
+    ("httparse", &["checks/"]),
     ("oci_distribution", &["registry/", "image/"]),
     ("clap", &["cli/", "frontend/flags"]),
     ("indicatif", &["cli/"]),

@@ -432,6 +432,128 @@ fn two_at_once_and_again() {
     });
 }
 
+/// A second list beside the first one, with a bridge and addresses of its own.
+fn add_back(plugged: &Plugged) -> String {
+    let name = format!("{}b", plugged.name);
+    let range = json!([[{ "subnet": "10.223.0.0/24" }]]);
+    let plugins = json!([
+        { "type": "bridge", "bridge": "cnitest1", "isGateway": true,
+          "ipam": { "type": "host-local", "ranges": range } },
+        { "type": "portmap", "capabilities": { "portMappings": true } },
+    ]);
+    let list = json!({ "cniVersion": "1.0.0", "name": name, "plugins": plugins });
+    plugged.list("60-back.conflist", &list);
+    name
+}
+
+fn leases(name: &str) -> Vec<PathBuf> {
+    let mut leases = children(&Path::new("/var/lib/cni/networks").join(name));
+    leases.retain(|path| {
+        path.file_name()
+            .unwrap()
+            .to_string_lossy()
+            .starts_with("10.")
+    });
+    leases
+}
+
+#[test]
+fn two_networks() {
+    alone(|| {
+        let plugged = Plugged::new(&bridge(&[]));
+        let back = add_back(&plugged);
+        let second = format!("--network=cni:{back}");
+        let seen = plugged.run(&[&second, "--hostname=me"], SEEN).ok().stdout;
+        for expected in [
+            "eth0    inet 10.222.0.",
+            "eth1    inet 10.223.0.",
+            "default via 10.222.0.1 dev eth0",
+            "10.223.0.0/24 dev eth1",
+            "nameserver 192.0.2.53\n",
+        ] {
+            assert!(seen.contains(expected), "no {expected} in\n{seen}");
+        }
+        let own = |net: &str| {
+            let mut lines = seen.lines();
+            lines.any(|line| line.starts_with(net) && line.ends_with("\tme"))
+        };
+        assert!(own("10.222.0.") && own("10.223.0."), "{seen}");
+        plugged.assert_no_traces();
+        assert_eq!(leases(&back), Vec::<PathBuf>::new());
+        // Both are shown, checked, and undone by another when their ucr is killed.
+        let waiting = plugged.waiting(&[&second, "-p", "8081:80"]);
+        let id = waiting.id().to_owned();
+        let shown = plugged.world.ucr.run(["inspect", &id]).ok().json();
+        let connection = &shown["connection"];
+        assert_eq!(connection["network"], format!("cni:{}", plugged.name));
+        let more = &connection["more"][0];
+        assert_eq!(more["network"], format!("cni:{back}"));
+        assert!(
+            more["ip"].as_str().unwrap().starts_with("10.223.0."),
+            "{more}"
+        );
+        assert!(more["mac_address"].is_string(), "{more}");
+        assert_eq!(connection["ports"][0]["container"], 80);
+        assert_eq!(leases(&back).len(), 1);
+        waiting.kill();
+        plugged.world.ucr.run(["ps"]).ok();
+        plugged.assert_no_traces();
+        assert_eq!(leases(&back), Vec::<PathBuf>::new());
+        eventually("no device is left", || !ip("-br link").contains("veth"));
+        for (flags, words) in [
+            (vec!["--network=bridge"], ["more_networks[0]", "cni:NAME"]),
+            (vec!["--network=none"], ["more_networks[0]", "'none'"]),
+            (
+                vec![second.as_str(), &second],
+                ["more_networks[1]", "twice"],
+            ),
+        ] {
+            plugged.run(&flags, "true").refused(&words);
+        }
+        let _ = fs::remove_dir_all(Path::new("/var/lib/cni/networks").join(&back));
+    });
+}
+
+/// In order, and back in reverse: after the end, when the second fails, and after a kill.
+#[test]
+fn two_networks_in_order() {
+    alone(|| {
+        let plugged = Plugged::new(&json!([{ "type": "one" }]));
+        let back = format!("{}b", plugged.name);
+        let list = |plugin: &str| json!({ "cniVersion": "1.0.0", "name": back, "plugins": [{ "type": plugin }] });
+        plugged.list("60-back.conflist", &list("two"));
+        plugged.plugin("one", GOOD);
+        plugged.plugin("two", GOOD);
+        let second = format!("--network=cni:{back}");
+        plugged.run(&[&second], "true").ok();
+        let order = ["ADD one", "ADD two", "DEL two", "DEL one"];
+        assert_eq!(plugged.log(), order);
+        for (plugin, device) in [("one", "eth0"), ("two", "eth1")] {
+            for verb in ["ADD", "DEL"] {
+                let env = plugged.path(&format!("log.env.{verb}.{plugin}"));
+                let env = fs::read_to_string(env).unwrap();
+                assert!(env.contains(&format!("CNI_IFNAME={device}\n")), "{env}");
+            }
+        }
+        fs::remove_file(plugged.path("log")).unwrap();
+        plugged.plugin("two", "test $CNI_COMMAND != ADD || exit 1");
+        plugged.run(&[&second], "true").expect_code(125);
+        assert_eq!(plugged.log(), order);
+        plugged.assert_no_traces();
+        fs::remove_file(plugged.path("log")).unwrap();
+        plugged.plugin("two", GOOD);
+        let waiting = plugged.waiting(&[&second]);
+        let check = ["network", "check", waiting.id()];
+        plugged.world.ucr.run(check).ok();
+        waiting.kill();
+        plugged.world.ucr.run(["ps"]).ok();
+        let checks = ["CHECK one", "CHECK two"];
+        let expected = [&order[..2], &checks, &order[2..]].concat();
+        assert_eq!(plugged.log(), expected);
+        plugged.assert_no_traces();
+    });
+}
+
 const GOOD: &str = r#"
 case $CNI_COMMAND in
 ADD) echo '{"cniVersion":"1.0.0","interfaces":[{"name":"eth0","sandbox":"x"}],

@@ -39,6 +39,7 @@ mod limits;
 mod network;
 mod observe;
 mod old_kernels;
+mod on_host;
 mod parity;
 mod peers;
 mod portable;

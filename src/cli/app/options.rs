@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::cli::pull::duration;
 use crate::frontend::marathon::ports::Ranges;
+use crate::secrets::{Explicit, SecretCommand};
 
 /// Which app, and how strictly it is read.
 #[derive(Clone, Debug, Args)]
@@ -39,7 +40,7 @@ pub(in crate::cli) struct AppSecrets {
     /// Value of a secret of the app, by name or source: NAME=file:PATH, env:VARIABLE or fd:NUMBER;
     /// repeatable
     #[arg(long, value_name = "NAME=WHERE", requires = "app")]
-    pub(super) app_secret: Vec<String>,
+    pub(super) app_secret: Vec<Explicit>,
     /// Directory with a file for each source [default: /etc/ucr/secrets, if it is there]
     #[arg(
         long,
@@ -54,7 +55,7 @@ pub(in crate::cli) struct AppSecrets {
     pub(super) secret_env_prefix: Option<String>,
     /// Program that prints the value of {source}; no shell
     #[arg(long, value_name = "COMMAND", requires = "app")]
-    pub(super) secret_command: Option<String>,
+    pub(super) secret_command: Option<SecretCommand>,
     /// Give an app only secrets of its own part of the path, as DC/OS does
     #[arg(long, requires = "app")]
     pub(super) enforce_spaces: bool,

@@ -21,11 +21,11 @@ use crate::source::ImageName;
 
 impl Delegate<'_> {
     pub(super) fn pull(&self, pull: &Pull) -> Result<Option<Outcome>> {
-        let can = |_: &Docker| self.check_image(&pull.options, &pull.image);
+        let can = |_: &Docker| self.check_image(&pull.options, pull.image()?);
         if self.first(|| Ok(()), can)?.is_none() {
             return Ok(None);
         }
-        let image = self.have(&pull.options, &pull.image, Policy::Always)?;
+        let image = self.have(&pull.options, pull.image()?, Policy::Always)?;
         match self.context.wants_json(Format::Text) {
             true => output::json(&summary(&image))?,
             false => output::line(&image.manifest.as_ref().unwrap_or(&image.id).to_string())?,
@@ -37,7 +37,7 @@ impl Delegate<'_> {
     pub(super) fn provision(&self, provision: &mut Provision) -> Result<Option<Outcome>> {
         provision.check()?;
         let can = |_: &Docker| {
-            self.check_image(&provision.options, &provision.image)?;
+            self.check_image(&provision.options, provision.image()?)?;
             match (&provision.directory, &provision.backend) {
                 (None, None) => Ok(()),
                 (_, Some(_)) => Err(own_rootfs("--backend").into()),
@@ -47,9 +47,9 @@ impl Delegate<'_> {
         if self.first(|| Ok(()), can)?.is_none() {
             return Ok(None);
         }
-        let image = self.have(&provision.options, &provision.image, Policy::Missing)?;
+        let image = self.have(&provision.options, provision.image()?, Policy::Missing)?;
         if provision.bundle.is_some() {
-            provision.image = format!("docker-daemon:{}", image.name);
+            provision.image = Some(format!("docker-daemon:{}", image.name));
             provision.options = provision.options.for_engine();
             return Ok(None);
         }
@@ -211,10 +211,10 @@ impl Delegate<'_> {
 
     pub(super) fn inspect(&self, inspect: &Inspect) -> Result<Option<Outcome>> {
         let as_json = self.context.wants_json(Format::Json);
-        let found = self.look(&inspect.name)?;
+        let found = self.look(inspect.name()?)?;
         let image = match &found {
             Some(_) => None,
-            None => self.find_image(&inspect.name)?,
+            None => self.find_image(inspect.name()?)?,
         };
         if inspect.raw.is_some() && (found.is_some() || image.is_some()) {
             let message = "--raw: Docker Engine keeps no manifests as they were fetched";
@@ -228,7 +228,7 @@ impl Delegate<'_> {
             (None, Some(image)) if as_json => output::json(&whole(&image))?,
             (None, Some(image)) => image_text(&whole(&image))?,
             (None, None) if self.is_alone() => {
-                let name = &inspect.name;
+                let name = inspect.name()?;
                 let message =
                     format!("'{name}' is no container of ucr's and no image in Docker Engine");
                 return Err(Fault::new(Kind::NotFound, message)

@@ -13,7 +13,7 @@ use crate::cli::{background, output, pull};
 use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
 use crate::pull::Policy;
-use crate::runtime::docker::arguments::Arguments;
+use crate::runtime::docker::arguments::{self, Arguments};
 use crate::runtime::docker::{Asked, Docker, EngineImage, Ran};
 use crate::runtime::native;
 use crate::runtime::{Ended, Happening};
@@ -44,6 +44,7 @@ impl Delegate<'_> {
             run.start.check(&spec)?;
             check_start(&run.start, &spec)?;
             run.check_for_docker()?;
+            arguments::check(&spec)?;
             self.check_image(&run.options, &spec.image)?;
             let here = docker.image(&spec.image)?;
             let image = here

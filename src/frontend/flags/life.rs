@@ -38,6 +38,12 @@ impl LifeFlags {
         Ok(self.name.clone())
     }
 
+    /// Forgets what may be said beside an app definition.
+    pub(super) fn leave_to_app(&mut self) {
+        self.name = None;
+        self.restart = None;
+    }
+
     pub(super) fn restart(&self) -> Option<Restart> {
         self.restart
     }

@@ -4,15 +4,17 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use clap::Args;
 
-use crate::spec::{Endpoint, Exposed, Mac, Network, Publish};
+use crate::spec::{Endpoint, Exposed, FurtherNetwork, Mac, Network, Publish};
 
 /// Networks and ports.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Network options")]
 pub struct NetworkFlags {
-    /// Network: host (default), none, bridge, container:ID, cni:NAME, or one of 'ucr network ls'
+    /// Network: host (default), none, bridge, container:ID, cni:NAME, or one of 'ucr network ls';
+    /// repeatable with cni:NAME: eth0, eth1 and so on; options about addresses and ports are for
+    /// the first
     #[arg(long, alias = "net", value_name = "NETWORK")]
-    network: Option<Network>,
+    network: Vec<Network>,
     /// Let a port of the host, or a free one, lead to one of the container, which is on a bridge
     /// unless the network is said; repeatable
     #[arg(long, short, value_name = "[[ADDRESS:]PORT:]PORT[/udp]")]
@@ -36,15 +38,23 @@ pub struct NetworkFlags {
 
 impl NetworkFlags {
     pub(super) fn network(&self) -> Option<Network> {
-        self.network.clone()
+        self.network.first().cloned()
+    }
+
+    pub(super) fn further(&self) -> Vec<FurtherNetwork> {
+        let further = |network: &Network| FurtherNetwork {
+            network: network.clone(),
+            endpoint: Endpoint::default(),
+        };
+        self.network.iter().skip(1).map(further).collect()
     }
 
     /// The container whose network is shared.
     pub(super) fn joined(&self) -> Option<&str> {
-        match &self.network {
-            Some(Network::Container(id)) => Some(id),
+        self.network.iter().find_map(|network| match network {
+            Network::Container(id) => Some(id.as_str()),
             _ => None,
-        }
+        })
     }
 
     pub(super) fn endpoint(&self) -> Endpoint {

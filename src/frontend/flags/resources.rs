@@ -83,7 +83,7 @@ pub struct ResourceFlags {
     shm_size: Option<u64>,
     /// Whether limits that this machine cannot keep are an error: strict (default) or best-effort
     #[arg(long, value_name = "POLICY")]
-    cgroups: Option<CgroupPolicy>,
+    pub(super) cgroups: Option<CgroupPolicy>,
     /// Make its cgroups in this one, from the top of each tree; made if it is missing
     #[arg(long, value_name = "PATH")]
     cgroup_parent: Option<String>,

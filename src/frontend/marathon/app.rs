@@ -1,10 +1,17 @@
 //! An app in its newest form: old forms moved, defaults filled in, every rule kept
 //! (reference/marathon.md, section 1). Serialises as Marathon itself writes it.
 
+mod probe;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+
+pub use probe::{
+    Check, CheckCommand, CheckKind, HealthCheck, HealthCommand, HealthProtocol, IpProtocol,
+    ReadinessCheck, ReadinessProtocol,
+};
 
 /// A definition that can be run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -24,7 +31,6 @@ pub struct App {
     /// Never empty.
     pub networks: Vec<Network>,
     /// On the host's network: the ports that are the app's. Else empty.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub port_definitions: Vec<PortDefinition>,
     /// Their numbers are those of the host.
     pub require_ports: bool,
@@ -309,6 +315,9 @@ pub struct External {
     pub name: String,
     /// `dvdi`.
     pub provider: String,
+    /// Another volume of the container may have the same name.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub shared: bool,
     /// `dvdi/driver` and others.
     pub options: BTreeMap<String, String>,
 }
@@ -450,163 +459,4 @@ pub struct Fetch {
     /// Its name in the sandbox.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dest_path: Option<String>,
-}
-
-/// `healthChecks[]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct HealthCheck {
-    /// How, and from where.
-    pub protocol: HealthProtocol,
-    /// For COMMAND.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub command: Option<HealthCommand>,
-    /// For HTTP; begins with a slash.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
-    /// A number, which wins over the index.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub port: Option<u16>,
-    /// Of the app's ports.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub port_index: Option<usize>,
-    /// Seconds in which failures do not count.
-    pub grace_period_seconds: u32,
-    /// Seconds between probes.
-    pub interval_seconds: u32,
-    /// Seconds that a probe may take.
-    pub timeout_seconds: u32,
-    /// How many it may fail.
-    pub max_consecutive_failures: u32,
-    /// Seconds before the first probe, of Mesos's kinds.
-    pub delay_seconds: u32,
-    /// IPv6 instead of IPv4.
-    pub ip_protocol: IpProtocol,
-    /// A status 1xx changes nothing.
-    #[serde(rename = "ignoreHttp1xx")]
-    pub ignore_http_1xx: bool,
-}
-
-/// `healthChecks[].command`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct HealthCommand {
-    /// For `/bin/sh -c`.
-    pub value: String,
-}
-
-/// `healthChecks[].protocol`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum HealthProtocol {
-    /// From outside.
-    Http,
-    /// From outside.
-    Https,
-    /// From outside.
-    Tcp,
-    /// Inside the container.
-    Command,
-    /// From the container's network.
-    MesosHttp,
-    /// From the container's network.
-    MesosHttps,
-    /// From the container's network.
-    MesosTcp,
-}
-
-/// `healthChecks[].ipProtocol`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum IpProtocol {
-    /// The default.
-    IPv4,
-    /// 128 bits.
-    IPv6,
-}
-
-/// `check`: its answer is only published.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Check {
-    /// What is asked.
-    #[serde(flatten)]
-    pub kind: CheckKind,
-    /// Seconds between probes.
-    pub interval_seconds: u32,
-    /// Seconds that a probe may take.
-    pub timeout_seconds: u32,
-    /// Seconds before the first probe.
-    pub delay_seconds: u32,
-}
-
-/// What a `check` asks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum CheckKind {
-    /// A status.
-    Http {
-        /// A number, which wins over the index.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        port: Option<u16>,
-        /// Of the app's ports.
-        #[serde(skip_serializing_if = "Option::is_none", rename = "portIndex")]
-        port_index: Option<usize>,
-        /// Begins with a slash.
-        path: String,
-    },
-    /// A connection.
-    Tcp {
-        /// A number, which wins over the index.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        port: Option<u16>,
-        /// Of the app's ports.
-        #[serde(skip_serializing_if = "Option::is_none", rename = "portIndex")]
-        port_index: Option<usize>,
-    },
-    /// An exit code.
-    Exec {
-        /// What is executed.
-        command: CheckCommand,
-    },
-}
-
-/// `check.exec.command`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum CheckCommand {
-    /// For `/bin/sh -c`.
-    Shell(String),
-    /// Without a shell; not empty.
-    Argv(Vec<String>),
-}
-
-/// `readinessChecks[]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ReadinessCheck {
-    /// For people.
-    pub name: String,
-    /// HTTP or HTTPS.
-    pub protocol: ReadinessProtocol,
-    /// Begins with a slash.
-    pub path: String,
-    /// Of a port with this name.
-    pub port_name: String,
-    /// Seconds between an answer and the next question.
-    pub interval_seconds: u32,
-    /// Seconds that an answer may take.
-    pub timeout_seconds: u32,
-    /// What says that it is ready.
-    pub http_status_codes_for_ready: Vec<u16>,
-    /// Keep the last answer.
-    pub preserve_last_response: bool,
-}
-
-/// `readinessChecks[].protocol`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum ReadinessProtocol {
-    /// Plain.
-    Http,
-    /// Certificates are not verified.
-    Https,
 }

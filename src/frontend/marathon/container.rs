@@ -47,6 +47,8 @@ pub fn container(
 ) -> Result<ContainerSpec, Fault> {
     let mut spec = ContainerSpec {
         image: places.image.clone(),
+        // Without an image it is the host's own filesystem.
+        rootfs: app.docker().is_none().then(|| PathBuf::from("/")),
         name: Some(task.container_name.clone()),
         env: environment(app, task, ports),
         resources: resources(app, machine),
@@ -95,7 +97,7 @@ pub fn inside<'a>(app: &App, places: &Places<'a>) -> &'a Path {
 }
 
 /// A text is for a shell, and the image's entry point is left out; arguments follow it.
-fn command(spec: &mut ContainerSpec, app: &App) {
+pub fn command(spec: &mut ContainerSpec, app: &App) {
     match &app.cmd {
         Some(text) => {
             spec.entrypoint = Some(vec![SHELL.to_owned()]);

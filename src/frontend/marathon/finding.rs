@@ -31,6 +31,9 @@ impl fmt::Display for Finding {
     }
 }
 
+/// More than anybody reads.
+const MAX: usize = 1000;
+
 /// All that was found, in the order of the document's checks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings(pub Vec<Finding>);
@@ -38,12 +41,7 @@ pub struct Findings(pub Vec<Finding>);
 impl Findings {
     /// Adds one.
     pub fn add(&mut self, path: impl Into<String>, id: &'static str, text: impl Into<String>) {
-        self.0.push(Finding {
-            path: path.into(),
-            text: text.into(),
-            id,
-            hint: None,
-        });
+        self.push(path.into(), id, text.into(), None);
     }
 
     /// Adds one with what to do about it.
@@ -54,10 +52,27 @@ impl Findings {
         text: impl Into<String>,
         hint: impl Into<String>,
     ) {
-        self.add(path, id, text);
-        if let Some(last) = self.0.last_mut() {
-            last.hint = Some(hint.into());
-        }
+        self.push(path.into(), id, text.into(), Some(hint.into()));
+    }
+
+    /// A document made to fill the memory or the screen is refused for that.
+    fn push(&mut self, path: String, id: &'static str, text: String, hint: Option<String>) {
+        let finding = match self.0.len() {
+            0..MAX => Finding {
+                path,
+                text,
+                id,
+                hint,
+            },
+            MAX => Finding {
+                path: String::new(),
+                text: format!("there is more than these {MAX} findings"),
+                id: "E:too-many",
+                hint: None,
+            },
+            _ => return,
+        };
+        self.0.push(finding);
     }
 
     /// Whether the app is refused.

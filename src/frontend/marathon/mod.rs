@@ -11,8 +11,12 @@ pub mod container;
 pub mod environment;
 mod finding;
 pub mod ports;
+mod read;
 mod record;
 mod resources;
+mod rules;
+pub mod uri;
 
 pub use app::App;
 pub use finding::{Finding, Findings};
+pub use read::{Settings, read};

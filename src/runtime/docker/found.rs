@@ -213,7 +213,7 @@ fn container(found: Inspected) -> Container {
         record: ContainerRecord {
             id: found.id,
             image: found.config.image,
-            manifest: manifest.unwrap_or(found.image),
+            manifest: manifest.or(Some(found.image)),
             process: Process {
                 argv: argv.collect(),
                 env,
@@ -283,6 +283,7 @@ fn attached(spec: &ContainerSpec, found: NetworkSettings) -> Option<Attached> {
         ports,
         addresses: Vec::new(),
         dns: Default::default(),
+        more: Vec::new(),
     })
 }
 
@@ -360,7 +361,10 @@ mod tests {
         assert_eq!(found.record.spec.env, ["A=1"]);
         let ended = found.life.ended.as_ref().unwrap();
         assert_eq!((ended.exit.code(), ended.oom_kills), (137, 1));
-        assert_eq!(found.ports()[0].to_string(), "0.0.0.0:32768->80/tcp");
+        assert_eq!(
+            found.ports().next().unwrap().to_string(),
+            "0.0.0.0:32768->80/tcp"
+        );
         assert!(found.record.is_kept && found.process().is_none());
     }
 }

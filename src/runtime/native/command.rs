@@ -54,14 +54,15 @@ impl OwnProgram {
     /// Finds it, and takes a read-only handle along where it is needed inside. In the parent,
     /// because the program's mount is none of a new mount namespace's.
     ///
-    /// Without mounts that others reach nobody can write to the root filesystem before the command
+    /// Without mounts (and directories in place of an image) that others reach nobody can write to the root filesystem before the command
     /// runs, so a look at what would be executed is enough. With them somebody might change it
     /// after the look, so what is executed is opened by the copy; as where the host has programs for
     /// formats of its own (binfmt_misc), which the kernel looks for inside and no look foresees.
     pub(super) fn find(plan: &Plan) -> Result<Self> {
         let program = Proc::open().and_then(|proc| proc.own_program());
         let program = program.context("find ucr's own program")?;
-        let is_reached_by_others = plan.mounts.iter().any(Mount::is_reached_by_others);
+        let mut mounts = plan.mounts.iter();
+        let is_reached_by_others = plan.rootfs.is_some() || mounts.any(Mount::is_reached_by_others);
         let role = match (plan.init, is_reached_by_others) {
             (true, _) => Some(Role::Init),
             (false, true) => Some(Role::Relay),

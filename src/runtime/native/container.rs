@@ -11,7 +11,7 @@ use super::copies::{self, Copy};
 use super::handles::{Basis, Handles};
 use super::health::Health;
 use super::monitor::{Io, Monitor};
-use super::network::cni::Cni;
+use super::network::cni::{Attached, Cni};
 use super::network::{Carriage, Carrying, Connection, Forwarder, Joined, namespace_of};
 use super::own_file::LateFiles;
 use super::plan::{self, Plan};
@@ -59,10 +59,11 @@ pub(super) struct Container<'a> {
     published: Published,
 }
 
-/// A network that plugins make, and what the stage is told of it.
+/// The networks that plugins make, and what the stage is told of them.
 #[derive(Debug)]
 struct Plugged {
-    cni: Cni,
+    /// In the order of its devices.
+    networks: Vec<Cni>,
     files: LateFiles,
 }
 
@@ -77,7 +78,7 @@ struct Begun {
 impl<'a> Container<'a> {
     /// Decides all that can be decided, takes what nobody else may have, and publishes the record.
     pub(super) fn make(native: &'a Native<'a>, asked: &'a Asked<'a>) -> Result<Self> {
-        let (image, spec) = (asked.image, asked.spec);
+        let spec = asked.spec;
         let mut host = HostFacts::read(spec, native.cdi_directories)?;
         let joined = match spec.network() {
             Network::Container(id) => Some(Joined::find(native.store, native.state, &id)?),
@@ -85,13 +86,18 @@ impl<'a> Container<'a> {
         };
         host.joined = joined.as_ref().map(|joined| joined.names.clone());
         host.can_make_containers()?;
-        let mut plan = plan::plan(spec, &image.config, &host, asked.id)?;
+        let mut plan = plan::plan(spec, &asked.config(), &host, asked.id)?;
         plan.notes
             .iter()
             .for_each(|text| (asked.happened)(&Happening::Note(text)));
         let mut kept = Kept::find(native.store, &plan.mounts)?;
         let lease = Lease {
-            layers: image.layers.iter().chain(kept.layers()).cloned().collect(),
+            layers: asked
+                .layers()
+                .iter()
+                .chain(kept.layers())
+                .cloned()
+                .collect(),
         };
         let directory = native.prepare(asked.id, &lease)?;
         kept.use_volumes(native.store, &plan.mounts)?;
@@ -212,7 +218,7 @@ impl<'a> Container<'a> {
         let basis = Basis {
             store: self.native.store,
             state: self.native.state,
-            layers: &self.asked.image.layers,
+            layers: self.asked.layers(),
             directory: &self.directory,
             cgroups,
             kept: &self.kept,
@@ -286,12 +292,12 @@ impl<'a> Container<'a> {
         listener.go()?;
         let announce = || self.announce(&started, is_first);
         let of_bridge = self.connection.as_ref().and_then(Connection::forwarder);
-        let plugged = connected.as_ref().ok().and_then(|(_, it)| it.as_ref());
+        let plugged = connected.iter().flat_map(|(_, forwarders)| forwarders);
         let mut health = self.health(started)?;
         let io = Io {
             copies,
             console,
-            forwarder: of_bridge.or(plugged),
+            forwarders: of_bridge.into_iter().chain(plugged).collect(),
             health: health.as_mut(),
         };
         let exit = self.monitor.attend(child, listener, io, &announce)?;
@@ -315,28 +321,34 @@ impl<'a> Container<'a> {
     }
 
     /// Has plugins connect it, where there are any, and tells the stage what they gave.
-    fn plug(&self, child: &Child, listener: &Listener) -> Result<Option<Forwarder>> {
-        let Some(Plugged { cni, files }) = &self.plugged else {
-            return Ok(None);
+    fn plug(&self, child: &Child, listener: &Listener) -> Result<Vec<Forwarder>> {
+        let Some(Plugged { networks, files }) = &self.plugged else {
+            return Ok(Vec::new());
         };
         let is_over = || {
             let is_meant = self.monitor.is_asked_to_end()? || self.published.life()?.is_stopping;
             Ok(is_meant || listener.is_closed())
         };
-        let attached = cni.connect(child, &is_over)?;
+        // One that fails has been undone; those before it are when the start has failed.
+        let connect = |cni: &Cni| cni.connect(child, &is_over);
+        let attached: Vec<_> = networks.iter().map(connect).collect::<Result<_>>()?;
+        let forwarders = networks.iter().zip(&attached);
+        let forwarders = forwarders.map(|(cni, attached)| cni.forwarder(attached));
+        let forwarders: Vec<_> = forwarders.collect::<Result<_>>()?;
+        let attached = Attached::of_all(attached).context("internal: no network")?;
         let (own, servers) = (attached.own(), attached.resolv_conf());
         let naming = &self.asked.spec.naming;
         files.write(&self.plan.files_with(&own, servers.as_deref(), naming))?;
-        let forwarder = cni.forwarder(&attached)?;
         self.published.add(&Event::Attached(attached))?;
         listener.names_are_known()?;
-        Ok(forwarder)
+        Ok(forwarders.into_iter().flatten().collect())
     }
 
     /// Has plugins disconnect it; what they say if they cannot does not change how it ended.
     fn unplug(&self) -> Option<String> {
-        let error = self.plugged.as_ref()?.cni.disconnect().err()?;
-        let why = error::render(&error);
+        let networks = self.plugged.as_ref()?.networks.iter().rev();
+        let failed: Vec<_> = networks.filter_map(|cni| cni.disconnect().err()).collect();
+        let why = error::render(failed.first()?);
         Some(format!("{why}: the next command tries it again"))
     }
 
@@ -387,15 +399,16 @@ impl<'a> Container<'a> {
 
 fn plugged(native: &Native, asked: &Asked, plan: &Plan) -> Result<Option<Plugged>> {
     let (naming, id) = (&asked.spec.naming, asked.id);
-    let network = plan.plugged.as_ref();
-    let cni = Cni::prepare(network, naming, native.state, native.cni, id)?;
-    cni.map(|cni| {
-        Ok(Plugged {
-            cni,
-            files: LateFiles::new()?,
-        })
-    })
-    .transpose()
+    let prepare = |network| Cni::prepare(network, naming, native.state, native.cni, id);
+    let networks = plan.plugged.iter().enumerate().map(prepare);
+    let networks = networks.collect::<Result<Vec<_>>>()?;
+    if networks.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Plugged {
+        networks,
+        files: LateFiles::new()?,
+    }))
 }
 
 /// A start that failed, of a container that had been started before.
@@ -415,22 +428,26 @@ fn failed(error: &anyhow::Error) -> Ended {
 
 fn record(native: &Native, asked: &Asked, plan: &Plan) -> Result<ContainerRecord> {
     let spec = asked.spec;
-    let of_image = || asked.image.config.stop_signal.as_deref();
+    let config = asked.config();
     let stop_signal = match spec.stop_signal {
         Some(signal) => signal,
-        None => of_image().map_or(Ok(SignalNumber::TERM), |text| {
-            text.parse().context("the image's stop signal")
-        })?,
+        None => config
+            .stop_signal
+            .as_deref()
+            .map_or(Ok(SignalNumber::TERM), |text| {
+                text.parse().context("the image's stop signal")
+            })?,
     };
+    let image = asked.image.map(|image| &image.record);
     Ok(ContainerRecord {
         id: asked.id.to_owned(),
-        image: asked.image.record.name.clone(),
-        manifest: asked.image.record.manifest_digest.clone(),
+        image: image.map_or_else(String::new, |it| it.name.clone()),
+        manifest: image.map(|it| it.manifest_digest.clone()),
         process: plan.process.clone(),
         stop_signal: stop_signal.number(),
         created_at: sys::now(),
         store: native.store.root().to_owned(),
-        layers: asked.image.layers.clone(),
+        layers: asked.layers().to_vec(),
         cgroups: plan
             .cgroups
             .groups

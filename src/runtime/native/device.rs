@@ -11,6 +11,7 @@ use rustix::fs::{
     openat, symlinkat,
 };
 
+use super::ground::Ground;
 use super::plan::{Node, Plan};
 use super::rootfs::KernelFilesystems;
 use crate::error::{Fault, Kind};
@@ -106,7 +107,7 @@ fn make(dev: BorrowedFd, node: &Node) -> Result<()> {
 /// Shows the nodes that could not be made, when `/dev` is in its place. A link of the image may lead
 /// one anywhere but into the kernel's filesystems.
 pub(super) fn show(
-    root: &Root,
+    ground: &Ground,
     plan: &Plan,
     shown: &[Shown],
     kernel: &KernelFilesystems,
@@ -114,7 +115,7 @@ pub(super) fn show(
     for (node, tree) in plan.devices.iter().zip(shown) {
         let Some(tree) = tree else { continue };
         let attach = || -> Result<()> {
-            let target = root.create_file(&node.target, 0o644)?;
+            let target = ground.file(&node.target, 0o644)?;
             kernel.refuse_but(target.as_fd(), &node.target, &["/dev"])?;
             Ok(mount::attach(tree.as_fd(), target.as_fd())?)
         };

@@ -17,7 +17,7 @@ use super::cgroup;
 use super::command::OwnProgram;
 use super::console::{Console, Owner};
 use super::copies::{self, Inside};
-use super::join::{has_own_root, own_root, still_starting};
+use super::join::{Identity, has_own_root, own_root, still_starting};
 use super::monitor::{Io, Monitor};
 use super::privileges::give_up_privileges;
 use super::stage::enter_working_directory;
@@ -27,7 +27,7 @@ use super::{HostFacts, Plan, plan};
 use crate::bundle::account;
 use crate::error::{Fault, Kind};
 use crate::exit;
-use crate::image::{ImageConfig, Platform};
+use crate::image::ImageConfig;
 use crate::runtime::{Container, ContainerRecord};
 use crate::spec::{Account, ContainerSpec, Endpoint, Naming, Process, Sharing, with_home};
 use crate::sys::namespace::Others;
@@ -76,7 +76,7 @@ struct Entry {
     null: OwnedFd,
     size: Option<Size>,
     /// What the root directory is outside.
-    host_root: (u64, u64),
+    host_root: Identity,
 }
 
 /// Runs a command in a container to its end. `started` is called when it is executed.
@@ -107,7 +107,7 @@ pub fn exec(
         copies,
         console: console.as_mut(),
         health: None,
-        forwarder: None,
+        forwarders: Vec::new(),
     };
     let exit = monitor.attend(&child, listener, io, started);
     if exit.is_err() {
@@ -189,6 +189,7 @@ pub(super) fn decide(record: &ContainerRecord, command: &Command) -> Result<Plan
         // What it is on and whom it shares with was decided, and is entered as it is: whoever else
         // belongs to it may be gone.
         network: None,
+        more_networks: Vec::new(),
         endpoint: Endpoint::default(),
         hostname: None,
         naming: Naming::default(),
@@ -203,20 +204,11 @@ pub(super) fn decide(record: &ContainerRecord, command: &Command) -> Result<Plan
 /// What the container became, in the form of an image's configuration.
 fn became(process: Process) -> ImageConfig {
     ImageConfig {
-        platform: Platform::new("linux", std::env::consts::ARCH, None),
-        created: None,
-        entrypoint: Vec::new(),
         cmd: process.argv,
         env: process.env,
         user: process.user,
         working_dir: Some(process.working_dir),
-        volumes: Vec::new(),
-        exposed_ports: Vec::new(),
-        labels: Default::default(),
-        stop_signal: None,
-        healthcheck: None,
-        shell: Vec::new(),
-        diff_ids: Vec::new(),
+        ..ImageConfig::none()
     }
 }
 

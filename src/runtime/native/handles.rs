@@ -11,6 +11,7 @@ use super::cgroup::Cgroups;
 use super::command::OwnProgram;
 use super::copies::Inside;
 use super::device::{self, Shown};
+use super::ground;
 use super::join::Joined;
 use super::plan::Plan;
 use super::rootfs::{early_dev, writable};
@@ -32,7 +33,8 @@ pub(super) struct Handles {
     pub(super) stdin: Stdin,
     /// Pipes instead of our terminal.
     pub(super) streams: Inside,
-    /// The root filesystem, where the container's users are not the host's.
+    /// The root filesystem, where it is a directory of the host's, or the container's users are not
+    /// the host's.
     pub(super) root: Option<OwnedFd>,
     /// The container's `/dev`, unless its users are not the host's.
     pub(super) dev: Option<OwnedFd>,
@@ -104,13 +106,18 @@ impl Handles {
             store,
             directory: directory.path(),
             layers,
+            is_of_image: plan.rootfs.is_none(),
             kept,
+        };
+        let root = match &plan.rootfs {
+            Some(path) => Some(ground::take(path, plan)?),
+            None => own_users.as_ref().map(root).transpose()?,
         };
         Ok(Self {
             own: OwnProgram::find(plan)?,
             stdin: Stdin::prepare(plan)?,
             streams,
-            root: own_users.as_ref().map(root).transpose()?,
+            root,
             dev: early_dev(plan)?,
             places: places.clone(),
             trees: opening.open(&plan.mounts, own_users.as_ref())?,

@@ -11,7 +11,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use rustix::fs::{Mode, OFlags, fstat, fstatfs};
+use rustix::fs::{Mode, OFlags, fstat, fstatfs, openat};
 
 use super::plan::Plan;
 use super::status::{self, Message, Reporter};
@@ -200,13 +200,20 @@ pub(super) fn still_starting() -> Fault {
 
 /// The root directory that this process has: another one after it entered a container's mounts,
 /// unless that container still had the host's, or had them on top of its own.
-pub(super) fn own_root() -> Result<(u64, u64)> {
+pub(super) fn own_root() -> Result<Identity> {
     identity(Root::open(Path::new("/"))?.as_fd())
 }
 
-fn identity(directory: BorrowedFd) -> Result<(u64, u64)> {
+/// A root directory, and the filesystem of its devices: where the former is the host's own also
+/// inside, the latter is not.
+pub(super) type Identity = (u64, u64, Option<u64>);
+
+fn identity(directory: BorrowedFd) -> Result<Identity> {
     let found = fstat(directory)?;
-    Ok((found.st_dev, found.st_ino))
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let devices = openat(directory, "dev", flags, Mode::empty()).ok();
+    let devices = devices.map(fstat).transpose()?;
+    Ok((found.st_dev, found.st_ino, devices.map(|it| it.st_dev)))
 }
 
 fn take_shared_memory(mounts: &OwnedFd, reporter: &Reporter) -> Result<()> {

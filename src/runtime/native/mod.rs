@@ -20,6 +20,7 @@ mod container;
 mod copies;
 mod device;
 mod exec;
+mod ground;
 mod handles;
 mod health;
 mod hook;
@@ -41,14 +42,16 @@ mod streams;
 mod users;
 mod volume;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::Result;
 
 use crate::error::{Fault, Kind};
+use crate::image::{ChainId, ImageConfig};
 use crate::runtime::{Ended, Happening, State};
-use crate::spec::ContainerSpec;
+use crate::spec::{ContainerSpec, Network};
 use crate::store::{ContainerDir, Image, Lease, Store};
 use crate::sys;
 use crate::sys::tty::Size;
@@ -82,8 +85,8 @@ pub struct Native<'a> {
 pub struct Asked<'a> {
     /// Twelve hex digits that no other container has.
     pub id: &'a str,
-    /// What it is made of.
-    pub image: &'a Image,
+    /// What it is made of; nothing, where the description names a directory.
+    pub image: Option<&'a Image>,
     /// What it is to be like.
     pub spec: &'a ContainerSpec,
     /// It stays after its end.
@@ -101,6 +104,25 @@ impl fmt::Debug for Asked<'_> {
         out.debug_struct("Asked")
             .field("id", &self.id)
             .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Asked<'a> {
+    /// What its image says.
+    fn config(&self) -> Cow<'a, ImageConfig> {
+        config(self.image)
+    }
+
+    /// Its image's layers, bottom first.
+    fn layers(&self) -> &'a [ChainId] {
+        self.image.map_or(&[], |image| &image.layers)
+    }
+}
+
+fn config(image: Option<&Image>) -> Cow<'_, ImageConfig> {
+    match image {
+        Some(image) => Cow::Borrowed(&image.config),
+        None => Cow::Owned(ImageConfig::none()),
     }
 }
 
@@ -153,6 +175,7 @@ impl Native<'_> {
 
 /// Refuses what only another runtime can do. Fails with [`Kind::Unsupported`].
 pub fn check(spec: &ContainerSpec) -> Result<(), Fault> {
+    check_networks(spec)?;
     match spec.docker_parameters.first() {
         None => Ok(()),
         Some(parameter) => {
@@ -164,9 +187,34 @@ pub fn check(spec: &ContainerSpec) -> Result<(), Fault> {
     }
 }
 
+/// Plugins each know one network of several; the bridges of ucr's own are alone.
+fn check_networks(spec: &ContainerSpec) -> Result<(), Fault> {
+    let first = (spec.network(), "network".to_owned());
+    let further = spec.more_networks.iter().enumerate();
+    let further = further.map(|(at, it)| (it.network.clone(), format!("more_networks[{at}]")));
+    let mut all = std::iter::once(first).chain(further);
+    let is_bridged = |(network, _): &(Network, String)| !matches!(network, Network::Cni(_));
+    match all
+        .find(is_bridged)
+        .filter(|_| !spec.more_networks.is_empty())
+    {
+        None => Ok(()),
+        Some((network, field)) => {
+            let message =
+                format!("{field} (--network {network}): of several networks each must be cni:NAME");
+            Err(Fault::new(Kind::Unsupported, message)
+                .hint("leave out all but one --network, or make CNI lists of them"))
+        }
+    }
+}
+
 /// What would be done.
-pub fn dry_run(image: &Image, spec: &ContainerSpec, cdi_directories: &[PathBuf]) -> Result<Plan> {
+pub fn dry_run(
+    image: Option<&Image>,
+    spec: &ContainerSpec,
+    cdi_directories: &[PathBuf],
+) -> Result<Plan> {
     check(spec)?;
     let host = HostFacts::read(spec, cdi_directories)?;
-    plan(spec, &image.config, &host, "0123456789ab")
+    plan(spec, &config(image), &host, "0123456789ab")
 }

@@ -34,7 +34,7 @@ pub(super) struct Io<'a, 'b> {
     pub(super) copies: Vec<Copy>,
     pub(super) console: Option<&'a mut Console>,
     pub(super) health: Option<&'a mut Health<'b>>,
-    pub(super) forwarder: Option<&'a Forwarder>,
+    pub(super) forwarders: Vec<&'a Forwarder>,
 }
 
 /// What is known of one start so far.
@@ -153,8 +153,8 @@ impl Monitor {
         if let Some(health) = io.health.as_mut().filter(|_| ready.health) {
             health.step()?;
         }
-        if let Some(forwarder) = io.forwarder.filter(|_| ready.forwarder) {
-            forwarder.step();
+        if ready.forwarders {
+            io.forwarders.iter().for_each(|it| it.step());
         }
         let Some(console) = io.console.as_mut().filter(|_| ready.console) else {
             return Ok(());
@@ -184,8 +184,10 @@ impl Monitor {
             let wanted = copy.waits_for();
             copies.push(wanted.map(|(stream, events)| push(&mut fds, stream, events)));
         }
-        let forwarder = io.forwarder;
-        let forwarder = forwarder.map(|it| push(&mut fds, it.as_fd(), PollFlags::IN));
+        let forwarders = io.forwarders.iter();
+        let forwarders: Vec<_> = forwarders
+            .map(|it| Some(push(&mut fds, it.as_fd(), PollFlags::IN)))
+            .collect();
         wait(&mut fds, None)?;
         let any =
             |place: Option<usize>| place.is_some_and(|place| !fds[place].revents().is_empty());
@@ -194,7 +196,7 @@ impl Monitor {
             report: any(report),
             console: any(console),
             health: any(health),
-            forwarder: any(forwarder),
+            forwarders: forwarders.into_iter().any(any),
             copies: copies.into_iter().map(any).collect(),
         })
     }
@@ -250,7 +252,7 @@ struct Ready {
     copies: Vec<bool>,
     console: bool,
     health: bool,
-    forwarder: bool,
+    forwarders: bool,
     ended: bool,
     report: bool,
 }

@@ -2,7 +2,7 @@
 //! filesystem of its own, and shown file by file.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use rustix::fs::{
     Gid, MemfdFlags, Mode, OFlags, Uid, fchmod, fchown, memfd_create, openat, symlinkat,
 };
 
+use super::ground::Ground;
 use super::plan::OwnFile;
 use super::rootfs::{INERT, KernelFilesystems, Target};
 use super::stage::Stage;
@@ -51,7 +52,7 @@ impl LateFiles {
 pub(super) fn show(
     stage: &Stage,
     reporter: &Reporter,
-    root: &Root,
+    ground: &Ground,
     target: &Target,
     kernel: &KernelFilesystems,
 ) -> Result<()> {
@@ -72,15 +73,19 @@ pub(super) fn show(
             mode: 0o644,
             owner: (0, 0),
             read_only: stage.plan.read_only,
+            is_needed: false,
         });
-    show_all(files, root, target, kernel)?;
-    link_mtab(root).context("link /etc/mtab")
+    show_all(files, ground, target, kernel)?;
+    if ground.is_hosts() {
+        return Ok(());
+    }
+    link_mtab(ground.root).context("link /etc/mtab")
 }
 
 /// Shows secrets. After volumes, which would cover them.
 pub(super) fn show_secrets(
     stage: &Stage,
-    root: &Root,
+    ground: &Ground,
     target: &Target,
     kernel: &KernelFilesystems,
     account: &Account,
@@ -95,13 +100,14 @@ pub(super) fn show_secrets(
         mode: 0o400,
         owner: (account.uid, account.gid),
         read_only: stage.plan.read_only,
+        is_needed: true,
     });
-    show_all(files, root, target, kernel)
+    show_all(files, ground, target, kernel)
 }
 
 fn show_all<'a>(
     files: impl Iterator<Item = Shown<'a>>,
-    root: &Root,
+    ground: &Ground,
     target: &Target,
     kernel: &KernelFilesystems,
 ) -> Result<()> {
@@ -111,7 +117,7 @@ fn show_all<'a>(
     };
     let memory = target.lender("700", "16m", private)?;
     for (number, file) in files.enumerate() {
-        file.show(number, memory.as_fd(), root, kernel)
+        file.show(number, memory.as_fd(), ground, kernel)
             .with_context(|| format!("mount {}", file.target.display()))?;
     }
     Ok(())
@@ -136,6 +142,8 @@ struct Shown<'a> {
     owner: (u32, u32),
     /// As the directory above it is, in podman and docker, too.
     read_only: bool,
+    /// Else it can be left out where the host's own filesystem has no place for it.
+    is_needed: bool,
 }
 
 impl Shown<'_> {
@@ -143,7 +151,7 @@ impl Shown<'_> {
         &self,
         number: usize,
         memory: BorrowedFd,
-        root: &Root,
+        ground: &Ground,
         kernel: &KernelFilesystems,
     ) -> Result<()> {
         let name = number.to_string();
@@ -159,7 +167,16 @@ impl Shown<'_> {
         if self.read_only {
             mount::restrict(tree.as_fd(), INERT, false)?;
         }
-        let target = root.create_file(self.target, 0o644).map_err(|error| {
+        let target = ground.file(self.target, 0o644);
+        if ground.is_hosts()
+            && !self.is_needed
+            && target
+                .as_ref()
+                .is_err_and(|it| it.kind() == ErrorKind::NotFound)
+        {
+            return Ok(());
+        }
+        let target = target.map_err(|error| {
             match error.raw_os_error() {
                 // A loop of links, or one of those in /proc that are none.
                 Some(libc::ELOOP) => {

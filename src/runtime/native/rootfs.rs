@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, mkdirat, openat};
 
 use super::device;
+use super::ground::Ground;
 use super::own_file;
 use super::plan::{BIND, CGROUP, JOINED, KernelFilesystem, Node, Plan};
 use super::privileges::identity;
@@ -69,6 +70,7 @@ pub(super) fn build(stage: &Stage, reporter: &Reporter) -> Result<Rootfs> {
     let plan = stage.plan;
     let target = Target::make(stage)?;
     let root = match &stage.handles.root {
+        Some(tree) if plan.rootfs.is_some() => attach_directory(&target, tree.as_fd())?,
         Some(tree) => attach_root(&target, tree.as_fd())?,
         None => overlay(stage, &target)?,
     };
@@ -86,11 +88,12 @@ pub(super) fn build(stage: &Stage, reporter: &Reporter) -> Result<Rootfs> {
     let dev = own.at("/dev")?.try_clone_to_owned()?;
     let devpts = own.at("/dev/pts")?.try_clone_to_owned()?;
     let kernel = KernelFilesystems::find(&root, stage, &own)?;
-    device::show(&root, plan, &stage.handles.devices, &kernel)?;
+    let ground = Ground::new(&root, plan);
+    device::show(&ground, plan, &stage.handles.devices, &kernel)?;
     let null = device::null(dev.as_fd())?;
-    own_file::show(stage, reporter, &root, &target, &kernel)?;
-    volume::attach(stage, &images, &root, &kernel)?;
-    own_file::show_secrets(stage, &root, &target, &kernel, &account)?;
+    own_file::show(stage, reporter, &ground, &target, &kernel)?;
+    volume::attach(stage, &images, &ground, &kernel)?;
+    own_file::show_secrets(stage, &ground, &target, &kernel, &account)?;
     hide(&root, plan, &target, null.as_fd())?;
     Ok(Rootfs {
         root,
@@ -106,6 +109,12 @@ fn attach_root(target: &Target, tree: BorrowedFd) -> Result<Root> {
     mount::attach(tree, target.merged.as_fd()).context("mount overlay")?;
     // Only now the owner of the host's directories above is not needed any more.
     become_root_inside()?;
+    Ok(Root::from_fd(open_directory(tree, Path::new("."))?))
+}
+
+/// Attaches a directory of the host's.
+fn attach_directory(target: &Target, tree: BorrowedFd) -> Result<Root> {
+    mount::attach(tree, target.merged.as_fd()).context("mount the root filesystem")?;
     Ok(Root::from_fd(open_directory(tree, Path::new("."))?))
 }
 
@@ -230,7 +239,7 @@ fn attach_filesystem(
     stage: &Stage,
     filesystem: &KernelFilesystem,
 ) -> Result<Option<OwnedFd>> {
-    let target = own_directory(root, &filesystem.target)?;
+    let target = own_directory(root, &filesystem.target, !stage.plan.is_on_host())?;
     let of_host = match filesystem.kind.as_str() {
         BIND => Some(mount::clone_tree(&filesystem.target)?),
         JOINED => match &stage.handles.joined.shm {
@@ -296,12 +305,15 @@ fn fresh(filesystem: &KernelFilesystem, plan: &Plan) -> Result<OwnedFd> {
 
 /// The place of a kernel filesystem: a real directory, made if missing. A link would put it
 /// elsewhere, and what ucr later writes there too (CVE-2019-16884, CVE-2026-41579).
-fn own_directory(root: &Root, path: &Path) -> Result<OwnedFd> {
+fn own_directory(root: &Root, path: &Path, may_make: bool) -> Result<OwnedFd> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         anyhow::bail!("internal: a kernel filesystem without a name");
     };
     let parent = open_own(root, parent)?;
-    match mkdirat(&parent, name, Mode::from_raw_mode(0o755)) {
+    // What is below one of the top directories is on a mount of ucr's own.
+    let is_made = may_make || path.components().count() > 2;
+    let make = || mkdirat(&parent, name, Mode::from_raw_mode(0o755));
+    match if is_made { make() } else { Ok(()) } {
         // On a filesystem of the kernel's where nothing can be made it is there already.
         Ok(()) | Err(rustix::io::Errno::EXIST | rustix::io::Errno::ROFS) => (),
         Err(error) => return Err(error.into()),

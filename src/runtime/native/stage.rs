@@ -10,6 +10,7 @@ use anyhow::{Context, Error, Result};
 
 use super::apparmor;
 use super::copies;
+use super::ground::Ground;
 use super::handles::{Basis, Handles};
 use super::hook;
 use super::network::join;
@@ -23,7 +24,7 @@ use crate::error::{Fault, Kind};
 use crate::exit;
 use crate::spec::{Account, with_home};
 use crate::sys::proc::Proc;
-use crate::sys::root::{Root, is_empty};
+use crate::sys::root::is_empty;
 use crate::sys::tty::Size;
 use crate::sys::{mount, network, process, signal, tty};
 
@@ -91,7 +92,8 @@ impl Stage<'_> {
         // While no label is set, no filter loaded and no privilege given up.
         hook::run(self)?;
         let account = rootfs.account.clone();
-        make_working_directory(&rootfs.root, &self.plan.process.working_dir, &account)?;
+        let ground = Ground::new(&rootfs.root, self.plan);
+        make_working_directory(&ground, &self.plan.process.working_dir, &account)?;
         self.connect_streams(&rootfs, &account, reporter)?;
         if self.plan.read_only {
             mount::restrict(rootfs.root.as_fd(), READ_ONLY, false)
@@ -160,17 +162,17 @@ impl Stage<'_> {
 
 /// A missing working directory is made, as Docker does, and belongs to the user. All inside the
 /// root filesystem, whatever links the image has (GHSA-q6r4-3wmg-fwcq).
-fn make_working_directory(root: &Root, path: &str, account: &Account) -> Result<()> {
+fn make_working_directory(ground: &Ground, path: &str, account: &Account) -> Result<()> {
     use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, chownat};
     let path = Path::new(path);
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let what = || format!("working directory '{}'", path.display());
-    match root.resolve(path, flags, Mode::empty()) {
+    match ground.root.resolve(path, flags, Mode::empty()) {
         Ok(_) => return Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => (),
         Err(error) => return Err(error).with_context(what),
     }
-    let made = root.create_dir_all(path, 0o755).with_context(what)?;
+    let made = ground.directory(path, 0o755).with_context(what)?;
     // Who shares a volume may have put a directory of another in its place, which stays its owner's.
     if !is_empty(made.as_fd()).with_context(what)? {
         return Ok(());

@@ -164,6 +164,10 @@ impl State {
         self.end_dead(store);
         // When their containers are gone.
         network::heal(self);
+        store.sweep_sandboxes(|| {
+            let live = self.all(store)?.into_iter();
+            Ok(live.filter_map(|it| it.record.spec.sandbox).collect())
+        });
     }
 
     fn end_dead(&self, store: &Store) {

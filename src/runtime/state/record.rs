@@ -17,10 +17,11 @@ use crate::sys::process::Exit;
 pub struct ContainerRecord {
     /// Twelve hex digits.
     pub id: String,
-    /// The image's name.
+    /// The image's name; empty if there is none.
     pub image: String,
     /// The image's manifest.
-    pub manifest: Digest,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<Digest>,
     /// What it executes, and how, but for values of secrets.
     pub process: Process,
     /// Number of the signal that asks it to end.
@@ -179,12 +180,13 @@ impl Container {
     }
 
     /// Ports of the host that lead to it.
-    pub fn ports(&self) -> &[PublishedPort] {
-        match (&self.life.attached, &self.record.connection) {
-            (Some(attached), _) => &attached.ports,
-            (None, Some(connection)) => &connection.ports,
-            (None, None) => &[],
-        }
+    pub fn ports(&self) -> impl Iterator<Item = &PublishedPort> {
+        let attached = self.life.attached.as_ref();
+        let by_plugins = attached.into_iter().flat_map(Attached::all);
+        let connection = self.record.connection.as_ref();
+        let bridged = connection.filter(|_| attached.is_none()).into_iter();
+        let bridged = bridged.flat_map(|it| &it.ports);
+        by_plugins.flat_map(|it| &it.ports).chain(bridged)
     }
 
     /// Its first process, while it runs.

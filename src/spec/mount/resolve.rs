@@ -17,9 +17,11 @@ pub const SANDBOX: &str = "/mnt/mesos/sandbox";
 /// sandbox, or a volume of the image where none can be.
 pub fn mounts(spec: &ContainerSpec, image: &ImageConfig) -> Result<Vec<Mount>> {
     let mut all = Vec::new();
-    all.extend(spec.sandbox.iter().map(|path| Mount::bind(path, SANDBOX)));
+    let sandbox = spec.sandbox_inside();
+    let shown = spec.sandbox.iter().zip(sandbox);
+    all.extend(shown.map(|(outside, inside)| Mount::bind(outside, inside)));
     for mount in &spec.mounts {
-        let target = target(&mount.target, spec.sandbox.is_some())?;
+        let target = target(&mount.target, sandbox)?;
         if target.starts_with("/proc") {
             let message = format!("nothing can be mounted on {}", target.display());
             return Err(Fault::new(Kind::Spec, message)
@@ -50,10 +52,13 @@ pub fn mounts(spec: &ContainerSpec, image: &ImageConfig) -> Result<Vec<Mount>> {
 
 /// Where a mount is, as an absolute path. UCR puts relative targets into the sandbox (mesos-ucr.md,
 /// section 3.9). Fails with [`Kind::Spec`] if there is none.
-pub fn target(target: &Path, has_sandbox: bool) -> Result<PathBuf, Fault> {
-    if target.is_absolute() || has_sandbox {
-        // Also drops "//" and "/.", which `starts_with` and messages do not expect.
-        return Ok(Path::new(SANDBOX).join(target).components().collect());
+pub fn target(target: &Path, sandbox: Option<&Path>) -> Result<PathBuf, Fault> {
+    // Also drops "//" and "/.", which `starts_with` and messages do not expect.
+    if let Some(sandbox) = sandbox {
+        return Ok(sandbox.join(target).components().collect());
+    }
+    if target.is_absolute() {
+        return Ok(target.components().collect());
     }
     let message = format!("container path '{}' is not absolute", target.display());
     Err(Fault::new(Kind::Spec, message)

@@ -35,6 +35,16 @@ pub(super) const REFUSED: &[(Case, &str, &str)] = &[
         "say --runtime native, or give it the image: skopeo copy IMAGE docker-daemon:NAME:TAG, and run NAME:TAG",
     ),
     (
+        case("", "--network front --network back app"),
+        "more_networks[0] (--network back): a container gets one network when it is made",
+        "say --runtime native, or connect it to others with 'docker network connect'",
+    ),
+    (
+        case("", r#"{"rootfs":"/"}"#),
+        "rootfs (--rootfs): Docker Engine makes containers of images only",
+        "say --runtime native, or name an image",
+    ),
+    (
         case("", "--secret file=/k,env=K app"),
         "secrets[0] (--secret): Docker Engine would keep the value in its records",
         "say --runtime native, or mount a file that has it",

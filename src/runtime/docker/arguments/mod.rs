@@ -81,7 +81,7 @@ pub struct Arguments {
 /// Fails with [`crate::error::Kind::Unsupported`] on what Docker Engine cannot do, by the
 /// description's field, and with [`crate::error::Kind::Spec`] on what makes no container at all.
 pub fn arguments(spec: &ContainerSpec, circumstances: &Circumstances) -> Result<Arguments, Fault> {
-    refuse_source(&spec.image)?;
+    check(spec)?;
     let mut words = Words::default();
     words.option("--name", circumstances.name);
     // It is there already: what is pulled is the caller's decision, and so are the credentials.
@@ -106,7 +106,14 @@ pub fn variables(env: &[String], env_file: &Path) -> Result<Arguments, Fault> {
     Ok(Arguments { words, variables })
 }
 
-fn refuse_source(image: &str) -> Result<(), Fault> {
+/// Refuses what the Engine can make no container of. Fails with
+/// [`crate::error::Kind::Unsupported`].
+pub fn check(spec: &ContainerSpec) -> Result<(), Fault> {
+    if spec.rootfs.is_some() {
+        let why = "Docker Engine makes containers of images only";
+        return Err(refuse("rootfs", "--rootfs", why, "name an image"));
+    }
+    let image = &spec.image;
     let has_source = |it: &&&str| image.starts_with(**it);
     let Some(source) = ["oci:", "oci-archive:"].iter().find(has_source) else {
         return Ok(());

@@ -29,7 +29,7 @@ pub(super) fn add(
         words.option(OPTION, fields.with("target", SANDBOX).line("sandbox")?);
     }
     for (place, mount) in spec.mounts.iter().enumerate() {
-        let path = target(&mount.target, spec.sandbox.is_some())?;
+        let path = target(&mount.target, spec.sandbox_inside())?;
         let one = One {
             field: format!("mounts[{place}]"),
             mount,

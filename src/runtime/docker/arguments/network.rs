@@ -11,6 +11,12 @@ pub(super) fn add(
     words: &mut Words,
 ) -> Result<(), Fault> {
     let network = spec.network();
+    if let Some(further) = spec.more_networks.first() {
+        let option = format!("--network {}", further.network);
+        let why = "a container gets one network when it is made";
+        let instead = "connect it to others with 'docker network connect'";
+        return Err(refuse("more_networks[0]", &option, why, instead));
+    }
     if let Network::Cni(_) = network {
         let why = "Docker Engine does not use CNI";
         let instead = "name a network of 'docker network ls'";

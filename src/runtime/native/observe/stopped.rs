@@ -28,6 +28,13 @@ impl Stopped {
         die_with_parent()?;
         make_all_private().context("cut the mount namespace off")?;
         let record = &container.record;
+        if let Some(directory) = &record.spec.rootfs {
+            let (name, directory) = (record.name(), directory.display());
+            let message = format!("container {name} has ended, and was made of {directory}");
+            return Err(Fault::new(Kind::Usage, message)
+                .hint("its files are the host's: copy them there")
+                .into());
+        }
         let held = store.hold_container(&record.id)?;
         let directory = held.filter(|_| container.process().is_none());
         let directory = directory.ok_or_else(|| {

@@ -11,7 +11,7 @@ mod security;
 mod sysctl;
 mod text;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Serialize;
@@ -25,7 +25,7 @@ use crate::image::ImageConfig;
 use crate::spec::mount::{Source, mounts};
 use crate::spec::{
     CgroupMode, ContainerSpec, HealthCheck, IdRange, IpcMode, Mount, Network, PidMode, Process,
-    SANDBOX, Secret, SecretTarget, Userns, health_check, process,
+    Secret, SecretTarget, Userns, health_check, process,
 };
 use crate::sys::process::Namespaces;
 use crate::sys::users::{Mapping, Range};
@@ -77,9 +77,15 @@ pub struct Plan {
     /// The bridged network that it is on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bridged: Option<Bridged>,
-    /// The network that CNI plugins connect it to.
+    /// The networks that CNI plugins connect it to, in the order of its devices.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub plugged: Vec<ByPlugins>,
+    /// The directory of the host that is its root filesystem, if that is no image's.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub plugged: Option<ByPlugins>,
+    pub rootfs: Option<PathBuf>,
+    /// Where it finds its sandbox.
+    #[serde(skip)]
+    pub sandbox: Option<PathBuf>,
     /// Refuse writes to the root filesystem.
     pub read_only: bool,
     /// Fresh filesystems of the kernel, in the order of mounting.
@@ -124,6 +130,13 @@ pub struct Plan {
     pub filter: Option<Filter>,
     /// What differs from the default because the machine lacks something.
     pub notes: Vec<String>,
+}
+
+impl Plan {
+    /// Whether the host's own filesystem is its root.
+    pub fn is_on_host(&self) -> bool {
+        self.rootfs.as_deref() == Some(Path::new("/"))
+    }
 }
 
 /// Whose users a container's users are.
@@ -184,8 +197,9 @@ impl Joins {
 pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &str) -> Result<Plan> {
     let mut spec = spec.clone();
     host.cdi.describe(&mut spec);
-    if spec.sandbox.is_some() {
-        spec.env.push(format!("MESOS_SANDBOX={SANDBOX}"));
+    if let Some(sandbox) = spec.sandbox_inside() {
+        let variable = format!("MESOS_SANDBOX={}", sandbox.display());
+        spec.env.push(variable);
     }
     let spec = &spec;
     let own_network = spec.network().is_own();
@@ -234,13 +248,15 @@ pub fn plan(spec: &ContainerSpec, image: &ImageConfig, host: &HostFacts, id: &st
         hostname: hostname.clone(),
         bridged: network::bridged(spec, image, host)?,
         plugged: network::by_plugins(spec, image, host)?,
+        rootfs: spec.rootfs.clone(),
+        sandbox: spec.sandbox_inside().map(Path::to_owned),
         read_only: spec.read_only,
         filesystems: filesystem::filesystems(spec, ids, &cgroups),
         cdi: host.cdi.origins.clone(),
         devices,
         files: naming::own_files(spec, host, name, own_network, &resolv_conf)?,
         mounts,
-        hooks: hooks(host, users.is_some())?,
+        hooks: hooks(spec, host, users.is_some())?,
         secrets: spec.secrets.clone(),
         masked_paths,
         read_only_paths,
@@ -273,12 +289,17 @@ fn own_namespaces(spec: &ContainerSpec, own_network: bool, own_users: bool) -> N
 }
 
 /// In a user namespace a hook would be nobody to the host, whose programs and files it works with.
-fn hooks(host: &HostFacts, has_users: bool) -> Result<Vec<cdi::Hook>, Fault> {
+fn hooks(spec: &ContainerSpec, host: &HostFacts, has_users: bool) -> Result<Vec<cdi::Hook>, Fault> {
     match host.cdi.hooks.first() {
         Some(hook) if has_users => {
             let (device, path) = (&hook.device, hook.path.display());
             let message = format!("device '{device}': its hook {path} cannot be run with --userns");
             Err(Fault::new(Kind::Unsupported, message).hint("leave out --userns"))
+        }
+        Some(hook) if spec.is_on_host() => {
+            let (device, path) = (&hook.device, hook.path.display());
+            let message = format!("device '{device}': its hook {path} would change the host");
+            Err(Fault::new(Kind::Unsupported, message).hint("use an image, not --rootfs /"))
         }
         _ => Ok(host.cdi.hooks.clone()),
     }
@@ -305,6 +326,10 @@ fn users(spec: &ContainerSpec, host: &HostFacts) -> Result<Option<Users>, Fault>
         return Ok(None);
     };
     userns.check()?;
+    if *userns != Userns::Host && spec.rootfs.is_some() {
+        let message = "--userns: the owners of a directory's files are the host's";
+        return Err(Fault::new(Kind::Unsupported, message).hint("leave out --userns or --rootfs"));
+    }
     let kernel = host.kernel;
     if host.mapping.is_some() && *userns != Userns::Host {
         let message = "--userns: only root can show files with other owners";
@@ -374,6 +399,7 @@ fn id_ranges(ranges: &[Range]) -> Vec<IdRange> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::SANDBOX;
 
     fn host() -> HostFacts {
         HostFacts {

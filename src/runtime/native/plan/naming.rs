@@ -36,6 +36,9 @@ pub(super) fn own_files(
     own_network: bool,
     of_host: &[u8],
 ) -> Result<Vec<OwnFile>, Fault> {
+    if spec.is_on_host() && !own_network && host.joined.is_none() && is_as_on_host(spec) {
+        return Ok(Vec::new());
+    }
     let file = |target: &str, content: Vec<u8>| OwnFile {
         target: target.into(),
         content,
@@ -45,6 +48,11 @@ pub(super) fn own_files(
         file("/etc/hosts", hosts(spec, host, name, own_network)?),
         file("/etc/hostname", format!("{name}\n").into_bytes()),
     ])
+}
+
+/// Whether the host's own files say what is to be known.
+fn is_as_on_host(spec: &ContainerSpec) -> bool {
+    spec.naming == Naming::default() && spec.hostname.is_none()
 }
 
 /// The host's, but for what was asked for: each kind of line is replaced as a whole, as docker does.

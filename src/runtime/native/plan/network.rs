@@ -58,14 +58,14 @@ pub(super) fn bridged(
     }))
 }
 
-/// The network of a container that plugins are to make.
+/// The networks of a container that plugins are to make.
 pub(super) fn by_plugins(
     spec: &ContainerSpec,
     image: &ImageConfig,
     host: &HostFacts,
-) -> Result<Option<ByPlugins>, Fault> {
+) -> Result<Vec<ByPlugins>, Fault> {
     let Network::Cni(list) = spec.network() else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
     if host.mapping.is_some() {
         let message = format!("--network cni:{list} needs root, whose plugins they are");
@@ -73,7 +73,16 @@ pub(super) fn by_plugins(
             .hint("--network bridge works without root: a way out, and -p"));
     }
     let endpoint = endpoint(spec, image)?;
-    Ok(Some(ByPlugins { list, endpoint }))
+    let mut all = vec![ByPlugins { list, endpoint }];
+    for further in &spec.more_networks {
+        if let Network::Cni(list) = &further.network {
+            all.push(ByPlugins {
+                list: list.clone(),
+                endpoint: further.endpoint.clone(),
+            });
+        }
+    }
+    Ok(all)
 }
 
 /// With the ports of `--publish-all`.

@@ -30,7 +30,14 @@ impl Plan {
         steps.extend(self.identity());
         steps.push((
             "root",
-            format!("overlay nodev{}", if self.read_only { ",ro" } else { "" }),
+            format!(
+                "{} nodev{}",
+                match &self.rootfs {
+                    Some(directory) => format!("directory {}", directory.display()),
+                    None => "overlay".to_owned(),
+                },
+                if self.read_only { ",ro" } else { "" }
+            ),
         ));
         steps.extend(self.cdi.iter().map(|origin| {
             let (name, file) = (&origin.name, origin.file.display());
@@ -66,29 +73,26 @@ impl Plan {
     }
 
     fn network(&self) -> Vec<Step> {
-        let bridged = self.bridged.as_ref();
+        let bridged = self.bridged.iter();
         let bridged = bridged.map(|it| (it.network.to_string(), &it.endpoint));
-        let plugged = self.plugged.as_ref();
+        let plugged = self.plugged.iter();
         let plugged = plugged.map(|it| (format!("cni:{}", it.list), &it.endpoint));
-        let Some((network, endpoint)) = bridged.or(plugged) else {
-            return Vec::new();
-        };
-        let addresses = [
-            endpoint.ip.map(|ip| ip.to_string()),
-            endpoint.ip6.map(|ip| ip.to_string()),
-            endpoint.mac_address.map(|mac| mac.to_string()),
-        ];
-        let addresses = addresses
-            .into_iter()
-            .flatten()
-            .map(|text| format!(" {text}"));
-        let by = self.bridged.as_ref().and_then(|it| it.way_out.as_ref());
-        let by = by.map(|way_out| format!(" by {}", way_out.carrier.program().display()));
-        let addresses = addresses.collect::<String>();
-        let network = format!("{network}{addresses}{}", by.unwrap_or_default());
-        let ports = endpoint.publish.iter();
-        let ports = ports.map(|port| ("publish", port.to_string()));
-        std::iter::once(("network", network)).chain(ports).collect()
+        let way_out = self.bridged.as_ref().and_then(|it| it.way_out.as_ref());
+        let by = way_out.map(|it| format!(" by {}", it.carrier.program().display()));
+        let by = by.unwrap_or_default();
+        let steps = bridged.chain(plugged).flat_map(|(network, endpoint)| {
+            let addresses = [
+                endpoint.ip.map(|ip| ip.to_string()),
+                endpoint.ip6.map(|ip| ip.to_string()),
+                endpoint.mac_address.map(|mac| mac.to_string()),
+            ];
+            let addresses = addresses.into_iter().flatten();
+            let addresses: String = addresses.map(|text| format!(" {text}")).collect();
+            let ports = endpoint.publish.iter();
+            let ports = ports.map(|port| ("publish", port.to_string()));
+            std::iter::once(("network", format!("{network}{addresses}{by}"))).chain(ports)
+        });
+        steps.collect()
     }
 
     fn limits(&self) -> Vec<Step> {

@@ -8,24 +8,24 @@ use rustix::fs::{Mode, OFlags, fstat};
 
 use super::{Tree, restrict};
 use crate::error::{Fault, Kind};
+use crate::runtime::native::ground::Ground;
 use crate::runtime::native::rootfs::KernelFilesystems;
 use crate::runtime::native::stage::Stage;
 use crate::spec::mount::{Access, Source, Tmpfs};
 use crate::sys::mount;
-use crate::sys::root::Root;
 
 /// Attaches all mounts of the plan, parents first; `images` are those that the stage has made.
 pub(in crate::runtime::native) fn attach(
     stage: &Stage,
     images: &[Option<Tree>],
-    root: &Root,
+    ground: &Ground,
     kernel: &KernelFilesystems,
 ) -> Result<()> {
     let opened = stage.handles.trees.iter().zip(images);
     let opened = opened.map(|(taken, made)| taken.as_ref().or(made.as_ref()));
     for (mount, opened) in stage.plan.mounts.iter().zip(opened) {
         let place = Place {
-            root,
+            ground,
             kernel,
             target: &mount.target,
         };
@@ -41,7 +41,7 @@ pub(in crate::runtime::native) fn attach(
 
 /// Where in the container something goes.
 struct Place<'a> {
-    root: &'a Root,
+    ground: &'a Ground<'a>,
     kernel: &'a KernelFilesystems,
     target: &'a Path,
 }
@@ -59,7 +59,7 @@ impl Place<'_> {
     /// Memory looks like the directory that it covers; what is made for it, like /tmp.
     fn memory(&self, tmpfs: &Tmpfs, access: Access) -> Result<()> {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
-        let (target, covered) = match self.root.resolve(self.target, flags, Mode::empty()) {
+        let (target, covered) = match self.ground.root.resolve(self.target, flags, Mode::empty()) {
             Ok(found) => {
                 let stat = fstat(&found)?;
                 (found, (stat.st_mode & 0o7777, stat.st_uid, stat.st_gid))
@@ -87,7 +87,7 @@ impl Place<'_> {
     }
 
     fn attach(&self, tree: BorrowedFd, target: BorrowedFd) -> Result<()> {
-        let (found, root) = (fstat(target)?, fstat(self.root)?);
+        let (found, root) = (fstat(target)?, fstat(self.ground.root)?);
         if (found.st_dev, found.st_ino) == (root.st_dev, root.st_ino) {
             let message = format!("the image's {} leads to its root", self.target.display());
             return Err(Fault::new(Kind::Spec, message).into());
@@ -98,12 +98,12 @@ impl Place<'_> {
     }
 
     fn directory(&self) -> Result<OwnedFd> {
-        let made = self.root.create_dir_all(self.target, 0o755);
+        let made = self.ground.directory(self.target, 0o755);
         made.map_err(|error| self.refuse(error, "a directory"))
     }
 
     fn file(&self) -> Result<OwnedFd> {
-        let made = self.root.create_file(self.target, 0o644);
+        let made = self.ground.file(self.target, 0o644);
         made.map_err(|error| self.refuse(error, "a file"))
     }
 
@@ -117,6 +117,9 @@ impl Place<'_> {
             Some(libc::ENOTDIR) => format!("{target} goes through a file"),
             Some(libc::EROFS) => {
                 format!("{target} is not there, and cannot be made on what is read-only")
+            }
+            Some(libc::ENOENT) if self.ground.is_hosts() => {
+                format!("{target} is not there, and nothing is made on the host's own filesystem")
             }
             _ => return anyhow::Error::new(error).context(format!("make {target}")),
         };

@@ -52,7 +52,7 @@ impl Opening<'_> {
                 .is_some_and(|it| it.is_fillable()),
             None => true,
         };
-        may_be_filled && !volume.no_copy && volume.subpath.is_none()
+        self.is_of_image && may_be_filled && !volume.no_copy && volume.subpath.is_none()
     }
 
     fn by_child(&self, volumes: &[(usize, &Mount, &Volume)]) -> Result<()> {

@@ -118,6 +118,8 @@ pub(super) struct Opening<'a> {
     pub(super) directory: &'a Path,
     /// The layers of its own image.
     pub(super) layers: &'a [ChainId],
+    /// It has one; else there is nothing to fill volumes with.
+    pub(super) is_of_image: bool,
     pub(super) kept: &'a Kept,
 }
 

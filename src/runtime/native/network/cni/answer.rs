@@ -7,7 +7,6 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::DEVICE;
 use super::version::Version;
 use crate::error::{Fault, Kind};
 use crate::spec::{Mac, is_usable};
@@ -79,7 +78,8 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn parse(result: &Value) -> Result<Self, Fault> {
+    /// `device` is what the container's end is called.
+    pub(super) fn parse(result: &Value, device: &str) -> Result<Self, Fault> {
         if !result.is_object() {
             return Err(refuse("what it prints is no result"));
         }
@@ -105,7 +105,7 @@ impl Answer {
         dns.check()?;
         let interfaces = document.interfaces;
         // Devices of the host are in it, too, and the loopback device of the container.
-        let is_own = |it: &Interface| !it.sandbox.is_empty() && it.name == DEVICE;
+        let is_own = |it: &Interface| !it.sandbox.is_empty() && it.name == device;
         let is_inside = |ip: &&Ip| {
             let interface = ip.interface.map(|place| interfaces.get(place));
             interface.is_none_or(|found| found.is_none_or(is_own))

@@ -47,6 +47,10 @@ pub(in crate::runtime) struct Rooms {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Written {
     pub(super) container: String,
+    /// The name of its file.
+    pub(super) room: String,
+    /// What its end is called inside.
+    pub(super) device: String,
     pub(super) namespace: PathBuf,
     pub(super) list: List,
     pub(super) version: Version,
@@ -91,7 +95,7 @@ impl Attachment {
     pub(super) fn begin(rooms: &Rooms, written: Written, namespace: impl AsFd) -> Result<Self> {
         sys::make_private(&rooms.undo)?;
         sys::make_private(&rooms.namespaces)?;
-        let path = rooms.undo.join(&written.container);
+        let path = rooms.undo.join(&written.room);
         let lock = Lock::exclusive(&path, ForLock::Wait)?.context("internal: no lock")?;
         if let Some(left) = read(&path)? {
             left.undo(left.written.patience())?;
@@ -169,15 +173,27 @@ fn forget_or_note(path: &Path, undone: Result<()>) -> Result<()> {
     undone
 }
 
-/// What is written about a container.
-pub(super) fn of(rooms: &Rooms, container: &str) -> Result<Option<Known>> {
-    read(&rooms.undo.join(container))
+/// The name of the file about one of a container's networks. The first has the container's own, and
+/// those after it follow it in the order of names.
+pub(super) fn room(container: &str, number: usize) -> String {
+    match number {
+        0 => container.to_owned(),
+        number => format!("{container}.{number:03}"),
+    }
+}
+
+/// What is written in a file.
+pub(super) fn of(rooms: &Rooms, room: &str) -> Result<Option<Known>> {
+    read(&rooms.undo.join(room))
 }
 
 /// Undoes what dead ones left.
 pub(in crate::runtime) fn heal(rooms: &Rooms) {
     let entries = fs::read_dir(&rooms.undo).into_iter().flatten().flatten();
-    for path in entries.map(|entry| entry.path()) {
+    let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
+    // Of one container the last network first.
+    paths.sort();
+    for path in paths.into_iter().rev() {
         // What cannot be undone now is tried again by a later command; nor can a process with
         // several threads start plugins.
         if is_single_threaded().unwrap_or(false)

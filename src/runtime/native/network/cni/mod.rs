@@ -49,7 +49,9 @@ pub(in crate::runtime) use cache::{Rooms, heal};
 pub use list::List;
 pub use version::Version;
 
-/// What the container's end is called inside.
+/// What the container's end is called inside, before the number.
+const DEVICES: &str = "eth";
+/// The first one.
 const DEVICE: &str = super::link::INSIDE;
 
 /// Where lists and plugins are, and how long a plugin may take.
@@ -89,6 +91,9 @@ pub struct Attached {
     pub addresses: Vec<Given>,
     /// Who knows names there, if the network says so.
     pub dns: Dns,
+    /// How it is connected to further networks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more: Vec<Attached>,
 }
 
 /// A container's place on such a network.
@@ -103,17 +108,15 @@ pub(in crate::runtime::native) struct Cni {
 }
 
 impl Cni {
-    /// Takes what can be taken beforehand, where there are plugins to be asked.
+    /// Takes what can be taken beforehand, for one of a container's networks: the first has number
+    /// 0.
     pub(in crate::runtime::native) fn prepare(
-        plan: Option<&ByPlugins>,
+        (number, plan): (usize, &ByPlugins),
         naming: &Naming,
         state: &State,
         places: &Places,
         container: &str,
-    ) -> Result<Option<Self>> {
-        let Some(plan) = plan else {
-            return Ok(None);
-        };
+    ) -> Result<Self> {
         let list = List::find(&plan.list, &places.lists)?;
         for plugin in &list.plugins {
             plugin::find(&plugin.program, &places.plugins)
@@ -129,10 +132,13 @@ impl Cni {
         let ports: Vec<_> = bound.iter().map(|bound| bound.port).collect();
         let rooms = state.cni_rooms();
         let wishes = Wishes::new(&list, endpoint, &ports, naming)?;
-        Ok(Some(Self {
+        let room = cache::room(container, number);
+        Ok(Self {
             written: Written {
                 container: container.to_owned(),
-                namespace: rooms.namespaces.join(container),
+                namespace: rooms.namespaces.join(&room),
+                room,
+                device: format!("{DEVICES}{number}"),
                 list,
                 version,
                 wishes,
@@ -149,7 +155,7 @@ impl Cni {
             ports,
             bound: RefCell::new(bound),
             attachment: RefCell::default(),
-        }))
+        })
     }
 
     /// Connects the container, whose first process is another's business meanwhile. `is_over` says
@@ -238,6 +244,7 @@ impl Cni {
             ports: self.ports.clone(),
             addresses: answer.addresses,
             dns: answer.dns,
+            more: Vec::new(),
         }
     }
 
@@ -274,29 +281,56 @@ impl Cni {
 }
 
 impl Attached {
-    /// What the container's own name stands for.
-    pub(in crate::runtime::native) fn own(&self) -> Vec<IpAddr> {
-        let v4 = self.ip.map(IpAddr::V4);
-        v4.into_iter().chain(self.ip6.map(IpAddr::V6)).collect()
+    /// Several networks, in the order of their devices; `None` of none.
+    pub(in crate::runtime::native) fn of_all(all: Vec<Self>) -> Option<Self> {
+        let mut all = all.into_iter();
+        let first = all.next()?;
+        Some(Self {
+            more: all.collect(),
+            ..first
+        })
     }
 
-    /// The network's `/etc/resolv.conf`.
+    /// This network and the further ones.
+    pub fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.more)
+    }
+
+    /// What the container's own name stands for.
+    pub(in crate::runtime::native) fn own(&self) -> Vec<IpAddr> {
+        let own = |it: &Self| [it.ip.map(IpAddr::V4), it.ip6.map(IpAddr::V6)];
+        self.all().flat_map(own).flatten().collect()
+    }
+
+    /// The `/etc/resolv.conf` of the first network that says one.
     pub(in crate::runtime::native) fn resolv_conf(&self) -> Option<Vec<u8>> {
-        self.dns.file()
+        self.all().find_map(|it| it.dns.file())
     }
 }
 
-/// Asks the plugins of a running container whether its network is as they made it. Fails with
+/// Asks the plugins of a running container whether its networks are as they made them. Fails with
 /// [`Kind::Usage`] if there are none, [`Kind::Unsupported`] if they cannot be asked or find something.
 pub fn check(state: &State, container: &str) -> Result<()> {
-    let found = cache::of(&state.cni_rooms(), container)?;
-    let known: Option<(Written, Value)> = found.and_then(|it| Some((it.written, it.result?)));
-    let Some((written, result)) = known else {
+    let rooms = state.cni_rooms();
+    let mut is_any = false;
+    for number in 0.. {
+        let found = cache::of(&rooms, &cache::room(container, number))?;
+        let Some((written, result)) = found.and_then(|it| Some((it.written, it.result?))) else {
+            break;
+        };
+        is_any = true;
+        check_one(&written, &result)?;
+    }
+    if !is_any {
         let message = format!("container {container} is on no CNI network");
         return Err(Fault::new(Kind::Usage, message)
             .hint("'ucr inspect' shows its network")
             .into());
-    };
+    }
+    Ok(())
+}
+
+fn check_one(written: &Written, result: &Value) -> Result<()> {
     let name = &written.list.name;
     if !written.version.has_check() || written.list.disable_check {
         let message = format!("network cni:{name} cannot be checked");
@@ -308,5 +342,5 @@ pub fn check(state: &State, container: &str) -> Result<()> {
         time: written.patience(),
         is_over: &|| Ok(false),
     };
-    Work::new(&written).check(&result, &patience)
+    Work::new(written).check(result, &patience)
 }

@@ -120,7 +120,7 @@ fn results_of_all_versions() {
     ];
     for (ip, expected) in rows {
         let result = json!({ "cniVersion": "0.3.1", "interfaces": interfaces, "ips": [ip] });
-        let answer = Answer::parse(&result).unwrap();
+        let answer = Answer::parse(&result, "eth0").unwrap();
         let found: Vec<_> = answer
             .addresses
             .iter()
@@ -162,6 +162,6 @@ fn results_that_are_none() {
         with("dns", json!({ "search": ["x".repeat(300)] })),
         with("dns", json!({ "nameservers": ["fe80::1%eth0"] })),
     ] {
-        assert!(Answer::parse(&result).is_err(), "{result}");
+        assert!(Answer::parse(&result, "eth0").is_err(), "{result}");
     }
 }

@@ -38,7 +38,7 @@ impl<'a> Work<'a> {
             done(place + 1, before);
             let what = || self.what(config, Verb::Add);
             let value = self.run(config, Verb::Add, before, patience)?;
-            let answer = Answer::parse(&value).with_context(what)?;
+            let answer = Answer::parse(&value, &self.written.device).with_context(what)?;
             result = Some((value, answer));
         }
         result.context("internal: a list without plugins")
@@ -89,7 +89,7 @@ impl<'a> Work<'a> {
             let env = environment(
                 verb,
                 &written.container,
-                &written.namespace.to_string_lossy(),
+                (&written.namespace.to_string_lossy(), &written.device),
                 &written.wishes.args,
                 (&written.plugins, &written.path),
             );
@@ -126,7 +126,13 @@ fn versions_of(
     patience: &Patience,
 ) -> Result<Vec<String>> {
     let program = plugin::find(&config.program, &places.plugins)?;
-    let env = environment(Verb::Version, "", "", "", (&places.plugins, &places.path));
+    let env = environment(
+        Verb::Version,
+        "",
+        ("", DEVICE),
+        "",
+        (&places.plugins, &places.path),
+    );
     let newest = list.versions.first();
     let request = json!({ "cniVersion": newest });
     let answer = plugin::run(&program, &env, request.to_string().as_bytes(), patience)?;
@@ -140,7 +146,7 @@ fn versions_of(
 fn environment(
     verb: Verb,
     container: &str,
-    namespace: &str,
+    (namespace, device): (&str, &str),
     args: &str,
     (plugins, path): (&[PathBuf], &str),
 ) -> Vec<(&'static str, String)> {
@@ -150,7 +156,7 @@ fn environment(
         ("CNI_COMMAND", verb.word().to_owned()),
         ("CNI_CONTAINERID", container.to_owned()),
         ("CNI_NETNS", namespace.to_owned()),
-        ("CNI_IFNAME", DEVICE.to_owned()),
+        ("CNI_IFNAME", device.to_owned()),
         ("CNI_ARGS", args.to_owned()),
         ("CNI_PATH", places.join(":")),
     ]

@@ -1,0 +1,207 @@
+//! What a server answers to GET. It is not trusted: certificates are not looked at, as Mesos and
+//! Marathon don't, no more than the head of an answer is read, and nothing of it but its status code
+//! gets into a message.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow, bail};
+use httparse::{EMPTY_HEADER, Response};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{
+    WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
+};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use url::{Position, Url};
+
+use super::Outcome;
+use crate::checks::plan::{Http, Scheme};
+
+/// Most bytes of the heads of one answer, those of the interim ones before it included.
+const MAX_HEADS: usize = 64 << 10;
+/// Most headers of one head.
+const MAX_HEADERS: usize = 128;
+/// Most redirects in a row.
+const MAX_REDIRECTS: usize = 10;
+
+/// The final answer's status code, or that of the last interim one (1xx) if nothing follows it.
+/// Each interim one is also told when it comes: the rest may never do.
+pub(super) fn ask(http: &Http, interim: &dyn Fn(u16)) -> Result<Outcome> {
+    let scheme = match http.scheme {
+        Scheme::Http => "http",
+        Scheme::Https => "https",
+    };
+    let url = format!("{scheme}://{}{}", http.target.address, http.path);
+    let mut url = Url::parse(&url).context("read the path")?;
+    for _ in 0..=MAX_REDIRECTS {
+        let answer = get(&url, interim)?;
+        let next = match http.follows_redirects && (300..400).contains(&answer.status) {
+            true => answer.location,
+            false => None,
+        };
+        let Some(next) = next else {
+            return Ok(Outcome::Status(answer.status));
+        };
+        url = follow(&url, &next).context("follow a redirect")?;
+    }
+    bail!("more than {MAX_REDIRECTS} redirects")
+}
+
+fn follow(url: &Url, location: &[u8]) -> Result<Url> {
+    let location = std::str::from_utf8(location).context("read where to")?;
+    let next = url.join(location).context("read where to")?;
+    match next.scheme() {
+        "http" | "https" => Ok(next),
+        _ => bail!("it leads away from HTTP"),
+    }
+}
+
+/// The head of an answer.
+struct Answer {
+    status: u16,
+    location: Option<Vec<u8>>,
+}
+
+fn get(url: &Url, interim: &dyn Fn(u16)) -> Result<Answer> {
+    let addresses = url.socket_addrs(|| None).context("look up the host")?;
+    let socket = TcpStream::connect(&*addresses).with_context(|| match addresses.first() {
+        Some(address) => format!("connect to {address}"),
+        None => "connect to nobody".to_owned(),
+    })?;
+    match url.scheme() {
+        "https" => {
+            let host = url.host_str().unwrap_or_default();
+            let name = host.trim_start_matches('[').trim_end_matches(']');
+            let name = ServerName::try_from(name.to_owned()).context("name the server")?;
+            let client = ClientConnection::new(Arc::new(careless()?), name).context("begin TLS")?;
+            converse(StreamOwned::new(client, socket), url, interim)
+        }
+        _ => converse(socket, url, interim),
+    }
+}
+
+fn converse(mut stream: impl Read + Write, url: &Url, interim: &dyn Fn(u16)) -> Result<Answer> {
+    let request = format!(
+        "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: ucr/{}\r\nAccept: */*\r\n\
+         Connection: close\r\n\r\n",
+        &url[Position::BeforePath..Position::AfterQuery],
+        &url[Position::BeforeHost..Position::AfterPort],
+        env!("CARGO_PKG_VERSION"),
+    );
+    let sent = stream
+        .write_all(request.as_bytes())
+        .and_then(|()| stream.flush());
+    sent.context("send the request")?;
+    read_answer(&mut stream, interim)
+}
+
+/// Reads to the end of the first head that is not an interim one.
+fn read_answer(stream: &mut impl Read, interim: &dyn Fn(u16)) -> Result<Answer> {
+    let (mut bytes, mut used, mut last) = (Vec::new(), 0, None);
+    loop {
+        while let Some((answer, length)) = parse(&bytes[used..])? {
+            // After 101 another protocol is spoken.
+            if !(100..200).contains(&answer.status) || answer.status == 101 {
+                return Ok(answer);
+            }
+            used += length;
+            interim(answer.status);
+            last = Some(answer);
+        }
+        let mut part = [0; 4096];
+        let room = part.len().min(MAX_HEADS - bytes.len());
+        if room == 0 {
+            bail!(
+                "the head of the answer is longer than {} KiB",
+                MAX_HEADS >> 10
+            );
+        }
+        match read(stream, &mut part[..room]).context("read the answer")? {
+            0 => return last.ok_or_else(|| anyhow!("no answer: the connection was closed")),
+            read => bytes.extend_from_slice(&part[..read]),
+        }
+    }
+}
+
+/// A TLS connection that ends without saying so has ended all the same.
+fn read(stream: &mut impl Read, part: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.read(part) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => (),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(0),
+            read => return read,
+        }
+    }
+}
+
+/// A head and its length; `None` if it is not whole.
+fn parse(bytes: &[u8]) -> Result<Option<(Answer, usize)>> {
+    let mut headers = [EMPTY_HEADER; MAX_HEADERS];
+    let mut head = Response::new(&mut headers);
+    let parsed = head.parse(bytes).context("the answer is not HTTP")?;
+    let httparse::Status::Complete(length) = parsed else {
+        return Ok(None);
+    };
+    let location = head
+        .headers
+        .iter()
+        .find(|it| it.name.eq_ignore_ascii_case("location"));
+    let answer = Answer {
+        status: head.code.context("the answer has no status")?,
+        location: location.map(|it| it.value.to_vec()),
+    };
+    Ok(Some((answer, length)))
+}
+
+fn careless() -> Result<ClientConfig> {
+    let provider = Arc::new(ring::default_provider());
+    let anyone = Anyone(provider.signature_verification_algorithms);
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .context("begin TLS")?;
+    let trusting = builder
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(anyone));
+    Ok(trusting.with_no_client_auth())
+}
+
+/// Takes any certificate, if its owner is at the other end.
+#[derive(Debug)]
+struct Anyone(WebPkiSupportedAlgorithms);
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.0)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.0)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
+    }
+}

@@ -1,0 +1,26 @@
+//! `--app`: what commands do with a Marathon app definition, which says everything that a command
+//! line else says.
+//!
+//! ```text
+//! load ─► values ─► ports, sandbox, volumes ─► artifacts ─► ucr run, watched ─► exit
+//! ```
+
+mod backoff;
+mod inspect;
+mod leases;
+mod load;
+mod options;
+mod parameters;
+mod part;
+mod prepare;
+mod pull;
+mod run;
+mod status;
+mod supervise;
+mod task;
+mod values;
+
+pub(super) use inspect::inspect;
+pub(super) use options::{AppFile, AppMachine, AppRun, AppSecrets};
+pub(super) use pull::{provision, pull};
+pub(super) use run::run;

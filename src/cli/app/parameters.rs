@@ -1,0 +1,97 @@
+//! `parameters` of an app for the native runtime, with `--allow-parameters`: each is the option of
+//! `ucr run` of that name.
+
+use anyhow::Result;
+use clap::{Args, FromArgMatches};
+use serde_json::{Map, Value};
+
+use crate::error::{Fault, Kind};
+use crate::frontend::flags::{ContainerFlags, Lines};
+use crate::frontend::marathon::app::{App, Type};
+use crate::spec::ContainerSpec;
+
+/// What the app itself says, and lists whose parts replace each other.
+const REPLACED: [&str; 2] = ["entrypoint", "args"];
+
+/// Adds what they say; it wins, as on docker's command line. Fails with [`Kind::Spec`], naming the
+/// first that is no option.
+pub(super) fn add(spec: &mut ContainerSpec, app: &App) -> Result<()> {
+    let all = app.docker().map_or(&[][..], |docker| &docker.parameters);
+    if app.container_type() != Type::Mesos || all.is_empty() {
+        return Ok(());
+    }
+    let mut words = vec!["parameters".to_owned()];
+    for (index, parameter) in all.iter().enumerate() {
+        let word = match parameter.value.as_str() {
+            "true" if is_flag(&parameter.key) => format!("--{}", parameter.key),
+            "false" if is_flag(&parameter.key) => continue,
+            value => format!("--{}={value}", parameter.key),
+        };
+        let path = format!("/container/docker/parameters({index})");
+        if parameter.key.len() < 2
+            || command()
+                .try_get_matches_from(["parameters", &word])
+                .is_err()
+        {
+            let message = format!(
+                "{path}: '{}' with this value is no option of ucr run [E:parameter-unknown]",
+                parameter.key
+            );
+            return Err(Fault::new(Kind::Spec, message)
+                .hint("'ucr run --help' lists them; type DOCKER passes any on to docker")
+                .into());
+        }
+        words.push(word);
+    }
+    let matches = command().try_get_matches_from(words).map_err(|error| {
+        let why = error.kind().to_string();
+        Fault::new(Kind::Spec, format!("/container/docker/parameters: {why}"))
+    })?;
+    let flags = ContainerFlags::from_arg_matches(&matches)?;
+    if !flags.env_files().is_empty() || !flags.label_files().is_empty() {
+        let message = "/container/docker/parameters: files of variables and labels are not read";
+        return Err(Fault::new(Kind::Spec, message)
+            .hint("say them in \"env\" and \"labels\"")
+            .into());
+    }
+    let none = |_: &str| None;
+    let more = flags.spec(spec.image.clone(), Vec::new(), Lines::default(), &none)?;
+    let mut whole = serde_json::to_value(&*spec)?;
+    merge(&mut whole, serde_json::to_value(&more)?);
+    *spec = serde_json::from_value(whole)?;
+    Ok(())
+}
+
+fn command() -> clap::Command {
+    ContainerFlags::augment_args(clap::Command::new("parameters").disable_help_flag(true))
+}
+
+/// Whether it is an option that usually has no value.
+fn is_flag(name: &str) -> bool {
+    let command = command();
+    let mut all = command.get_arguments();
+    let found = all.find(|it| it.get_long() == Some(name));
+    found.is_some_and(|it| !it.get_action().takes_values())
+}
+
+/// Objects grow together, lists follow each other, all else is replaced.
+fn merge(whole: &mut Value, more: Value) {
+    let (Value::Object(whole), Value::Object(more)) = (whole, more) else {
+        return;
+    };
+    for (key, value) in more {
+        merge_key(whole, key, value);
+    }
+}
+
+fn merge_key(whole: &mut Map<String, Value>, key: String, value: Value) {
+    match (whole.get_mut(&key), value) {
+        (Some(Value::Array(list)), Value::Array(more)) if !REPLACED.contains(&key.as_str()) => {
+            list.extend(more);
+        }
+        (Some(found @ Value::Object(_)), value @ Value::Object(_)) => merge(found, value),
+        (_, value) => {
+            whole.insert(key, value);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Commands of ucr in processes of their own, which end with the one that started them.
+
+use anyhow::{Context as _, Result};
+use rustix::stdio::dup2_stdout;
+
+use crate::cli::context::Context;
+use crate::cli::{Command, Format, output, perform};
+use crate::exit;
+use crate::sys::process::{Child, Namespaces, die_with_parent, spawn};
+use crate::sys::signal::unblock;
+
+/// Does what a command line would.
+pub(super) fn part(context: &Context, command: Command) -> Result<Child> {
+    start(|| perform(command, context), context)
+}
+
+/// The same, without its stdout.
+pub(super) fn part_in_silence(context: &Context, command: Command) -> Result<Child> {
+    let quietly = || {
+        let null = std::fs::OpenOptions::new().write(true).open("/dev/null")?;
+        dup2_stdout(null)?;
+        perform(command, context)
+    };
+    start(quietly, context)
+}
+
+fn start(work: impl FnOnce() -> Result<exit::Outcome>, context: &Context) -> Result<Child> {
+    let body = || {
+        let ready = unblock().and_then(|()| die_with_parent());
+        let outcome = ready.map_err(Into::into).and_then(|()| work());
+        if let Err(error) = &outcome {
+            output::error(error, context.wants_json(Format::Text));
+        }
+        exit::code(&outcome)
+    };
+    spawn(Namespaces::default(), body).context("start a process")
+}

@@ -1,0 +1,232 @@
+//! `ucr run --app`.
+
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+
+use super::backoff::Backoff;
+use super::leases::Leases;
+use super::load::{Loaded, load};
+use super::parameters;
+use super::prepare::{Preparation, Prepared};
+use super::supervise::{Ended, Supervisor};
+use super::values::{Values, resolve};
+use crate::cli::context::Context;
+use crate::cli::pull::AppPull;
+use crate::cli::run::Run;
+use crate::cli::{Command, Format, output, perform};
+use crate::error::{Fault, Kind};
+use crate::exit::{self, Outcome};
+use crate::frontend::flags::BesideApp;
+use crate::frontend::marathon::app::App;
+use crate::runtime::RuntimeName;
+use crate::spec::Restart;
+use crate::sys::process::{Namespaces, adopt, die_with_parent, live_without_parent, spawn};
+use crate::sys::signal::Inbox;
+
+/// Longest pull of an app where nobody says how long: as long as a Mesos agent is told to wait for
+/// an executor.
+pub(super) const PULL_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// Runs an app once.
+pub(in crate::cli) fn run(run: Run, context: &Context) -> Result<Outcome> {
+    let loaded = load(context, &run.app)?;
+    let Some(beside) = run.container.beside_app()? else {
+        let message = "--app with options that describe the container";
+        return Err(Fault::new(Kind::Usage, message)
+            .hint(
+                "say it in the app definition; --name, --restart, --sandbox, --cgroups and -i are \
+                 said beside it",
+            )
+            .into());
+    };
+    if loaded.app.instances == 0 && !run.app_run.force {
+        let text = format!(
+            "app {}: \"instances\" is 0: nothing was started",
+            loaded.app.id
+        );
+        output::remark("note", &text);
+        return Ok(Outcome::Done);
+    }
+    let context = context.with_runtime(loaded.runtime);
+    let starter = Starter {
+        context: &context,
+        loaded: &loaded,
+        beside: &beside,
+    };
+    match (run.dry_run, run.start.detach) {
+        (true, _) => starter.show(run),
+        (false, false) => starter.start(run, &mut || Ok(())),
+        (false, true) => starter.detach(run),
+    }
+}
+
+/// Who starts it.
+struct Starter<'a> {
+    context: &'a Context,
+    loaded: &'a Loaded,
+    beside: &'a BesideApp,
+}
+
+impl Starter<'_> {
+    fn app(&self) -> &App {
+        &self.loaded.app
+    }
+
+    /// Prints what would be done.
+    fn show(&self, mut run: Run) -> Result<Outcome> {
+        let values = Values::new();
+        let (store, state) = (self.context.store()?, self.context.state()?);
+        let (_, mut spec, _) = self
+            .preparation(&run, &values)
+            .preview(&store, &mut Leases::new(&state))?;
+        parameters::add(&mut spec, self.app())?;
+        run.given = Some(spec.into());
+        perform(Command::Run(Box::new(run)), self.context)
+    }
+
+    fn preparation<'a>(&'a self, run: &'a Run, values: &'a Values) -> Preparation<'a> {
+        Preparation {
+            context: self.context,
+            app: self.app(),
+            machine: &run.app_machine,
+            beside: self.beside,
+            values,
+        }
+    }
+
+    /// Does it in the background, and returns when it runs.
+    fn detach(&self, run: Run) -> Result<Outcome> {
+        let (mut ready, to_ready) = std::io::pipe()?;
+        let body = move || {
+            let mut to_ready = Some(to_ready);
+            let mut started = || {
+                let Some(mut to_ready) = to_ready.take() else {
+                    return Ok(());
+                };
+                to_ready.write_all(b"s")?;
+                live_without_parent()?;
+                leave_streams()
+            };
+            let outcome = rustix::process::setsid()
+                .map_err(std::io::Error::from)
+                .and_then(|_| die_with_parent())
+                .map_err(Into::into)
+                .and_then(|()| self.start(run, &mut started));
+            if let Err(error) = &outcome {
+                output::error(error, self.context.wants_json(Format::Text));
+            }
+            exit::code(&outcome)
+        };
+        // The copy has both ends; this side's are closed by what is dropped below.
+        let child =
+            spawn(Namespaces::default(), body).context("start a process in the background")?;
+        match ready.read(&mut [0])? {
+            0 => Ok(Outcome::Exited(child.wait()?)),
+            _ => Ok(Outcome::Done),
+        }
+    }
+
+    fn start(&self, mut run: Run, started: &mut dyn FnMut() -> Result<()>) -> Result<Outcome> {
+        let inbox = Inbox::open()?;
+        let limit = run.app_run.launch_timeout;
+        let deadline = limit.map(|limit| (Instant::now() + limit, limit));
+        let values = resolve(self.context, self.app(), &run.app_secrets, false)?;
+        let (store, state) = (self.context.store()?, self.context.state()?);
+        self.context.heal()?;
+        let prepared = self
+            .preparation(&run, &values)
+            .prepare(&store, Leases::new(&state))?;
+        let listener = run.start.status_fd.take().map(listener).transpose()?;
+        run.options.app = Some(self.pull(&values)?);
+        let restart = self.beside.restart.unwrap_or(Restart::No);
+        self.describe(&mut run, &prepared, restart)?;
+        let mut backoff = Backoff::new(self.app());
+        loop {
+            let supervisor = Supervisor {
+                context: self.context,
+                run: &run,
+                inbox: &inbox,
+                name: &self.app().id,
+                deadline,
+                listener: listener.as_ref(),
+                grace: prepared.spec.stop_timeout,
+            };
+            let ended = supervisor.supervise(started)?;
+            if !self.is_again(restart, &ended, &mut backoff) {
+                return Ok(Outcome::Exited(ended.exit));
+            }
+            if backoff.pause(&inbox, ended.ran)? {
+                return Ok(Outcome::Exited(ended.exit));
+            }
+        }
+    }
+
+    /// Puts what was decided in the place of a command line.
+    fn describe(&self, run: &mut Run, prepared: &Prepared, restart: Restart) -> Result<()> {
+        let mut spec = prepared.spec.clone();
+        parameters::add(&mut spec, self.app())?;
+        if self.is_left_to_engine(run) && restart != Restart::No {
+            spec.restart = Some(restart);
+        }
+        run.given = Some(spec.into());
+        Ok(())
+    }
+
+    /// Whether the Engine itself starts it again.
+    fn is_left_to_engine(&self, run: &Run) -> bool {
+        self.loaded.runtime == RuntimeName::Docker && run.start.detach
+    }
+
+    fn is_again(&self, restart: Restart, ended: &Ended, backoff: &mut Backoff) -> bool {
+        let has_failed = ended.exit.code() != 0;
+        !ended.is_asked
+            && match restart {
+                Restart::No => false,
+                Restart::OnFailure(None) => has_failed,
+                Restart::OnFailure(Some(most)) => has_failed && backoff.count() < most,
+                Restart::Always | Restart::UnlessStopped => true,
+            }
+    }
+
+    fn pull(&self, values: &Values) -> Result<AppPull> {
+        pull_of(self.app(), values)
+    }
+}
+
+/// What a pull of its image needs.
+pub(super) fn pull_of(app: &App, values: &Values) -> Result<AppPull> {
+    let docker = app.docker();
+    let secret = docker
+        .and_then(|docker| docker.pull_config.as_ref())
+        .and_then(|config| values.get(&config.secret));
+    let credential = docker.and_then(|docker| docker.credential.as_ref());
+    Ok(AppPull {
+        force: docker.is_some_and(|docker| docker.force_pull_image),
+        secret: secret.map(|value| value.bytes().to_vec()),
+        creds: credential.map(|it| {
+            let password = it.secret.clone().unwrap_or_default();
+            (it.principal.clone(), password)
+        }),
+        timeout: PULL_TIMEOUT,
+        auth_file: None,
+    })
+}
+
+/// Takes over the descriptor of `--status-fd`.
+fn listener(number: i32) -> Result<OwnedFd> {
+    adopt(number).with_context(|| format!("--status-fd {number}"))
+}
+
+/// From now on nobody reads what is printed here.
+fn leave_streams() -> Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    let null = options.read(true).write(true).open("/dev/null")?;
+    dup2_stdin(&null)?;
+    dup2_stdout(&null)?;
+    dup2_stderr(&null)?;
+    Ok(rustix::process::chdir("/")?)
+}

@@ -1,0 +1,75 @@
+//! What the `ucr run` of an app says on its status descriptor, line by line.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::ioctl_fionbio;
+use serde::Deserialize;
+
+/// Longest line that is waited for, in bytes: they are ucr's own.
+const MAX_LINE: usize = 64 << 10;
+
+/// Something that happened.
+#[derive(Debug, Deserialize)]
+pub(super) struct Line {
+    pub(super) event: String,
+    #[serde(default)]
+    pub(super) id: String,
+    pub(super) pid: Option<i32>,
+    pub(super) exit_code: Option<u8>,
+}
+
+/// The reading end.
+pub(super) struct Status {
+    file: File,
+    bytes: Vec<u8>,
+    is_open: bool,
+}
+
+impl Status {
+    /// Both ends.
+    pub(super) fn pipe() -> io::Result<(Self, OwnedFd)> {
+        let (read, write) = io::pipe()?;
+        ioctl_fionbio(&read, true)?;
+        let status = Self {
+            file: OwnedFd::from(read).into(),
+            bytes: Vec::new(),
+            is_open: true,
+        };
+        Ok((status, write.into()))
+    }
+
+    pub(super) fn handle(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    /// Whether more may come.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// The lines that are there, as they are.
+    pub(super) fn read(&mut self) -> Vec<String> {
+        let mut buffer = [0_u8; 4096];
+        loop {
+            match self.file.read(&mut buffer) {
+                Ok(0) => self.is_open = false,
+                Ok(count) if self.bytes.len() < MAX_LINE => {
+                    self.bytes.extend_from_slice(&buffer[..count]);
+                    continue;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => (),
+                Ok(_) | Err(_) => self.is_open = false,
+            }
+            break;
+        }
+        let whole = self.bytes.iter().rposition(|byte| *byte == b'\n');
+        let whole = whole.map_or(0, |place| place + 1);
+        let rest = self.bytes.split_off(whole);
+        let text = std::mem::replace(&mut self.bytes, rest);
+        let text = String::from_utf8_lossy(&text).into_owned();
+        text.lines().map(str::to_owned).collect()
+    }
+}
