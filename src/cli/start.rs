@@ -65,6 +65,16 @@ struct Start<'a> {
     reporter: Reporter<'a>,
 }
 
+/// What is to be started.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    /// Unless its root filesystem is a directory of the host.
+    pub(super) image: Option<&'a Image>,
+    pub(super) spec: &'a ContainerSpec,
+    /// Of secrets that it names.
+    pub(super) values: &'a GivenValues,
+}
+
 /// Tells whoever started a container what happens to it.
 pub(super) struct Reporter<'a> {
     context: &'a Context,
@@ -103,11 +113,14 @@ impl StartOptions {
     pub(super) fn start(
         &self,
         context: &Context,
-        image: Option<&Image>,
-        spec: &ContainerSpec,
-        values: &GivenValues,
+        wanted: &Wanted,
         host: &Directories,
     ) -> Result<Outcome> {
+        let &Wanted {
+            image,
+            spec,
+            values,
+        } = wanted;
         let (store, state) = (context.store()?, context.state()?);
         let start = Start {
             native: Native {

@@ -19,14 +19,14 @@ use super::supervise::{Ended, Hears, Moment, Supervisor};
 use super::values::{Values, resolve};
 use crate::cli::context::Context;
 use crate::cli::pull::AppPull;
-use crate::cli::run::Run;
+use crate::cli::run::{Given, Run};
 use crate::cli::{Command, Format, output, perform};
 use crate::error::{Fault, Kind};
 use crate::exit::{self, Outcome};
 use crate::frontend::flags::BesideApp;
 use crate::frontend::marathon::app::App;
 use crate::runtime::RuntimeName;
-use crate::spec::Restart;
+use crate::spec::{GivenValues, Restart};
 use crate::sys::process::{Namespaces, adopt, die_with_parent, live_without_parent, spawn};
 use crate::sys::signal::Inbox;
 
@@ -86,7 +86,8 @@ impl Starter<'_> {
             .preparation(&run)
             .preview(&store, &mut Leases::new(&state))?;
         parameters::add(&mut spec, self.app())?;
-        run.given = Some(spec.into());
+        let values = GivenValues::default();
+        run.given = Some(Given { spec, values }.into());
         perform(Command::Run(Box::new(run)), self.context)
     }
 
@@ -156,7 +157,7 @@ impl Starter<'_> {
         )?;
         run.options.app = Some(self.pull(&values, prepared.sandbox.path())?);
         let restart = self.beside.restart.unwrap_or(Restart::No);
-        self.describe(&mut run, &prepared, restart)?;
+        self.describe(&mut run, &prepared, &values, restart)?;
         let mut backoff = Backoff::new(self.app());
         loop {
             let supervisor = Supervisor {
@@ -182,13 +183,29 @@ impl Starter<'_> {
     }
 
     /// Puts what was decided in the place of a command line.
-    fn describe(&self, run: &mut Run, prepared: &Prepared, restart: Restart) -> Result<()> {
+    fn describe(
+        &self,
+        run: &mut Run,
+        prepared: &Prepared,
+        values: &Values,
+        restart: Restart,
+    ) -> Result<()> {
+        let mut given = GivenValues::default();
+        for (name, value) in values {
+            given.insert(name, value.bytes());
+        }
         let mut spec = prepared.spec.clone();
         parameters::add(&mut spec, self.app())?;
         if self.is_left_to_engine(run) && restart != Restart::No {
             spec.restart = Some(restart);
         }
-        run.given = Some(spec.into());
+        run.given = Some(
+            Given {
+                spec,
+                values: given,
+            }
+            .into(),
+        );
         Ok(())
     }
 

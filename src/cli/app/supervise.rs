@@ -219,11 +219,8 @@ impl Supervisor<'_> {
                 let ends = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP];
                 seen.is_asked |= ends.contains(&number);
                 match child {
-                    Some(child) if !self.run.start.detach => {
-                        if is_sent {
-                            child.signal(number)?;
-                        }
-                    }
+                    Some(child) if !self.run.start.detach && is_sent => child.signal(number)?,
+                    Some(_) if !self.run.start.detach => (),
                     _ if ends.contains(&number) => self.stop(id)?,
                     _ => (),
                 }

@@ -17,7 +17,7 @@ use crate::runtime::docker::arguments::{self, Arguments};
 use crate::runtime::docker::{Asked, Docker, EngineImage, Ran, UNREAD_SECRETS};
 use crate::runtime::native;
 use crate::runtime::{Ended, Happening};
-use crate::spec::{ContainerSpec, NO_VALUES, Restart};
+use crate::spec::{ContainerSpec, Restart};
 
 /// Who hears of a container.
 struct Told<'a> {
@@ -83,7 +83,7 @@ impl Delegate<'_> {
         Asked {
             image,
             spec,
-            values: &NO_VALUES,
+            values: run.values(),
             is_kept: !start.rm.unwrap_or(!start.detach),
             is_detached: start.detach,
             streams: streams.unwrap_or([true; 3]),

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::App;
-use super::app::{IpcMode, LinuxInfo, Mode, NetworkMode, Type, Volume, VolumeKind};
+use super::app::{EnvValue, IpcMode, LinuxInfo, Mode, NetworkMode, Type, Volume, VolumeKind};
 use super::environment::{Task, environment};
 use super::ports::Assigned;
 use super::record::record;
@@ -12,7 +12,8 @@ use super::resources::resources;
 use crate::error::{Fault, Kind};
 use crate::spec::{
     ContainerSpec, DockerParameter, Endpoint, FurtherNetwork, Health, HealthTest,
-    IpcMode as SpecIpcMode, Mount, Network, Publish, Seccomp, gpus, mount,
+    IpcMode as SpecIpcMode, Mount, Network, Publish, Seccomp, Secret, SecretSource, SecretTarget,
+    gpus, mount,
 };
 
 pub use super::resources::Machine;
@@ -90,6 +91,7 @@ pub fn container(
     if let Some(info) = app.container.as_ref().and_then(|it| it.linux_info.as_ref()) {
         isolate(&mut spec, info, places);
     }
+    spec.secrets = secrets(app, places);
     connect(&mut spec, app, ports, places)?;
     if let Some(docker) = app.docker() {
         spec.security.privileged = docker.privileged;
@@ -133,6 +135,35 @@ fn add_volume(spec: &mut ContainerSpec, app: &App, volume: &Volume, places: &Pla
     };
     mount.access.read_only = (volume.mode == Some(Mode::Ro)).then_some(true);
     spec.mounts.push(mount);
+}
+
+/// By their names: the values are found apart.
+fn secrets(app: &App, places: &Places) -> Vec<Secret> {
+    let variables = app.env.iter().filter_map(|(variable, value)| match value {
+        EnvValue::Secret(it) => Some((&it.secret, SecretTarget::Environment(variable.clone()))),
+        EnvValue::Plain(_) => None,
+    });
+    let files = app
+        .volumes()
+        .iter()
+        .filter_map(|volume| match &volume.kind {
+            VolumeKind::Secret(name) => {
+                // What is relative begins in the sandbox, wherever that is seen.
+                let sandbox = match app.docker() {
+                    Some(_) => Path::new(mount::SANDBOX),
+                    None => places.sandbox,
+                };
+                let path = sandbox.join(&volume.container_path);
+                Some((name, SecretTarget::File(path)))
+            }
+            _ => None,
+        });
+    let all = variables.chain(files);
+    all.map(|(name, target)| Secret {
+        source: SecretSource::Given(name.clone()),
+        target,
+    })
+    .collect()
 }
 
 /// Relative paths begin in the sandbox, where persistent volumes are seen, too.
