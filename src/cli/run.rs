@@ -13,7 +13,7 @@ use super::cni::CniOptions;
 use super::context::Context;
 use super::pull::PullOptions;
 use super::rootless::Users;
-use super::start::{Directories, StartOptions};
+use super::start::{Directories, StartOptions, Wanted};
 use super::{others, output};
 use crate::error::{Fault, Kind};
 use crate::exit::{self, Outcome};
@@ -125,8 +125,12 @@ impl Run {
             cdi: self.cdi_directories(context)?,
             cni: self.cni.places(context)?,
         };
-        self.start
-            .start(context, image.as_ref(), &spec, &NO_VALUES, &directories)
+        let wanted = Wanted {
+            image: image.as_ref(),
+            spec: &spec,
+            values: &NO_VALUES,
+        };
+        self.start.start(context, wanted, &directories)
     }
 
     pub(super) fn description(&self, context: &Context) -> Result<ContainerSpec> {

@@ -53,12 +53,20 @@ pub(super) struct StartOptions {
     pub(super) status_fd: Option<i32>,
 }
 
+/// What is to be run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    /// None where the description names a directory.
+    pub(super) image: Option<&'a Image>,
+    pub(super) spec: &'a ContainerSpec,
+    /// Values of its secrets that were given.
+    pub(super) values: &'a GivenValues,
+}
+
 /// A container's start, and who hears of it.
 struct Start<'a> {
     native: Native<'a>,
-    image: Option<&'a Image>,
-    spec: &'a ContainerSpec,
-    values: &'a GivenValues,
+    wanted: Wanted<'a>,
     id: String,
     is_kept: bool,
     size: Option<Size>,
@@ -103,12 +111,11 @@ impl StartOptions {
     pub(super) fn start(
         &self,
         context: &Context,
-        image: Option<&Image>,
-        spec: &ContainerSpec,
-        values: &GivenValues,
+        wanted: Wanted,
         host: &Directories,
     ) -> Result<Outcome> {
         let (store, state) = (context.store()?, context.state()?);
+        let spec = wanted.spec;
         let start = Start {
             native: Native {
                 store: &store,
@@ -116,9 +123,7 @@ impl StartOptions {
                 cdi_directories: &host.cdi,
                 cni: &host.cni,
             },
-            image,
-            spec,
-            values,
+            wanted,
             id: sys::random_name()?,
             is_kept: !self.rm.unwrap_or(!self.detach),
             size: Size::of(std::io::stdin()).filter(|_| spec.tty),
@@ -220,9 +225,9 @@ impl Start<'_> {
         };
         let asked = Asked {
             id: &self.id,
-            image: self.image,
-            spec: self.spec,
-            values: self.values,
+            image: self.wanted.image,
+            spec: self.wanted.spec,
+            values: self.wanted.values,
             is_kept: self.is_kept,
             has_console: background.is_some(),
             size: self.size,
