@@ -62,6 +62,23 @@ pub(super) struct Exec {
 }
 
 impl Exec {
+    /// A command without anything special.
+    pub(super) fn plain(name: String, argv: Vec<String>) -> Self {
+        Self {
+            detach: false,
+            detach_keys: DetachKeys::default(),
+            env: Vec::new(),
+            env_file: Vec::new(),
+            interactive: false,
+            tty: false,
+            privileged: false,
+            user: None,
+            workdir: None,
+            name,
+            argv,
+        }
+    }
+
     pub(super) fn run(self, context: &Context) -> Result<Outcome> {
         if self.tty && self.interactive && !self.detach && !is_terminal(std::io::stdin()) {
             return Err(

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::fs::File;
 use std::io::{Read, stdin};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -13,7 +14,7 @@ use super::cni::CniOptions;
 use super::context::Context;
 use super::pull::PullOptions;
 use super::rootless::Users;
-use super::start::{Directories, StartOptions};
+use super::start::{Directories, StartOptions, Wanted};
 use super::{others, output};
 use crate::error::{Fault, Kind};
 use crate::exit::{self, Outcome};
@@ -23,7 +24,7 @@ use crate::pull::Policy;
 use crate::runtime::native;
 use crate::runtime::native::cdi::DIRECTORIES;
 use crate::spec::mount::Source;
-use crate::spec::{ContainerSpec, DockerParameter, MAX_DOCUMENT};
+use crate::spec::{ContainerSpec, DockerParameter, GivenValues, MAX_DOCUMENT, NO_VALUES};
 use crate::store::Image;
 use crate::sys::process::{Exit, Namespaces, die_with_parent, spawn};
 
@@ -89,10 +90,17 @@ pub(super) struct Run {
     pub(super) app_run: AppRun,
     /// What an app definition comes to.
     #[arg(skip)]
-    pub(super) given: Option<Box<ContainerSpec>>,
+    pub(super) given: Option<Rc<Given>>,
     /// What was read from stdin for --spec.
     #[arg(skip)]
     typed: OnceCell<Vec<u8>>,
+}
+
+/// A description that did not come from the command line.
+#[derive(Debug)]
+pub(super) struct Given {
+    pub(super) spec: ContainerSpec,
+    pub(super) values: GivenValues,
 }
 
 impl Run {
@@ -125,8 +133,17 @@ impl Run {
             cdi: self.cdi_directories(context)?,
             cni: self.cni.places(context)?,
         };
-        self.start
-            .start(context, image.as_ref(), &spec, &directories)
+        let wanted = Wanted {
+            image: image.as_ref(),
+            spec: &spec,
+            values: self.values(),
+        };
+        self.start.start(context, &wanted, &directories)
+    }
+
+    /// Those of secrets that are had already.
+    pub(super) fn values(&self) -> &GivenValues {
+        self.given.as_ref().map_or(&NO_VALUES, |it| &it.values)
     }
 
     pub(super) fn description(&self, context: &Context) -> Result<ContainerSpec> {
@@ -140,7 +157,7 @@ impl Run {
     /// The same, where other containers are the Engine's.
     pub(super) fn description_for_docker(&self, context: &Context) -> Result<ContainerSpec> {
         match (&self.given, &self.spec) {
-            (Some(given), _) => Ok(ContainerSpec::clone(given)),
+            (Some(given), _) => Ok(given.spec.clone()),
             (None, Some(file)) => self.document(context, file),
             (None, None) => self.flags(context),
         }
@@ -166,6 +183,7 @@ impl Run {
         };
         let bytes = bytes.with_context(|| format!("--spec {}", file.display()))?;
         let mut spec = ContainerSpec::parse(&bytes)?;
+        spec.check_document()?;
         if let Some(path) = spec.host_paths().find(|path| !path.is_absolute()) {
             let path = path.display();
             let message =

@@ -17,7 +17,7 @@ use crate::exit::Outcome;
 use crate::runtime::native::network::cni::Places;
 use crate::runtime::native::{Asked, Attachment, DetachKeys, Native};
 use crate::runtime::{Ended, Happening};
-use crate::spec::{ContainerSpec, Restart};
+use crate::spec::{ContainerSpec, GivenValues, Restart};
 use crate::store::Image;
 use crate::sys;
 use crate::sys::process::adopt;
@@ -58,10 +58,21 @@ struct Start<'a> {
     native: Native<'a>,
     image: Option<&'a Image>,
     spec: &'a ContainerSpec,
+    values: &'a GivenValues,
     id: String,
     is_kept: bool,
     size: Option<Size>,
     reporter: Reporter<'a>,
+}
+
+/// What is to be started.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    /// Unless its root filesystem is a directory of the host.
+    pub(super) image: Option<&'a Image>,
+    pub(super) spec: &'a ContainerSpec,
+    /// Of secrets that it names.
+    pub(super) values: &'a GivenValues,
 }
 
 /// Tells whoever started a container what happens to it.
@@ -102,10 +113,14 @@ impl StartOptions {
     pub(super) fn start(
         &self,
         context: &Context,
-        image: Option<&Image>,
-        spec: &ContainerSpec,
+        wanted: &Wanted,
         host: &Directories,
     ) -> Result<Outcome> {
+        let &Wanted {
+            image,
+            spec,
+            values,
+        } = wanted;
         let (store, state) = (context.store()?, context.state()?);
         let start = Start {
             native: Native {
@@ -116,6 +131,7 @@ impl StartOptions {
             },
             image,
             spec,
+            values,
             id: sys::random_name()?,
             is_kept: !self.rm.unwrap_or(!self.detach),
             size: Size::of(std::io::stdin()).filter(|_| spec.tty),
@@ -219,6 +235,7 @@ impl Start<'_> {
             id: &self.id,
             image: self.image,
             spec: self.spec,
+            values: self.values,
             is_kept: self.is_kept,
             has_console: background.is_some(),
             size: self.size,

@@ -16,6 +16,7 @@
 //!
 //! Runs on the calling thread and starts no other.
 
+mod bzip2;
 mod cache;
 mod local;
 mod merge;

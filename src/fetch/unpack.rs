@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use bzip2::bufread::MultiBzDecoder;
 use lzma_rust2::XzReader;
 use rustix::fs::{Mode, OFlags, fchmod, openat};
 
+use super::bzip2::Bzip2;
 use super::staging::{DIRECTORY, make_directories, os};
 use super::{Options, PLAIN, copy};
 use crate::error::{Fault, Kind};
@@ -107,7 +107,7 @@ pub(super) fn unpack(
         waiting: 0,
     };
     let read = match format {
-        Format::TarBzip2 => read_archive(MultiBzDecoder::new(timed), &mut sink),
+        Format::TarBzip2 => read_archive(Bzip2::new(timed), &mut sink),
         Format::TarXz => read_archive(XzReader::new_mem_limit(timed, true, XZ_MEMORY), &mut sink),
         Format::Zip => read_zip(archive, &mut sink),
         Format::Tar | Format::Gzip(_) => read_archive(timed, &mut sink),

@@ -7,6 +7,9 @@
 //! nobody is asked after the deadline; every document is capped; a manifest asked for by digest has
 //! it. The digests of streamed blobs are the caller's to check.
 //!
+//! [`Download`] gets any other file by the same means, on the thread that asks: here and nowhere
+//! else is HTTP spoken.
+//!
 //! ```text
 //! Registry ─► Shared::ask ─► Endpoint::request ─► Wire::follow ─► Transport
 //!  (blocking)  (mirrors)      (auth, retries)      (redirects)     (one request)

@@ -7,6 +7,7 @@ mod interpreter;
 pub mod native;
 mod state;
 mod stops;
+mod values;
 
 pub use choice::{RuntimeName, Runtimes};
 pub use happening::Happening;

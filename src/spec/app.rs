@@ -17,6 +17,9 @@ pub struct AppRecord {
     pub version: String,
     /// Name for service discovery: `db.shop`.
     pub discovery_name: String,
+    /// Whoever started it looks after its health.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_checked: bool,
     /// Words of the definition.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,

@@ -54,7 +54,7 @@ pub use parameter::DockerParameter;
 pub use port::{Exposed, Protocol, Publish, Span, Wanted};
 pub use process::{Process, process, with_home};
 pub use resources::{CgroupPolicy, Cpus, Resources, Ulimit, UlimitName};
-pub use secret::{Secret, SecretSource, SecretTarget};
+pub use secret::{GivenValues, NO_VALUES, Secret, SecretSource, SecretTarget};
 pub use security::{IdRange, Seccomp, Security, Userns};
 pub use sharing::{CgroupMode, IpcMode, PidMode, Sharing, UtsMode};
 pub use signal::SignalNumber;
@@ -209,6 +209,18 @@ impl ContainerSpec {
         }
     }
 
+    /// Refuses what a document from outside cannot say.
+    pub fn check_document(&self) -> Result<(), Fault> {
+        secret::refuse_given(&self.secrets)
+    }
+
+    /// Whether a variable, `NAME=value`, is the value of a secret.
+    pub fn is_secret(&self, variable: &str) -> bool {
+        let name = variable.split('=').next().unwrap_or_default();
+        let mut targets = self.secrets.iter().map(|secret| &secret.target);
+        targets.any(|it| matches!(it, SecretTarget::Environment(own) if own == name))
+    }
+
     /// What belongs to a network is that of the container whose network it is.
     fn check_shared_network(&self) -> Result<(), Fault> {
         let Network::Container(_) = self.network() else {
@@ -252,7 +264,7 @@ impl ContainerSpec {
             .iter_mut()
             .filter_map(|secret| match &mut secret.source {
                 SecretSource::File(path) => Some(path),
-                SecretSource::Environment(_) => None,
+                SecretSource::Environment(_) | SecretSource::Given(_) => None,
             });
         let binds = self.mounts.iter_mut().filter_map(Mount::host_path);
         let rest = profile.into_iter().chain(secrets).chain(binds);

@@ -1,9 +1,12 @@
 //! Secrets: a description says where a value is and where it goes, and never what it is.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::error::{Fault, Kind};
 
@@ -25,6 +28,49 @@ pub enum SecretSource {
     File(PathBuf),
     /// In a variable of ucr's own environment.
     Environment(String),
+    /// In the [`GivenValues`] beside the description, under this name. A document cannot say it.
+    Given(String),
+}
+
+/// Values that ucr has already, by the names that [`SecretSource::Given`] has: in memory beside a
+/// description, wiped when dropped, and never written or printed.
+#[derive(Default)]
+pub struct GivenValues(BTreeMap<String, Zeroizing<Vec<u8>>>);
+
+/// No values at all.
+pub static NO_VALUES: GivenValues = GivenValues(BTreeMap::new());
+
+impl GivenValues {
+    /// Adds one, or replaces that of the same name.
+    pub fn insert(&mut self, name: impl Into<String>, value: &[u8]) {
+        self.0.insert(name.into(), Zeroizing::new(value.to_vec()));
+    }
+
+    /// The value of a name.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.0.get(name).map(|value| value.as_slice())
+    }
+}
+
+impl fmt::Debug for GivenValues {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GivenValues(…)")
+    }
+}
+
+/// Refuses a description from outside that names values which only ucr itself can give.
+pub(super) fn refuse_given(secrets: &[Secret]) -> Result<(), Fault> {
+    let is_given = |secret: &Secret| matches!(secret.source, SecretSource::Given(_));
+    match secrets.iter().position(is_given) {
+        None => Ok(()),
+        Some(place) => {
+            let message = format!(
+                "container description: secrets[{place}].source: 'given' is no source of a document"
+            );
+            Err(Fault::new(Kind::Spec, message)
+                .hint("its value is in no document: say where it is, file or environment"))
+        }
+    }
 }
 
 /// Where a container finds a value.
@@ -70,6 +116,21 @@ impl FromStr for Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn given_values_are_not_shown() {
+        let mut values = GivenValues::default();
+        values.insert("a", b"sesame");
+        assert_eq!(values.get("a"), Some(&b"sesame"[..]));
+        assert_eq!(values.get("b"), None);
+        assert!(!format!("{values:?}").contains("sesame"));
+        let secret = Secret {
+            source: SecretSource::Given("a".into()),
+            target: SecretTarget::Environment("A".into()),
+        };
+        let refused = refuse_given(&[secret]).unwrap_err();
+        assert!(refused.to_string().contains("secrets[0].source: 'given'"));
+    }
 
     #[test]
     fn secrets() {

@@ -118,17 +118,23 @@ impl Child {
         signal_by_handle(self.handle.as_fd(), number)
     }
 
-    /// Stops it and waits until it stands still, or has ended: it reaps nothing from then on.
+    /// Stops it and waits until it stands still or has ended: from then on it reaps nothing. Fails
+    /// after a tenth of a second, where the kernel keeps it busy.
     pub fn halt(&self) -> io::Result<()> {
+        const STEP: Duration = Duration::from_millis(1);
         self.signal(libc::SIGSTOP)?;
-        let either = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        loop {
+        let either = WaitIdOptions::STOPPED
+            | WaitIdOptions::EXITED
+            | WaitIdOptions::NOWAIT
+            | WaitIdOptions::NOHANG;
+        for _ in 0..100 {
             match waitid(WaitId::PidFd(self.handle.as_fd()), either) {
-                Ok(_) => return Ok(()),
-                Err(rustix::io::Errno::INTR) => (),
+                Ok(Some(_)) => return Ok(()),
+                Ok(None) | Err(rustix::io::Errno::INTR) => std::thread::sleep(STEP),
                 Err(error) => return Err(error.into()),
             }
         }
+        Err(io::ErrorKind::TimedOut.into())
     }
 
     /// Waits at most so long for the end; whether it has come. Reaps nothing.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use ucr::checks::{
-    Check, Command, Event, IpVersion, Pace, Patience, Question, Standing, State, Subject, Watch,
+    Check, Command, Event, IpVersion, Pace, Patience, Question, State, Subject, Watch,
 };
 use ucr::sys::proc::Proc;
 use ucr::sys::process::Exit;
@@ -31,10 +31,10 @@ pub fn patience(grace: u64, max_failures: u32) -> Patience {
     }
 }
 
-/// A Marathon check that never kills, and is not made twice in a test.
+/// A Marathon check that never kills.
 pub fn once(question: Question, address: SocketAddr, ignores_1xx: bool) -> Check {
     // The first is made after min(interval, 5 s).
-    let pace = pace(1500, 1000);
+    let pace = pace(1000, 3000);
     Check::marathon(question, address, pace, patience(0, 0), ignores_1xx)
 }
 
@@ -87,21 +87,26 @@ pub fn events(
     all
 }
 
-/// The first result of each of these health checks, made side by side.
-pub fn first_results(checks: Vec<Check>) -> Vec<Option<(State, Option<String>)>> {
+/// The first result of each of these health checks, made side by side, once so many have one; the
+/// others get a moment more.
+pub fn first_results(checks: Vec<Check>, count: usize) -> Vec<Option<(State, Option<String>)>> {
     let mut results = vec![None; checks.len()];
     let run = no_command;
     let mut watch = Watch::new(checks, None, &run).unwrap();
-    // Until the second round may begin, and a little more.
-    for event in events(&mut watch, ms(2800), |_| false) {
-        if let Event::Health {
-            index,
-            standing: Standing { state, cause, .. },
-        } = event
-        {
-            results[index].get_or_insert((state, cause));
+    let mut take = |all: Vec<Event>| {
+        for event in all {
+            let Event::Health { index, standing } = event else {
+                panic!("{event:?}");
+            };
+            results[index].get_or_insert((standing.state, standing.cause));
         }
+        results.iter().flatten().count()
+    };
+    let end = Instant::now() + LIMIT;
+    while take(events(&mut watch, LIMIT, |it| !it.is_empty())) < count {
+        assert!(Instant::now() < end, "not all have a result");
     }
+    take(events(&mut watch, ms(300), |_| false));
     results
 }
 

@@ -5,7 +5,9 @@ use std::net::{SocketAddr, TcpListener};
 use ucr::checks::{Check, Event, Question, Report, Scheme, State, Watch};
 
 use crate::Test;
-use crate::follow::{events, first_results, leaving_nothing, ms, no_command, once, pace, port};
+use crate::follow::{
+    LIMIT, events, first_results, leaving_nothing, ms, no_command, once, pace, port,
+};
 use crate::server::Server;
 
 pub const TESTS: &[Test] = &[
@@ -27,7 +29,8 @@ fn outcomes(server: SocketAddr, rows: &[(&str, bool, Option<&str>)]) {
     let checks = rows
         .iter()
         .map(|(path, ignores, _)| once(get(path), server, *ignores));
-    let results = first_results(checks.collect());
+    let count = rows.iter().filter(|row| row.2.is_some()).count();
+    let results = first_results(checks.collect(), count);
     for ((path, _, expected), found) in rows.iter().zip(results) {
         let found = found.as_ref().map(|(state, cause)| match state {
             State::Healthy => "healthy",
@@ -68,7 +71,7 @@ fn answers() {
                 ("/many", false, Some("the answer is not HTTP")),
                 ("/endless", false, Some("longer than 64 KiB")),
                 ("/endless-interim", false, Some("longer than 64 KiB")),
-                ("/hang", false, Some("no result within 1s")),
+                ("/hang", false, Some("no result within 3s")),
             ],
         );
     });
@@ -86,9 +89,9 @@ fn interim_answers() {
                 ("/only", true, None),
                 ("/switch", false, Some("HTTP status 101")),
                 ("/switch", true, None),
-                ("/interim-hang", false, Some("no result within 1s")),
+                ("/interim-hang", false, Some("no result within 3s")),
                 ("/interim-hang", true, None),
-                ("/hang", true, Some("no result within 1s")),
+                ("/hang", true, Some("no result within 3s")),
                 ("/503", true, Some("HTTP status 503")),
             ],
         );
@@ -114,12 +117,14 @@ fn redirects_are_followed_by_mesos() {
         };
         let checks = rows.iter().map(|(path, _)| {
             let subject = port(server.address.port(), get(path));
-            Check::report(subject, ms(0), pace(5000, 1000))
+            Check::report(subject, ms(0), pace(60_000, 3000))
         });
         let run = no_command;
         let mut watch = Watch::new(checks.collect(), Some(task), &run).unwrap();
         let mut found = vec![None; rows.len()];
-        for event in events(&mut watch, ms(2500), |_| false) {
+        let mut all = events(&mut watch, LIMIT, |it| it.len() == 4);
+        all.extend(events(&mut watch, ms(300), |_| false));
+        for event in all {
             match event {
                 Event::Checked {
                     index,
@@ -137,13 +142,16 @@ fn over_tls() {
     leaving_nothing(|| {
         let (tls, clear) = (Server::over_tls(), Server::start());
         let https = |path: &str| Question::Get(Scheme::Https, path.to_owned());
-        let results = first_results(vec![
-            once(https("/ok"), tls.address, false),
-            once(https("/503"), tls.address, false),
-            once(https("/closed"), tls.address, false),
-            once(https("/ok"), clear.address, false),
-            once(get("/ok"), tls.address, false),
-        ]);
+        let results = first_results(
+            vec![
+                once(https("/ok"), tls.address, false),
+                once(https("/503"), tls.address, false),
+                once(https("/closed"), tls.address, false),
+                once(https("/ok"), clear.address, false),
+                once(get("/ok"), tls.address, false),
+            ],
+            5,
+        );
         let results: Vec<_> = results
             .into_iter()
             .map(|it| it.expect("a result"))
@@ -167,12 +175,18 @@ fn tcp() {
         let server = Server::start();
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = silent.local_addr().unwrap();
-        let mut results = first_results(vec![
-            once(Question::Connect, server.address, false),
-            once(Question::Connect, address, false),
-        ]);
+        let mut results = first_results(
+            vec![
+                once(Question::Connect, server.address, false),
+                once(Question::Connect, address, false),
+            ],
+            2,
+        );
         drop(silent);
-        results.extend(first_results(vec![once(Question::Connect, address, false)]));
+        results.extend(first_results(
+            vec![once(Question::Connect, address, false)],
+            1,
+        ));
         let refused = format!("connect to {address}: Connection refused (os error 111)");
         let expected = [
             Some((State::Healthy, None)),

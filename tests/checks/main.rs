@@ -6,6 +6,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stdout,
+    clippy::print_stderr,
     reason = "a test fails by panicking, and this program is its own harness"
 )]
 
@@ -15,6 +16,7 @@ mod support;
 mod commands;
 mod follow;
 mod http;
+mod native;
 mod places;
 mod schedule;
 mod server;
@@ -22,12 +24,25 @@ mod server;
 use std::panic::catch_unwind;
 use std::process::ExitCode;
 
+use ucr::runtime::native::reaper;
+
 type Test = (&'static str, fn());
 
 fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    // A command enters a container by a copy of the program that asks for it, which is this one.
+    if reaper::is_wanted(&arguments) {
+        return ExitCode::from(reaper::run(arguments));
+    }
     let words: Vec<String> = std::env::args().skip(1).collect();
     let filters: Vec<&String> = words.iter().filter(|it| !it.starts_with('-')).collect();
-    let all = [http::TESTS, schedule::TESTS, commands::TESTS, places::TESTS];
+    let all = [
+        http::TESTS,
+        schedule::TESTS,
+        commands::TESTS,
+        places::TESTS,
+        native::TESTS,
+    ];
     let is_wanted = |name: &str| filters.is_empty() || filters.iter().any(|it| name.contains(*it));
     let tests: Vec<Test> = all
         .concat()

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use ucr::error::{self, Fault, Kind};
 use ucr::frontend::flags::{ContainerFlags, Lines};
 use ucr::image::ImageConfig;
+use ucr::runtime::docker::UNREAD_SECRETS;
 use ucr::runtime::docker::arguments::{Arguments, Circumstances, arguments};
 use ucr::spec::{
     ContainerSpec, Endpoint, Health, HostDevice, Log, Mount, Naming, Resources, Security, Sharing,
@@ -148,6 +149,7 @@ fn told(case: &Case) -> Result<Arguments, Fault> {
         api: case.place.api,
         seccomp: Path::new("/run/ucr/seccomp.json"),
         env_file: Path::new("/run/ucr/env"),
+        secrets: &UNREAD_SECRETS,
         apparmor: case.place.apparmor,
         selinux: case.place.selinux,
         max_files: case.place.max_files,

@@ -81,7 +81,6 @@ const LOWER: &[&str] = &[
 const DOORS: &[(&str, &[&str])] = &[
     ("flate2", &["layer/decompress.rs"]),
     ("zstd", &["layer/decompress.rs"]),
-    ("bzip2", &["fetch/unpack.rs"]),
     ("lzma_rust2", &["fetch/unpack.rs"]),
     ("reqwest", &["registry/", "executor/"]),
     ("tokio", &["registry/", "executor/"]),

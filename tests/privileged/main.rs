@@ -51,6 +51,7 @@ mod resources;
 mod rootless;
 mod runtimes;
 mod seccomp;
+mod secret_values;
 mod starting;
 mod terminal;
 mod trees;

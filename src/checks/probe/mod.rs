@@ -21,10 +21,13 @@ use crate::sys::namespace::Network;
 use crate::sys::proc::Proc;
 use crate::sys::process::{self, Child, Exit, Namespaces, spawn};
 
-/// Most that is kept of why a probe failed, in bytes.
-const MAX_CAUSE: usize = 4096;
-/// Most that is read of what a probe reports: a cause, each of whose bytes may be escaped.
-const MAX_REPORT: u64 = 64 << 10;
+/// Most that is kept of what a command prints, in bytes.
+const MAX_PRINTED: usize = 4096;
+/// Most that is told of why a probe could not be made, in characters.
+const MAX_CAUSE: usize = 500;
+/// Most that is read of what a probe reports. It must not have to wait for that, and so reports no
+/// more than the smallest pipe holds: two lines, one with a cause.
+const MAX_REPORT: u64 = 4096;
 /// How long a killed probe may take to reap what it has started.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -51,7 +54,7 @@ pub(super) enum Outcome {
 
 impl Outcome {
     fn of(error: &anyhow::Error) -> Self {
-        Self::Failed(bounded(error::render(error)))
+        Self::Failed(error::render(error).chars().take(MAX_CAUSE).collect())
     }
 }
 
@@ -116,14 +119,14 @@ impl Running {
 
     /// Takes what the command has printed, a part at a time; `false` once there is no more.
     pub(super) fn read(&mut self) -> bool {
-        let mut buffer = [0; MAX_CAUSE];
+        let mut buffer = [0; MAX_PRINTED];
         let Some(output) = &mut self.output else {
             return false;
         };
         match output.read(&mut buffer) {
             Ok(0) => return false,
             Ok(read) => {
-                let room = MAX_CAUSE - self.printed.len();
+                let room = MAX_PRINTED - self.printed.len();
                 self.printed.extend_from_slice(&buffer[..read.min(room)]);
             }
             Err(error) => {
@@ -181,9 +184,9 @@ impl Running {
         let mut text = Vec::new();
         let _ = (&self.report).take(MAX_REPORT).read_to_end(&mut text);
         let lines = text.split(|byte| *byte == b'\n');
-        let found = lines.filter_map(|line| serde_json::from_slice(line).ok());
+        let mut found = lines.filter_map(|line| serde_json::from_slice(line).ok());
         let printed = String::from_utf8_lossy(&self.printed);
-        Ok((found.last(), bounded(printed.trim().to_owned())))
+        Ok((found.next_back(), printed.trim().to_owned()))
     }
 
     /// Whether all is kept that is to be kept of what was printed until now.
@@ -244,10 +247,4 @@ fn make(
             http::ask(http, &|status| findings.tell(&Outcome::Status(status)))
         }
     }
-}
-
-/// No more than [`MAX_CAUSE`] bytes of a text.
-fn bounded(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(MAX_CAUSE));
-    text
 }

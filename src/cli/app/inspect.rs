@@ -8,7 +8,6 @@ use super::load::load;
 use super::options::{AppFile, AppMachine};
 use super::parameters;
 use super::prepare::Preparation;
-use super::values::Values;
 use crate::cli::context::Context;
 use crate::cli::output;
 use crate::cli::pull::PullOptions;
@@ -32,7 +31,6 @@ pub(in crate::cli) fn inspect(
         app: &loaded.app,
         machine,
         beside: &BesideApp::default(),
-        values: &Values::new(),
     };
     let mut leases = Leases::new(&state);
     let (task, mut spec, ports) = preparation.preview(&store, &mut leases)?;

@@ -5,7 +5,9 @@
 //! load ─► values ─► ports, sandbox, volumes ─► artifacts ─► ucr run, watched ─► exit
 //! ```
 
+mod artifacts;
 mod backoff;
+mod health;
 mod inspect;
 mod leases;
 mod load;
@@ -14,6 +16,7 @@ mod parameters;
 mod part;
 mod prepare;
 mod pull;
+mod results;
 mod run;
 mod status;
 mod supervise;

@@ -56,9 +56,12 @@ pub(super) fn add(spec: &mut ContainerSpec, app: &App) -> Result<()> {
     }
     let none = |_: &str| None;
     let more = flags.spec(spec.image.clone(), Vec::new(), Lines::default(), &none)?;
+    // A document cannot say where values are that ucr has already.
+    let secrets = std::mem::take(&mut spec.secrets);
     let mut whole = serde_json::to_value(&*spec)?;
     merge(&mut whole, serde_json::to_value(&more)?);
     *spec = serde_json::from_value(whole)?;
+    spec.secrets.splice(..0, secrets);
     Ok(())
 }
 

@@ -3,15 +3,35 @@
 use anyhow::{Context as _, Result};
 use rustix::stdio::dup2_stdout;
 
+use crate::checks;
 use crate::cli::context::Context;
+use crate::cli::exec::Exec;
 use crate::cli::{Command, Format, output, perform};
-use crate::exit;
+use crate::exit::{self, Exit, Outcome};
 use crate::sys::process::{Child, Namespaces, die_with_parent, spawn};
 use crate::sys::signal::unblock;
 
 /// Does what a command line would.
 pub(super) fn part(context: &Context, command: Command) -> Result<Child> {
     start(|| perform(command, context), context)
+}
+
+/// Does something else.
+pub(super) fn work(
+    context: &Context,
+    work: impl FnOnce() -> Result<exit::Outcome>,
+) -> Result<Child> {
+    start(work, context)
+}
+
+/// Executes the command of a check in a container, in this process.
+pub(super) fn in_task(context: &Context, id: &str, command: &checks::Command) -> Result<Exit> {
+    unblock()?;
+    let exec = Exec::plain(id.to_owned(), command.argv());
+    match perform(Command::Exec(exec), context)? {
+        Outcome::Exited(exit) => Ok(exit),
+        Outcome::Done => Ok(Exit::Code(0)),
+    }
 }
 
 /// The same, without its stdout.

@@ -7,7 +7,6 @@ use anyhow::Result;
 use super::leases::Leases;
 use super::options::AppMachine;
 use super::task::task;
-use super::values::Values;
 use crate::cli::context::Context;
 use crate::cli::pull;
 use crate::error::{Fault, Kind};
@@ -25,7 +24,6 @@ const SECCOMP: &str = "/etc/ucr/seccomp";
 
 /// All that a start needs.
 pub(super) struct Prepared<'a> {
-    pub(super) task: Task,
     pub(super) spec: ContainerSpec,
     pub(super) ports: Vec<Assigned>,
     pub(super) sandbox: Sandbox,
@@ -39,7 +37,6 @@ pub(super) struct Preparation<'a> {
     pub(super) app: &'a App,
     pub(super) machine: &'a AppMachine,
     pub(super) beside: &'a BesideApp,
-    pub(super) values: &'a Values,
 }
 
 impl Preparation<'_> {
@@ -55,7 +52,6 @@ impl Preparation<'_> {
         self.make_volumes(store, sandbox.path())?;
         let spec = self.spec(store, &task, &ports, sandbox.path())?;
         Ok(Prepared {
-            task,
             spec,
             ports,
             sandbox,

@@ -2,28 +2,31 @@
 
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
+use super::artifacts::artifacts;
 use super::backoff::Backoff;
+use super::health::Checked;
 use super::leases::Leases;
 use super::load::{Loaded, load};
 use super::parameters;
 use super::prepare::{Preparation, Prepared};
-use super::supervise::{Ended, Supervisor};
+use super::supervise::{Ended, Hears, Moment, Supervisor};
 use super::values::{Values, resolve};
 use crate::cli::context::Context;
 use crate::cli::pull::AppPull;
-use crate::cli::run::Run;
+use crate::cli::run::{Given, Run};
 use crate::cli::{Command, Format, output, perform};
 use crate::error::{Fault, Kind};
 use crate::exit::{self, Outcome};
 use crate::frontend::flags::BesideApp;
 use crate::frontend::marathon::app::App;
 use crate::runtime::RuntimeName;
-use crate::spec::Restart;
+use crate::spec::{GivenValues, Restart};
 use crate::sys::process::{Namespaces, adopt, die_with_parent, live_without_parent, spawn};
 use crate::sys::signal::Inbox;
 
@@ -59,7 +62,7 @@ pub(in crate::cli) fn run(run: Run, context: &Context) -> Result<Outcome> {
     };
     match (run.dry_run, run.start.detach) {
         (true, _) => starter.show(run),
-        (false, false) => starter.start(run, &mut || Ok(())),
+        (false, false) => starter.start(run, &mut |_| Ok(())),
         (false, true) => starter.detach(run),
     }
 }
@@ -78,44 +81,48 @@ impl Starter<'_> {
 
     /// Prints what would be done.
     fn show(&self, mut run: Run) -> Result<Outcome> {
-        let values = Values::new();
         let (store, state) = (self.context.store()?, self.context.state()?);
         let (_, mut spec, _) = self
-            .preparation(&run, &values)
+            .preparation(&run)
             .preview(&store, &mut Leases::new(&state))?;
         parameters::add(&mut spec, self.app())?;
-        run.given = Some(spec.into());
+        let values = GivenValues::default();
+        run.given = Some(Given { spec, values }.into());
         perform(Command::Run(Box::new(run)), self.context)
     }
 
-    fn preparation<'a>(&'a self, run: &'a Run, values: &'a Values) -> Preparation<'a> {
+    fn preparation<'a>(&'a self, run: &'a Run) -> Preparation<'a> {
         Preparation {
             context: self.context,
             app: self.app(),
             machine: &run.app_machine,
             beside: self.beside,
-            values,
         }
     }
 
     /// Does it in the background, and returns when it runs.
     fn detach(&self, run: Run) -> Result<Outcome> {
         let (mut ready, to_ready) = std::io::pipe()?;
+        let awaited = match run.app_run.wait_ready {
+            true => Moment::Ready,
+            false => Moment::Running,
+        };
         let body = move || {
             let mut to_ready = Some(to_ready);
-            let mut started = || {
-                let Some(mut to_ready) = to_ready.take() else {
+            let mut hears = |moment| {
+                let Some(mut to_ready) = to_ready.take_if(|_| moment == awaited) else {
                     return Ok(());
                 };
-                to_ready.write_all(b"s")?;
+                // Before that process knows, and ends.
                 live_without_parent()?;
-                leave_streams()
+                leave_streams()?;
+                Ok(to_ready.write_all(b"s")?)
             };
             let outcome = rustix::process::setsid()
                 .map_err(std::io::Error::from)
                 .and_then(|_| die_with_parent())
                 .map_err(Into::into)
-                .and_then(|()| self.start(run, &mut started));
+                .and_then(|()| self.start(run, &mut hears));
             if let Err(error) = &outcome {
                 output::error(error, self.context.wants_json(Format::Text));
             }
@@ -130,7 +137,7 @@ impl Starter<'_> {
         }
     }
 
-    fn start(&self, mut run: Run, started: &mut dyn FnMut() -> Result<()>) -> Result<Outcome> {
+    fn start(&self, mut run: Run, hears: &mut Hears) -> Result<Outcome> {
         let inbox = Inbox::open()?;
         let limit = run.app_run.launch_timeout;
         let deadline = limit.map(|limit| (Instant::now() + limit, limit));
@@ -138,24 +145,34 @@ impl Starter<'_> {
         let (store, state) = (self.context.store()?, self.context.state()?);
         self.context.heal()?;
         let prepared = self
-            .preparation(&run, &values)
+            .preparation(&run)
             .prepare(&store, Leases::new(&state))?;
         let listener = run.start.status_fd.take().map(listener).transpose()?;
-        run.options.app = Some(self.pull(&values)?);
+        artifacts(
+            (self.context, &store),
+            self.app(),
+            prepared.sandbox.path(),
+            deadline,
+            &inbox,
+        )?;
+        run.options.app = Some(self.pull(&values, prepared.sandbox.path())?);
         let restart = self.beside.restart.unwrap_or(Restart::No);
-        self.describe(&mut run, &prepared, restart)?;
+        self.describe(&mut run, &prepared, &values, restart)?;
         let mut backoff = Backoff::new(self.app());
         loop {
             let supervisor = Supervisor {
                 context: self.context,
                 run: &run,
                 inbox: &inbox,
-                name: &self.app().id,
+                checked: Checked {
+                    app: self.app(),
+                    ports: &prepared.ports,
+                },
                 deadline,
                 listener: listener.as_ref(),
                 grace: prepared.spec.stop_timeout,
             };
-            let ended = supervisor.supervise(started)?;
+            let ended = supervisor.supervise(hears)?;
             if !self.is_again(restart, &ended, &mut backoff) {
                 return Ok(Outcome::Exited(ended.exit));
             }
@@ -166,13 +183,29 @@ impl Starter<'_> {
     }
 
     /// Puts what was decided in the place of a command line.
-    fn describe(&self, run: &mut Run, prepared: &Prepared, restart: Restart) -> Result<()> {
+    fn describe(
+        &self,
+        run: &mut Run,
+        prepared: &Prepared,
+        values: &Values,
+        restart: Restart,
+    ) -> Result<()> {
+        let mut given = GivenValues::default();
+        for (name, value) in values {
+            given.insert(name, value.bytes());
+        }
         let mut spec = prepared.spec.clone();
         parameters::add(&mut spec, self.app())?;
         if self.is_left_to_engine(run) && restart != Restart::No {
             spec.restart = Some(restart);
         }
-        run.given = Some(spec.into());
+        run.given = Some(
+            Given {
+                spec,
+                values: given,
+            }
+            .into(),
+        );
         Ok(())
     }
 
@@ -192,8 +225,14 @@ impl Starter<'_> {
             }
     }
 
-    fn pull(&self, values: &Values) -> Result<AppPull> {
-        pull_of(self.app(), values)
+    /// Docker's own configuration may have been fetched, too.
+    fn pull(&self, values: &Values, sandbox: &Path) -> Result<AppPull> {
+        let mut pull = pull_of(self.app(), values)?;
+        if self.loaded.runtime == RuntimeName::Docker {
+            let files = [".docker/config.json", ".dockercfg"].map(|name| sandbox.join(name));
+            pull.auth_file = files.into_iter().find(|path| path.is_file());
+        }
+        Ok(pull)
     }
 }
 

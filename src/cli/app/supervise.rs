@@ -1,44 +1,56 @@
 //! Watches the `ucr run` of an app: passes signals on, ends it when it takes too long to start or is
-//! not well, and starts it again where that was asked for.
+//! not well, and says what happens.
 //!
 //! One thread; whatever may wait or needs threads is done in a process of its own. It never knows
 //! which runtime serves.
 
+use std::cell::RefCell;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use serde_json::Value;
 
-use super::part::{part, part_in_silence};
+use super::health::Checked;
+use super::part::{in_task, part, part_in_silence};
+use super::results::{Consequence, Results};
 use super::status::{Line, Status};
+use crate::checks::{Task, Watch};
 use crate::cli::context::Context;
 use crate::cli::run::Run;
 use crate::cli::stop::{Stop, Wait};
-use crate::cli::{Command, output};
+use crate::cli::{Command, delegate, output};
 use crate::error::{Fault, Kind};
 use crate::exit::Exit;
+use crate::runtime::RuntimeName;
 use crate::sys::process::Child;
 use crate::sys::signal::{Inbox, is_forwarded, is_job_control, stop_ourselves};
 
 /// How long a start that took too long has for its end.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long Docker Engine, or a container, may take to be gone after its end.
-const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// One start of an app.
 pub(super) struct Supervisor<'a> {
     pub(super) context: &'a Context,
     pub(super) run: &'a Run,
     pub(super) inbox: &'a Inbox,
-    /// Of the app, for messages.
-    pub(super) name: &'a str,
+    pub(super) checked: Checked<'a>,
     pub(super) deadline: Option<(Instant, Duration)>,
     /// Somebody else who wants to hear what happens.
     pub(super) listener: Option<&'a OwnedFd>,
     /// Seconds from SIGTERM to SIGKILL.
     pub(super) grace: Option<u32>,
+}
+
+/// What others wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// Its command is executed.
+    Running,
+    /// Its readiness check says so, if it has one.
+    Ready,
 }
 
 /// How it went.
@@ -54,188 +66,226 @@ pub(super) struct Ended {
 /// What is known of the container so far.
 #[derive(Debug, Default)]
 struct Seen {
-    id: Option<String>,
     started: Option<Instant>,
     exit_code: Option<u8>,
     is_asked: bool,
 }
 
+/// Who hears of a moment.
+pub(super) type Hears<'a> = dyn FnMut(Moment) -> Result<()> + 'a;
+
 impl Supervisor<'_> {
-    /// Starts it and returns when it has ended. `started` is told when it runs.
-    pub(super) fn supervise(&self, started: &mut dyn FnMut() -> Result<()>) -> Result<Ended> {
+    /// Starts it and returns when it has ended.
+    pub(super) fn supervise(&self, hears: &mut Hears) -> Result<Ended> {
         let (mut status, write) = Status::pipe()?;
         let mut run = self.run.clone();
         run.start.status_fd = Some(write.as_raw_fd());
         let mut child = part(self.context, Command::Run(Box::new(run)))?;
         drop(write);
         let mut seen = Seen::default();
-        let mut exit = None;
+        let id = RefCell::new(String::new());
+        let execute = |command: &_| in_task(self.context, &id.borrow(), command);
+        let mut watch = None;
+        let mut exit: Option<Exit> = None;
         loop {
-            self.wait(&child, exit.is_none(), &status)?;
-            for line in status.read() {
-                self.hear(&line, &mut seen, started)?;
-            }
-            self.pass_signals(&child, exit.is_none(), &mut seen)?;
-            if exit.is_none() && is_over(&child)? {
-                exit = Some(child.wait()?);
-            }
-            self.check_deadline(&child, exit.is_none(), &seen)?;
-            match exit {
-                Some(Exit::Code(0)) if self.is_detached() && seen.exit_code.is_none() => {
-                    if !status.is_open() {
-                        // Nobody of ours is with a container of Docker Engine's.
-                        child = self.wait_for_end(&seen)?;
-                        exit = Some(self.follow(&child, &mut seen)?);
-                        return Ok(seen.ended(exit));
+            let is_running = exit.is_none();
+            let checks = watch.as_ref().map(|(watch, _): &(Watch, Results)| watch);
+            self.wait(is_running.then_some(&child), &status, checks)?;
+            for text in status.read() {
+                self.tell(&text);
+                let Ok(line) = serde_json::from_str::<Line>(&text) else {
+                    continue;
+                };
+                if line.event == "exited" {
+                    seen.exit_code = line.exit_code;
+                }
+                if line.event == "started" && seen.started.replace(Instant::now()).is_none() {
+                    id.replace(line.id);
+                    watch = self.begin(&id.borrow(), line.pid, &execute)?;
+                    hears(Moment::Running)?;
+                    if !self.checked.has_readiness() {
+                        hears(Moment::Ready)?;
                     }
                 }
-                Some(_) if self.is_detached() => return Ok(seen.ended(exit)),
-                Some(_) if !status.is_open() || seen.exit_code.is_some() => {
-                    return Ok(seen.ended(exit));
+            }
+            if let Some((checks, results)) = &mut watch {
+                for event in checks.step()? {
+                    match results.take(event) {
+                        Consequence::Tell(event) => self.tell_value(&event),
+                        Consequence::Ready(event) => {
+                            self.tell_value(&event);
+                            hears(Moment::Ready)?;
+                        }
+                        Consequence::End(why) => {
+                            checks.stop();
+                            self.end_for(&why, &id.borrow())?;
+                        }
+                    }
                 }
-                _ => (),
+            }
+            self.pass_signals(is_running.then_some(&child), &id.borrow(), &mut seen)?;
+            if is_running && is_over(&child)? {
+                exit = Some(child.wait()?);
+            }
+            self.check_deadline(is_running.then_some(&child), &seen)?;
+            match exit {
+                None => (),
+                // In the background another process is with it, whose end of the pipe is open.
+                Some(Exit::Code(0)) if self.run.start.detach => {
+                    if seen.exit_code.is_some() {
+                        return Ok(seen.ended(exit));
+                    }
+                    if !status.is_open() {
+                        // Docker Engine is with it.
+                        child = self.wait_for_end(&id.borrow())?;
+                        exit = None;
+                        seen.exit_code = Some(0);
+                    }
+                }
+                Some(_) => return Ok(seen.ended(exit)),
             }
         }
     }
 
-    fn is_detached(&self) -> bool {
-        self.run.start.detach
-    }
-
-    fn wait(&self, child: &Child, is_running: bool, status: &Status) -> Result<()> {
-        let mut all = vec![PollFd::from_borrowed_fd(self.inbox.as_fd(), PollFlags::IN)];
-        if is_running {
-            all.push(PollFd::from_borrowed_fd(child.handle(), PollFlags::IN));
-        }
-        if status.is_open() {
-            all.push(PollFd::from_borrowed_fd(status.handle(), PollFlags::IN));
-        }
+    fn wait(&self, child: Option<&Child>, status: &Status, watch: Option<&Watch>) -> Result<()> {
+        let mut all = vec![self.inbox.as_fd()];
+        all.extend(child.map(Child::handle));
+        all.extend(status.is_open().then(|| status.handle()));
+        all.extend(watch.map(Watch::handle));
+        let mut all: Vec<_> = all
+            .into_iter()
+            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+            .collect();
         let left = self.deadline.map(|(deadline, _)| deadline);
         let left = left.map(|it| it.saturating_duration_since(Instant::now()));
-        // What ended without a word is looked at again.
-        let limit = if is_running { left } else { Some(LAST_WORDS) };
-        let limit = limit.map(Timespec::try_from).transpose()?;
+        // Once it is over, that moment does not come again.
+        let left = left.filter(|it| !it.is_zero() || child.is_some());
+        let limit = left.map(Timespec::try_from).transpose()?;
         match poll(&mut all, limit.as_ref()) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn hear(
-        &self,
-        text: &str,
-        seen: &mut Seen,
-        started: &mut dyn FnMut() -> Result<()>,
-    ) -> Result<()> {
+    /// Checks it from now on, if there is something to check.
+    fn begin<'w>(
+        &'w self,
+        id: &str,
+        pid: Option<i32>,
+        execute: &'w crate::checks::RunCommand<'w>,
+    ) -> Result<Option<(Watch<'w>, Results<'w>)>> {
+        if !self.checked.has_checks() {
+            return Ok(None);
+        }
+        let own = match self.checked.needs_address() {
+            true => delegate::container(self.context, id)?.and_then(|it| it.address()),
+            false => None,
+        };
+        let task = pid.map(|pid| Task {
+            pid,
+            start_time: None,
+        });
+        let is_native = self.context.runtimes().only() == Some(RuntimeName::Native);
+        let file = is_native.then(|| self.context.state()?.publish_health(id));
+        let results = Results::new(self.checked, id, file.transpose()?);
+        let watch = Watch::new(self.checked.all(own), task, execute)?;
+        Ok(Some((watch, results)))
+    }
+
+    fn tell(&self, line: &str) {
         if let Some(listener) = self.listener {
             // A reader that goes away early has what it wanted.
-            let _ = rustix::io::write(listener, format!("{text}\n").as_bytes());
+            let _ = rustix::io::write(listener, format!("{line}\n").as_bytes());
         }
-        let Ok(line) = serde_json::from_str::<Line>(text) else {
-            return Ok(());
-        };
-        match line.event.as_str() {
-            "started" => {
-                seen.id = Some(line.id);
-                let is_first = seen.started.replace(Instant::now()).is_none();
-                if is_first {
-                    started()?;
-                }
-            }
-            "exited" => seen.exit_code = line.exit_code,
-            _ => (),
-        }
-        Ok(())
+    }
+
+    fn tell_value(&self, event: &Value) {
+        self.tell(&event.to_string());
+    }
+
+    fn end_for(&self, why: &str, id: &str) -> Result<()> {
+        let text = format!("{}: killed: {why}", self.checked.app.id);
+        output::remark("error", &text);
+        self.tell_value(&serde_json::json!({ "event": "killed", "id": id, "reason": why }));
+        self.stop(id)
     }
 
     /// Those of the terminal, everybody in front of it has got.
-    fn pass_signals(&self, child: &Child, is_running: bool, seen: &mut Seen) -> Result<()> {
+    fn pass_signals(&self, child: Option<&Child>, id: &str, seen: &mut Seen) -> Result<()> {
         while let Some((number, is_sent)) = self.inbox.next_from()? {
             if is_job_control(number) {
                 stop_ourselves()?;
             } else if is_forwarded(number) {
-                seen.is_asked |= matches!(number, libc::SIGTERM | libc::SIGINT | libc::SIGQUIT);
-                if is_running && is_sent {
-                    child.signal(number)?;
-                }
-                if !is_running && seen.is_asked {
-                    self.stop(seen)?;
+                let ends = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP];
+                seen.is_asked |= ends.contains(&number);
+                match child {
+                    Some(child) if !self.run.start.detach && is_sent => child.signal(number)?,
+                    Some(_) if !self.run.start.detach => (),
+                    _ if ends.contains(&number) => self.stop(id)?,
+                    _ => (),
                 }
             }
         }
         Ok(())
     }
 
-    fn check_deadline(&self, child: &Child, is_running: bool, seen: &Seen) -> Result<()> {
-        let Some((deadline, limit)) = self.deadline.filter(|_| seen.started.is_none()) else {
+    fn check_deadline(&self, child: Option<&Child>, seen: &Seen) -> Result<()> {
+        let (Some((deadline, limit)), Some(child)) = (self.deadline, child) else {
             return Ok(());
         };
-        if !is_running || Instant::now() < deadline {
+        if seen.started.is_some() || Instant::now() < deadline {
             return Ok(());
         }
         end(child)?;
         let _ = self.context.heal();
-        let seconds = limit.as_secs();
-        let message = format!("{}: it did not run within {seconds} s", self.name);
-        Err(Fault::new(Kind::Interrupted, message)
-            .hint("say a longer --launch-timeout, or pull the image before: ucr pull --app FILE")
-            .into())
+        Err(too_long(&self.checked.app.id, limit).into())
     }
 
     /// As `ucr stop` does.
-    fn stop(&self, seen: &Seen) -> Result<()> {
-        let Some(id) = seen.id.clone() else {
+    fn stop(&self, id: &str) -> Result<()> {
+        if id.is_empty() {
             return Ok(());
-        };
+        }
         let stop = Stop {
             time: self.grace,
             signal: None,
-            names: vec![id],
+            names: vec![id.to_owned()],
             done: Vec::new(),
         };
         part_in_silence(self.context, Command::Stop(stop))?.wait()?;
         Ok(())
     }
 
-    fn wait_for_end(&self, seen: &Seen) -> Result<Child> {
+    fn wait_for_end(&self, id: &str) -> Result<Child> {
         let wait = Wait {
-            names: seen.id.iter().cloned().collect(),
+            names: vec![id.to_owned()],
             codes: Vec::new(),
         };
         part_in_silence(self.context, Command::Wait(wait))
-    }
-
-    fn follow(&self, waiter: &Child, seen: &mut Seen) -> Result<Exit> {
-        loop {
-            let mut all = [
-                PollFd::from_borrowed_fd(self.inbox.as_fd(), PollFlags::IN),
-                PollFd::from_borrowed_fd(waiter.handle(), PollFlags::IN),
-            ];
-            match poll(&mut all, None) {
-                Ok(_) | Err(Errno::INTR) => (),
-                Err(error) => return Err(error.into()),
-            }
-            self.pass_signals(waiter, false, seen)?;
-            if is_over(waiter)? {
-                return Ok(waiter.wait()?);
-            }
-        }
     }
 }
 
 impl Seen {
     fn ended(&self, exit: Option<Exit>) -> Ended {
         let own = self.exit_code.map(Exit::Code);
+        let exit = match exit {
+            Some(Exit::Code(0)) | None => own.or(exit),
+            failed => failed,
+        };
         Ended {
-            exit: exit
-                .filter(|it| *it != Exit::Code(0))
-                .or(own)
-                .or(exit)
-                .unwrap_or(Exit::Code(0)),
+            exit: exit.unwrap_or(Exit::Code(0)),
             is_asked: self.is_asked,
             ran: self.started.map_or(Duration::ZERO, |it| it.elapsed()),
         }
     }
+}
+
+/// The launch timeout is over.
+pub(super) fn too_long(name: &str, limit: Duration) -> Fault {
+    let seconds = limit.as_secs();
+    let message = format!("{name}: it did not run within {seconds} s [E:launch-timeout]");
+    Fault::new(Kind::Network, message)
+        .hint("say a longer --launch-timeout, or pull the image before: ucr pull --app FILE")
 }
 
 fn is_over(child: &Child) -> Result<bool> {
@@ -248,7 +298,7 @@ fn is_over(child: &Child) -> Result<bool> {
 }
 
 /// Asks a process to end, and kills it if it does not.
-fn end(child: &Child) -> Result<()> {
+pub(super) fn end(child: &Child) -> Result<()> {
     child.signal(libc::SIGTERM)?;
     let mut all = [PollFd::from_borrowed_fd(child.handle(), PollFlags::IN)];
     let limit = Timespec::try_from(PATIENCE)?;
@@ -256,6 +306,5 @@ fn end(child: &Child) -> Result<()> {
         child.signal(libc::SIGKILL)?;
     }
     child.wait()?;
-    output::remark("note", "the start was ended");
     Ok(())
 }

@@ -18,10 +18,11 @@ pub(super) fn task(app: &App, name: Option<String>) -> Result<Task> {
     let segments: Vec<&str> = app.id.split('/').filter(|it| !it.is_empty()).collect();
     let joined = segments.join("_");
     let uuid = uuid(sys::random_number()?, sys::random_number()?);
-    let end = joined.floor_char_boundary(MAX_NAME);
+    // Of an ID there are only letters of one byte.
+    let short = joined.get(..MAX_NAME).unwrap_or(&joined);
     Ok(Task {
         id: format!("{joined}.instance-{uuid}._app.1"),
-        container_name: name.unwrap_or_else(|| format!("{}.{}", &joined[..end], &uuid[..8])),
+        container_name: name.unwrap_or_else(|| format!("{short}.{}", &uuid[..8])),
         host_name: host_name(),
         version: app.version.clone().unwrap_or_else(now),
     })

@@ -82,6 +82,15 @@ pub(super) fn serve(command: &mut Command, context: &Context) -> Result<Option<O
     Ok(served)
 }
 
+/// A container by its ID, wherever it is. `None` if it is gone.
+pub(super) fn container(context: &Context, id: &str) -> Result<Option<Container>> {
+    if context.runtimes().only() == Some(RuntimeName::Native) {
+        return Ok(context.state()?.find(&context.store()?, id).ok());
+    }
+    let directory = context.state_directory()?.join("docker");
+    Docker::connect(&directory, &context.engine())?.find(id)
+}
+
 impl Delegate<'_> {
     fn docker(&self) -> Result<&Docker> {
         if let Some(docker) = self.docker.get() {

@@ -14,7 +14,7 @@ use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
 use crate::pull::Policy;
 use crate::runtime::docker::arguments::{self, Arguments};
-use crate::runtime::docker::{Asked, Docker, EngineImage, Ran};
+use crate::runtime::docker::{Asked, Docker, EngineImage, Ran, UNREAD_SECRETS};
 use crate::runtime::native;
 use crate::runtime::{Ended, Happening};
 use crate::spec::{ContainerSpec, Restart};
@@ -83,6 +83,7 @@ impl Delegate<'_> {
         Asked {
             image,
             spec,
+            values: run.values(),
             is_kept: !start.rm.unwrap_or(!start.detach),
             is_detached: start.detach,
             streams: streams.unwrap_or([true; 3]),
@@ -101,7 +102,8 @@ impl Delegate<'_> {
         let image = image.map_or_else(|| EngineImage::unknown(&spec.image), Ok)?;
         let asked = self.asked(run, spec, &image, &NOBODY);
         let (seccomp, env_file) = (Path::new("/SECCOMP.json"), Path::new("/ENV"));
-        let Arguments { words, variables } = docker.arguments(&asked, seccomp, env_file)?;
+        let Arguments { words, variables } =
+            docker.arguments(&asked, &UNREAD_SECRETS, seccomp, env_file)?;
         match self.context.wants_json(crate::cli::Format::Text) {
             true => output::json(
                 &serde_json::json!({ "spec": spec, "docker": words, "env": variables }),

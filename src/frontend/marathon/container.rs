@@ -4,15 +4,16 @@
 use std::path::{Path, PathBuf};
 
 use super::App;
-use super::app::{IpcMode, LinuxInfo, Mode, NetworkMode, Type, Volume, VolumeKind};
+use super::app::{EnvValue, IpcMode, LinuxInfo, Mode, NetworkMode, Type, Volume, VolumeKind};
 use super::environment::{Task, environment};
 use super::ports::Assigned;
 use super::record::record;
 use super::resources::resources;
 use crate::error::{Fault, Kind};
 use crate::spec::{
-    ContainerSpec, DockerParameter, IpcMode as SpecIpcMode, Mount, Network, Publish, Seccomp, gpus,
-    mount,
+    ContainerSpec, DockerParameter, Endpoint, FurtherNetwork, Health, HealthTest,
+    IpcMode as SpecIpcMode, Mount, Network, Publish, Seccomp, Secret, SecretSource, SecretTarget,
+    gpus, mount,
 };
 
 pub use super::resources::Machine;
@@ -24,6 +25,10 @@ const SHELL: &str = "/bin/sh";
 const GRACE: (u32, u32) = (3, 5);
 
 /// Where things of a run are on this machine.
+#[expect(
+    missing_debug_implementations,
+    reason = "closures have nothing to show"
+)]
 pub struct Places<'a> {
     /// The image's normalised name; empty without one.
     pub image: String,
@@ -65,7 +70,15 @@ pub fn container(
         Type::Mesos => {
             spec.stop_timeout = Some(grace.unwrap_or(GRACE.0));
             spec.user.clone_from(&app.user);
-            spec.fallback_working_dir = Some(inside(app, places).display().to_string());
+            // Mesos knows nothing of the image's check.
+            spec.health = Some(Health {
+                test: Some(HealthTest::None),
+                ..Health::default()
+            });
+            spec.fallback_working_dir = Some(match app.docker() {
+                Some(_) => mount::SANDBOX.to_owned(),
+                None => places.sandbox.display().to_string(),
+            });
             if app.gpus > 0 {
                 spec.devices = gpus(&app.gpus.to_string())?;
             }
@@ -78,6 +91,7 @@ pub fn container(
     if let Some(info) = app.container.as_ref().and_then(|it| it.linux_info.as_ref()) {
         isolate(&mut spec, info, places);
     }
+    spec.secrets = secrets(app, places);
     connect(&mut spec, app, ports, places)?;
     if let Some(docker) = app.docker() {
         spec.security.privileged = docker.privileged;
@@ -86,14 +100,6 @@ pub fn container(
         add_parameters(&mut spec, app);
     }
     Ok(spec)
-}
-
-/// The sandbox as the app sees it.
-pub fn inside<'a>(app: &App, places: &Places<'a>) -> &'a Path {
-    match app.docker() {
-        Some(_) => Path::new(mount::SANDBOX),
-        None => places.sandbox,
-    }
 }
 
 /// A text is for a shell, and the image's entry point is left out; arguments follow it.
@@ -129,6 +135,35 @@ fn add_volume(spec: &mut ContainerSpec, app: &App, volume: &Volume, places: &Pla
     };
     mount.access.read_only = (volume.mode == Some(Mode::Ro)).then_some(true);
     spec.mounts.push(mount);
+}
+
+/// By their names: the values are found apart.
+fn secrets(app: &App, places: &Places) -> Vec<Secret> {
+    let variables = app.env.iter().filter_map(|(variable, value)| match value {
+        EnvValue::Secret(it) => Some((&it.secret, SecretTarget::Environment(variable.clone()))),
+        EnvValue::Plain(_) => None,
+    });
+    let files = app
+        .volumes()
+        .iter()
+        .filter_map(|volume| match &volume.kind {
+            VolumeKind::Secret(name) => {
+                // What is relative begins in the sandbox, wherever that is seen.
+                let sandbox = match app.docker() {
+                    Some(_) => Path::new(mount::SANDBOX),
+                    None => places.sandbox,
+                };
+                let path = sandbox.join(&volume.container_path);
+                Some((name, SecretTarget::File(path)))
+            }
+            _ => None,
+        });
+    let all = variables.chain(files);
+    all.map(|(name, target)| Secret {
+        source: SecretSource::Given(name.clone()),
+        target,
+    })
+    .collect()
 }
 
 /// Relative paths begin in the sandbox, where persistent volumes are seen, too.
@@ -184,21 +219,42 @@ fn connect(
         (NetworkMode::Container, Some(name)) => (places.network)(name),
         (NetworkMode::Bridge | NetworkMode::Container, _) => Ok(Network::Bridge),
     };
-    let mut networks = app.networks.iter().map(network);
-    spec.network = networks.next().transpose()?;
-    if app.is_on_host_network() {
-        return Ok(());
+    for (place, it) in app.networks.iter().enumerate() {
+        let endpoint = Endpoint {
+            publish: published(app, place, ports)?,
+            ..Endpoint::default()
+        };
+        match place {
+            0 => (spec.network, spec.endpoint) = (Some(network(it)?), endpoint),
+            _ => spec.more_networks.push(FurtherNetwork {
+                network: network(it)?,
+                endpoint,
+            }),
+        }
     }
-    for port in ports {
-        let Some(host) = port.host else {
+    Ok(())
+}
+
+/// The ports of the host that lead to the app's end of a network. One that names none is on the
+/// first.
+fn published(app: &App, place: usize, ports: &[Assigned]) -> Result<Vec<Publish>, Fault> {
+    let name = app.networks.get(place).and_then(|it| it.name.as_deref());
+    let mut all = Vec::new();
+    for (mapping, port) in app.port_mappings().iter().zip(ports) {
+        let names = &mapping.network_names;
+        let is_here = match names.first() {
+            None => place == 0,
+            Some(first) => Some(first.as_str()) == name,
+        };
+        let Some(host) = port.host.filter(|_| is_here) else {
             continue;
         };
         for protocol in protocols(port) {
             let text = format!("{host}:{}/{protocol}", port.inside(false));
-            spec.endpoint.publish.push(text.parse::<Publish>()?);
+            all.push(text.parse()?);
         }
     }
-    Ok(())
+    Ok(all)
 }
 
 /// By their names.

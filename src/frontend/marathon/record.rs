@@ -41,6 +41,7 @@ pub(super) fn record(app: &App, task: &Task, ports: &[Assigned]) -> AppRecord {
         task: task.id.clone(),
         version: task.version.clone(),
         discovery_name: reversed.join("."),
+        is_checked: !app.health_checks.is_empty(),
         labels: app.labels.clone(),
         ports: all,
     }

@@ -9,6 +9,7 @@ use rustix::process::{Resource, getrlimit};
 use super::arguments::{Arguments, Circumstances, arguments};
 use super::heal::{remove, remove_unnoted};
 use super::run::Asked;
+use super::secrets::{Secrets, UNREAD_SECRETS};
 use super::{Docker, KEPT_LABEL, KEY_LABEL, LABELS, MANIFEST_LABEL, SPEC_LABEL};
 use crate::engine::NOT_DOCKER;
 use crate::error::{Fault, Kind, kind};
@@ -48,7 +49,8 @@ impl Docker {
     /// [`Kind::Unsupported`].
     pub fn check(&self, asked: &Asked) -> Result<()> {
         let nowhere = Path::new("/dev/null");
-        self.arguments(asked, nowhere, nowhere).map(drop)
+        let unread = &UNREAD_SECRETS;
+        self.arguments(asked, unread, nowhere, nowhere).map(drop)
     }
 
     /// Refuses networks and containers that the Engine does not have. Fails with
@@ -82,7 +84,13 @@ impl Docker {
 
     /// What follows `docker create`, but for ucr's own labels. `seccomp` is the file of its filter,
     /// `env_file` that of the variables.
-    pub fn arguments(&self, asked: &Asked, seccomp: &Path, env_file: &Path) -> Result<Arguments> {
+    pub fn arguments(
+        &self,
+        asked: &Asked,
+        secrets: &Secrets,
+        seccomp: &Path,
+        env_file: &Path,
+    ) -> Result<Arguments> {
         let name = self.name(asked);
         check_labels(asked)?;
         let [apparmor, selinux] = self.labels(asked)?;
@@ -94,6 +102,7 @@ impl Docker {
             api: self.api,
             seccomp,
             env_file,
+            secrets,
             capabilities: &capabilities,
             apparmor,
             selinux,
@@ -130,7 +139,8 @@ impl Docker {
         let filter = profile(&bounding.into_iter().collect(), Errors::of(self.api));
         let seccomp = private.file(SECCOMP, &filter)?;
         let env_file = private.path().join(ENV_FILE);
-        let told = self.arguments(asked, &seccomp, &env_file)?;
+        let secrets = Secrets::read(&asked.spec.secrets, asked.values)?;
+        let told = self.arguments(asked, &secrets, &seccomp, &env_file)?;
         private.text(ENV_FILE, &told.variables)?;
         let labels = labels(asked, key)?;
         let mut all = vec!["create"];

@@ -200,7 +200,8 @@ fn container(found: Inspected) -> Container {
     // It may have been renamed since.
     spec.name = Some(found.name.trim_start_matches('/').to_owned());
     // Its own label has no values.
-    let env = found.config.env.unwrap_or_default();
+    let mut env = found.config.env.unwrap_or_default();
+    env.retain(|variable| !spec.is_secret(variable));
     spec.env.clone_from(&env);
     let manifest = label(MANIFEST_LABEL).and_then(|text| text.parse().ok());
     let argv = std::iter::once(found.path).chain(found.args.unwrap_or_default());

@@ -18,6 +18,7 @@ mod heal;
 mod image;
 mod relay;
 mod run;
+mod secrets;
 mod unexecutable;
 mod verdict;
 
@@ -34,6 +35,7 @@ pub use hand_over::Task;
 pub use heal::Healed;
 pub use image::{EngineImage, PullRequest};
 pub use run::{Asked, Ran};
+pub use secrets::{Secrets, UNREAD_SECRETS};
 
 /// The oldest API that can do what ucr's defaults need: Docker 20.10.
 const OLDEST_API: (u32, u32) = (1, 41);

@@ -22,7 +22,7 @@ use crate::engine::Environment;
 use crate::error::{Fault, Kind, kind};
 use crate::runtime::stops::Stops;
 use crate::runtime::{Ended, Happening};
-use crate::spec::{ContainerSpec, STOP_TIMEOUT};
+use crate::spec::{ContainerSpec, GivenValues, STOP_TIMEOUT};
 use crate::sys::signal::{Inbox, is_forwarded, is_job_control, stop_ourselves};
 use crate::sys::tty::is_terminal;
 
@@ -39,6 +39,8 @@ pub struct Asked<'a> {
     pub image: &'a EngineImage,
     /// What it is to be like.
     pub spec: &'a ContainerSpec,
+    /// Values of its secrets that were given.
+    pub values: &'a GivenValues,
     /// It stays after its end.
     pub is_kept: bool,
     /// Nobody waits for it.

@@ -222,6 +222,7 @@ impl<'a> Container<'a> {
             directory: &self.directory,
             cgroups,
             kept: &self.kept,
+            given: self.asked.values,
             ids: users,
         };
         let stage = Stage {
@@ -456,7 +457,8 @@ fn record(native: &Native, asked: &Asked, plan: &Plan) -> Result<ContainerRecord
             .collect(),
         is_kept: asked.is_kept,
         has_console: asked.has_console,
-        has_health: plan.health.is_some(),
+        has_health: plan.health.is_some()
+            || asked.spec.app.as_ref().is_some_and(|app| app.is_checked),
         connection: None,
         spec: spec.clone(),
     })

@@ -21,6 +21,7 @@ use super::volume::{Kept, Opening, Tree};
 use crate::image::ChainId;
 use crate::provision::{Writable, inherit_root, layers_for_users};
 use crate::runtime::State;
+use crate::spec::GivenValues;
 use crate::store::{ContainerDir, Store};
 use crate::sys::{mount, users};
 
@@ -61,6 +62,8 @@ pub(super) struct Basis<'a> {
     pub(super) directory: &'a ContainerDir,
     pub(super) cgroups: &'a Cgroups,
     pub(super) kept: &'a Kept,
+    /// Values of secrets that are in no other place.
+    pub(super) given: &'a GivenValues,
     /// The map of the container's users, if it has one.
     pub(super) ids: Option<&'a [users::Range]>,
 }
@@ -75,6 +78,7 @@ impl Handles {
             directory,
             cgroups,
             kept,
+            given,
             ids,
         } = basis;
         let own_users = ids.map(|ids| -> Result<_> {
@@ -123,7 +127,7 @@ impl Handles {
             trees: opening.open(&plan.mounts, own_users.as_ref())?,
             devices: device::open_shown(plan)?,
             cgroups: views(cgroups).context("show cgroups")?,
-            secrets: Secrets::read(&plan.secrets)?,
+            secrets: Secrets::read(&plan.secrets, given)?,
             joined: Joined::open(plan, state, store)?,
         })
     }

@@ -51,7 +51,7 @@ use anyhow::Result;
 use crate::error::{Fault, Kind};
 use crate::image::{ChainId, ImageConfig};
 use crate::runtime::{Ended, Happening, State};
-use crate::spec::{ContainerSpec, Network};
+use crate::spec::{ContainerSpec, GivenValues, Network};
 use crate::store::{ContainerDir, Image, Lease, Store};
 use crate::sys;
 use crate::sys::tty::Size;
@@ -89,6 +89,8 @@ pub struct Asked<'a> {
     pub image: Option<&'a Image>,
     /// What it is to be like.
     pub spec: &'a ContainerSpec,
+    /// Values of its secrets that were given, for every start of it.
+    pub values: &'a GivenValues,
     /// It stays after its end.
     pub is_kept: bool,
     /// Its streams are not this process's, but a console's.

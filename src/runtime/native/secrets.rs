@@ -1,22 +1,20 @@
 //! The values of secrets, between their source and the container: in memory only, never printed.
 
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use zeroize::Zeroizing;
 
 use crate::error::{Fault, Kind};
-use crate::spec::{Secret, SecretSource, SecretTarget};
+use crate::runtime::values;
+use crate::spec::{GivenValues, Secret, SecretTarget};
 
-/// Largest value, in bytes: Kubernetes' limit for all of one object.
-const MAX_VALUE: u64 = 1 << 20;
-
-/// Secrets with their values.
+/// Secrets with their values, wiped when dropped.
 #[derive(Default)]
 pub(super) struct Secrets {
-    variables: Vec<(String, Vec<u8>)>,
-    files: Vec<(PathBuf, Vec<u8>)>,
+    variables: Vec<(String, Zeroizing<Vec<u8>>)>,
+    files: Vec<(PathBuf, Zeroizing<Vec<u8>>)>,
 }
 
 impl fmt::Debug for Secrets {
@@ -27,10 +25,10 @@ impl fmt::Debug for Secrets {
 
 impl Secrets {
     /// Reads the values.
-    pub(super) fn read(secrets: &[Secret]) -> Result<Self> {
+    pub(super) fn read(secrets: &[Secret], given: &GivenValues) -> Result<Self> {
         let mut read = Self::default();
         for secret in secrets {
-            let value = value(&secret.source)?;
+            let value = values::read(&secret.source, given)?;
             match &secret.target {
                 SecretTarget::File(path) => read.files.push((path.clone(), value)),
                 SecretTarget::Environment(name) if value.contains(&0) => {
@@ -62,29 +60,36 @@ impl Secrets {
             .map(|variable| variable.clone().into_bytes())
             .collect();
         for (name, value) in &self.variables {
-            all.push([name.as_bytes(), b"=", value].concat());
+            all.push([name.as_bytes(), b"=", value.as_slice()].concat());
         }
         all
     }
 }
 
-fn value(source: &SecretSource) -> Result<Vec<u8>> {
-    match source {
-        SecretSource::File(path) => {
-            let what = || format!("secret file {}", path.display());
-            let metadata = fs::metadata(path).with_context(what)?;
-            if !metadata.is_file() || metadata.len() > MAX_VALUE {
-                let message = format!("it is no file of at most {MAX_VALUE} bytes");
-                return Err(Fault::new(Kind::Spec, message)).with_context(what);
-            }
-            fs::read(path).with_context(what)
-        }
-        SecretSource::Environment(name) => match std::env::var_os(name) {
-            Some(value) => Ok(std::os::unix::ffi::OsStringExt::into_vec(value)),
-            None => {
-                let message = format!("secret: the environment has no variable {name}");
-                Err(Fault::new(Kind::Spec, message).into())
-            }
-        },
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::SecretSource;
+
+    #[test]
+    fn given_values() {
+        let mut given = GivenValues::default();
+        given.insert("a", b"sesame");
+        let secret = |name: &str, target| Secret {
+            source: SecretSource::Given(name.into()),
+            target,
+        };
+        let variable = || SecretTarget::Environment("K".into());
+        let file = SecretTarget::File("/run/k".into());
+        let all = [secret("a", variable()), secret("a", file)];
+        let read = Secrets::read(&all, &given).unwrap();
+        assert_eq!(
+            read.extend(&["K=1".into(), "B=2".into()]),
+            [b"B=2".to_vec(), b"K=sesame".to_vec()]
+        );
+        let files: Vec<_> = read.files().collect();
+        assert_eq!(files, [(Path::new("/run/k"), &b"sesame"[..])]);
+        let missing = Secrets::read(&[secret("b", variable())], &given).unwrap_err();
+        assert!(missing.to_string().contains("no value was given for b"));
     }
 }

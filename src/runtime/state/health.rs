@@ -75,6 +75,11 @@ impl HealthState {
                 self.status = HealthStatus::Unhealthy;
             }
         }
+        self.keep(result);
+    }
+
+    /// Adds a result to the last ones.
+    pub fn keep(&mut self, result: HealthResult) {
         self.log.push(result);
         let old = self.log.len().saturating_sub(RESULTS);
         self.log.drain(..old);

@@ -1,6 +1,7 @@
 //! What is known of a container: how it was made, which never changes, and what happened to it
 //! since, in order.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -187,6 +188,17 @@ impl Container {
         let bridged = connection.filter(|_| attached.is_none()).into_iter();
         let bridged = bridged.flat_map(|it| &it.ports);
         by_plugins.flat_map(|it| &it.ports).chain(bridged)
+    }
+
+    /// Its own address on its first network, if it has one.
+    pub fn address(&self) -> Option<IpAddr> {
+        let attached = self.life.attached.as_ref();
+        let by_plugins = attached.and_then(|it| match it.ip {
+            Some(ip) => Some(IpAddr::V4(ip)),
+            None => it.ip6.map(IpAddr::V6),
+        });
+        let connection = self.record.connection.as_ref();
+        by_plugins.or_else(|| connection.map(|it| IpAddr::V4(it.addresses.ip)))
     }
 
     /// Its first process, while it runs.

@@ -27,6 +27,10 @@ pub(super) const ACCEPTED: &[Case] = &[
         "env-sandbox",
         "--sandbox /s -e MESOS_SANDBOX=mine -e A=1 app",
     ),
+    case(
+        "env-secrets",
+        "--secret file=/k,env=K --secret environment=V,env=L -e K=1 app",
+    ),
     case("env-lines", r#"{"env":["A=1\n2\t\"3\"","-=x"]}"#),
     Case {
         name: "env-of-image",

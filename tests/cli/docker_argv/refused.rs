@@ -45,9 +45,9 @@ pub(super) const REFUSED: &[(Case, &str, &str)] = &[
         "say --runtime native, or name an image",
     ),
     (
-        case("", "--secret file=/k,env=K app"),
-        "secrets[0] (--secret): Docker Engine would keep the value in its records",
-        "say --runtime native, or mount a file that has it",
+        case("", "--secret file=/k,env=K --secret file=/k,target=/k app"),
+        "secrets[1] (--secret): Docker Engine has no files in memory only",
+        "say --runtime native, or let the container have another variable, or a file that is mounted",
     ),
     (
         case("", r#"{"env":["HOME"]}"#),

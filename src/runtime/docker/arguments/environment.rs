@@ -59,7 +59,7 @@ fn name(variable: &str) -> &str {
 
 /// Whether docker reads it from a file as it is: it trims lines at the left, drops a carriage return
 /// at their end and a byte order mark before the first, and takes `#` for a comment.
-fn is_line(variable: &str) -> bool {
+pub(super) fn is_line(variable: &str) -> bool {
     let name = name(variable);
     let is_name = !name.is_empty()
         && !name.starts_with(['#', '\u{feff}'])

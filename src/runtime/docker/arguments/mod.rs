@@ -17,12 +17,14 @@ mod resources;
 mod security;
 mod words;
 
+use std::fmt;
 use std::path::Path;
 
 use caps::CapsHashSet;
 
 use crate::error::Fault;
 use crate::image::ImageConfig;
+use crate::runtime::docker::Secrets;
 use crate::spec::ContainerSpec;
 use words::{Words, refuse};
 
@@ -42,6 +44,8 @@ pub struct Circumstances<'a> {
     pub seccomp: &'a Path,
     /// The file with [`Arguments::variables`], if there are any.
     pub env_file: &'a Path,
+    /// The values of secrets.
+    pub secrets: &'a Secrets,
     /// What the Engine can hand on; `caps::all()` if that is not known.
     pub capabilities: &'a CapsHashSet,
     /// Whether the Engine's host has AppArmor.
@@ -69,12 +73,20 @@ impl Circumstances<'_> {
 }
 
 /// What docker is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Arguments {
     /// Options, the image's name, and the container's arguments: what follows `docker create`.
     pub words: Vec<String>,
     /// Lines of the file that the words name: the environment, but for what only words can say.
     pub variables: Vec<String>,
+}
+
+impl fmt::Debug for Arguments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Secrets are among the variables.
+        let mut shown = f.debug_struct("Arguments");
+        shown.field("words", &self.words).finish_non_exhaustive()
+    }
 }
 
 /// A container as docker is told of it.

@@ -1,9 +1,12 @@
 //! What is executed, as whom and where.
 
+use zeroize::Zeroizing;
+
 use super::words::{Words, refuse};
 use super::{Circumstances, environment};
 use crate::error::{Fault, Kind};
-use crate::spec::{ContainerSpec, SANDBOX, process};
+use crate::runtime::docker::Secrets;
+use crate::spec::{ContainerSpec, SANDBOX, SecretTarget, process};
 
 /// Returns the lines of the file with its variables.
 pub(super) fn add(
@@ -34,16 +37,31 @@ pub(super) fn add(
             words.switch(name);
         }
     }
-    if spec.secrets.is_empty() {
-        return Ok(variables);
+    Ok(variables)
+}
+
+/// Secrets as variables, the last of which count. The values are in no message.
+fn secrets(spec: &ContainerSpec, values: &Secrets) -> Result<Vec<Zeroizing<String>>, Fault> {
+    let mut all = Vec::new();
+    for (place, secret) in spec.secrets.iter().enumerate() {
+        let refuse = |why: &str| {
+            let field = format!("secrets[{place}]");
+            let instead = "let the container have another variable, or a file that is mounted";
+            refuse(&field, "--secret", why, instead)
+        };
+        let SecretTarget::Environment(name) = &secret.target else {
+            return Err(refuse("Docker Engine has no files in memory only"));
+        };
+        let variable = Zeroizing::new(format!("{name}={}", values.value(place)));
+        // Else it would be an argument, which everybody can read.
+        if !environment::is_line(&variable) {
+            let why = "docker takes such a name or value, of several lines or 60,000 bytes, only as \
+                       an argument";
+            return Err(refuse(why));
+        }
+        all.push(variable);
     }
-    let why = "Docker Engine would keep the value in its records";
-    Err(refuse(
-        "secrets[0]",
-        "--secret",
-        why,
-        "mount a file that has it",
-    ))
+    Ok(all)
 }
 
 /// What follows the image's name: docker's option for the entrypoint takes only a program.
@@ -81,10 +99,13 @@ fn variables(
     }
     let sandbox = format!("MESOS_SANDBOX={SANDBOX}");
     let sandbox = spec.sandbox.is_some().then_some(sandbox.as_str());
+    let secrets = secrets(spec, circumstances.secrets)?;
+    let fields = secrets.iter().enumerate();
+    let secrets = fields.map(|(place, it)| (format!("secrets[{place}]"), it.as_str()));
     let ours = |variable| ("env".to_owned(), variable);
     let all = name.map(ours).into_iter();
     let all = all.chain(environment::fields(&spec.env));
-    let all = all.chain(sandbox.map(ours));
+    let all = all.chain(sandbox.map(ours)).chain(secrets);
     environment::add(all, circumstances.env_file, words)
 }
 

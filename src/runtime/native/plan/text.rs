@@ -177,6 +177,7 @@ impl Plan {
             let source = match &secret.source {
                 SecretSource::File(path) => format!("file {}", path.display()),
                 SecretSource::Environment(name) => format!("variable {name}"),
+                SecretSource::Given(name) => format!("given value {name}"),
             };
             let target = match &secret.target {
                 SecretTarget::Environment(name) => format!("variable {name}"),
