@@ -1,4 +1,4 @@
-//! `--secret NAME_OR_SOURCE=…`: where one secret is.
+//! `--app-secret NAME_OR_SOURCE=…`: where one secret is.
 
 use std::path::PathBuf;
 use std::str::FromStr;

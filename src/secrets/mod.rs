@@ -81,7 +81,7 @@ pub struct Found {
 /// The places to look in, in the order of the fields.
 #[derive(Clone, Debug)]
 pub struct Resolver {
-    /// `--secret NAME_OR_SOURCE=…`.
+    /// `--app-secret NAME_OR_SOURCE=…`.
     pub explicit: Vec<Explicit>,
     /// `--secrets-dir`: the source is a path below.
     pub directories: Vec<PathBuf>,
@@ -200,7 +200,7 @@ impl Search {
         let message =
             format!("secret '{name}' with source '{source}': {reason} [E:secret-unresolved]");
         Fault::new(Kind::NotFound, message).hint(format!(
-            "say where it is with --secret '{name}=file:/PATH', or name a place with --secrets-dir, \
+            "say where it is with --app-secret '{name}=file:/PATH', or name a place with --secrets-dir, \
              --secret-env-prefix or --secret-command"
         ))
     }
