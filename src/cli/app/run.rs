@@ -150,6 +150,7 @@ impl Starter<'_> {
             .prepare(&store, Leases::new(&state))?;
         let listener = run.start.status_fd.take().map(listener).transpose()?;
         self.check_devices(&run, &prepared)?;
+        self.say_ports(&prepared);
         artifacts(
             (self.context, &store),
             self.app(),
@@ -181,6 +182,17 @@ impl Starter<'_> {
             if backoff.pause(&inbox, ended.ran)? {
                 return Ok(Outcome::Exited(ended.exit));
             }
+        }
+    }
+
+    fn say_ports(&self, prepared: &Prepared) {
+        let all = prepared.spec.app.iter().flat_map(|app| &app.ports);
+        for port in all.filter(|port| port.host_port.is_some()) {
+            let (number, inside) = (port.number, port.container_port);
+            let (protocol, index) = (&port.protocol, port.index);
+            let id = &self.app().id;
+            let text = format!("{id}: port {index}: {number} of the host is {inside}/{protocol}");
+            self.context.note(&text);
         }
     }
 

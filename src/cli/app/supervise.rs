@@ -271,11 +271,8 @@ impl Life<'_> {
             let is_end = ENDS.contains(&number);
             self.seen.is_asked |= is_end;
             match &self.child {
-                Some(child) if !supervisor.is_detached() => {
-                    if is_sent {
-                        child.signal(number)?;
-                    }
-                }
+                Some(child) if is_sent && !supervisor.is_detached() => child.signal(number)?,
+                Some(_) if !supervisor.is_detached() => (),
                 _ if is_end => supervisor.stop(&self.id.borrow())?,
                 _ => (),
             }
