@@ -16,7 +16,7 @@ use crate::frontend::marathon::container::{Machine, Places, container, launch_fa
 use crate::frontend::marathon::environment::Task;
 use crate::frontend::marathon::ports::{Assigned, Offer, Ranges, Supply, assign, wanted};
 use crate::spec::{ContainerSpec, Network};
-use crate::store::{Sandbox, Store};
+use crate::store::{Sandbox, SandboxRoom, Store};
 use crate::sys::proc::Proc;
 
 /// Where profiles of filters of system calls are.
@@ -47,7 +47,13 @@ impl Preparation<'_> {
         let ports = assign(&wanted(self.app), &self.machine.offer(), &mut leases)?;
         let sandbox = match &self.beside.sandbox {
             Some(path) => Sandbox::create(&self.context.absolute(path.clone())?, true)?,
-            None => store.create_sandbox(&task.id)?,
+            None => {
+                let room = match self.app.container_type() {
+                    Type::Mesos => SandboxRoom::Native,
+                    Type::Docker => SandboxRoom::Engine,
+                };
+                store.create_sandbox(room, &task.id)?
+            }
         };
         self.make_volumes(store, sandbox.path())?;
         let spec = self.spec(store, &task, &ports, sandbox.path())?;
