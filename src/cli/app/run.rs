@@ -21,11 +21,12 @@ use crate::cli::context::Context;
 use crate::cli::pull::AppPull;
 use crate::cli::run::{Given, Run};
 use crate::cli::{Command, Format, output, perform};
-use crate::error::{Fault, Kind};
+use crate::error::{Fault, Kind, hint, render};
 use crate::exit::{self, Outcome};
 use crate::frontend::flags::BesideApp;
 use crate::frontend::marathon::app::App;
-use crate::runtime::RuntimeName;
+use crate::frontend::marathon::container::launch_fault;
+use crate::runtime::{RuntimeName, native};
 use crate::spec::{GivenValues, Restart};
 use crate::sys::process::{Namespaces, adopt, die_with_parent, live_without_parent, spawn};
 use crate::sys::signal::Inbox;
@@ -148,6 +149,8 @@ impl Starter<'_> {
             .preparation(&run)
             .prepare(&store, Leases::new(&state))?;
         let listener = run.start.status_fd.take().map(listener).transpose()?;
+        self.check_devices(&run, &prepared)?;
+        self.say_ports(&prepared);
         artifacts(
             (self.context, &store),
             self.app(),
@@ -180,6 +183,31 @@ impl Starter<'_> {
                 return Ok(Outcome::Exited(ended.exit));
             }
         }
+    }
+
+    fn say_ports(&self, prepared: &Prepared) {
+        let all = prepared.spec.app.iter().flat_map(|app| &app.ports);
+        for port in all.filter(|port| port.host_port.is_some()) {
+            let (number, inside) = (port.number, port.container_port);
+            let (protocol, index) = (&port.protocol, port.index);
+            let id = &self.app().id;
+            let text = format!("{id}: port {index}: {number} of the host is {inside}/{protocol}");
+            self.context.note(&text);
+        }
+    }
+
+    fn check_devices(&self, run: &Run, prepared: &Prepared) -> Result<()> {
+        if self.app().gpus == 0 {
+            return Ok(());
+        }
+        let directories = run.cdi_directories(self.context)?;
+        native::check_devices(&prepared.spec, &directories).map_err(|error| {
+            let fault = launch_fault("/gpus", &render(&error), "E:gpu-unavailable");
+            match hint(&error) {
+                Some(words) => fault.hint(words).into(),
+                None => fault.into(),
+            }
+        })
     }
 
     /// Puts what was decided in the place of a command line.
