@@ -161,6 +161,9 @@ impl Starter<'_> {
             deadline,
             &inbox,
         )?;
+        // Again: what came may have changed what was made.
+        self.preparation(&run)
+            .make_volumes(&store, prepared.sandbox.path())?;
         run.options.app = Some(self.pull(&values, prepared.sandbox.path())?);
         let restart = self.beside.restart.unwrap_or(Restart::No);
         self.describe(&mut run, &prepared, &values, restart)?;
