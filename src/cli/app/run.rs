@@ -20,7 +20,7 @@ use super::values::{Values, resolve};
 use crate::cli::context::Context;
 use crate::cli::pull::AppPull;
 use crate::cli::run::{Given, Run};
-use crate::cli::{Command, Format, output, perform};
+use crate::cli::{Command, Format, delegate, output, perform};
 use crate::error::{Fault, Kind, hint, render};
 use crate::exit::{self, Outcome};
 use crate::frontend::flags::BesideApp;
@@ -145,6 +145,9 @@ impl Starter<'_> {
         let values = resolve(self.context, self.app(), &run.app_secrets, false)?;
         let (store, state) = (self.context.store()?, self.context.state()?);
         self.context.heal()?;
+        if self.loaded.runtime == RuntimeName::Docker {
+            delegate::sweep_sandboxes(self.context, &store);
+        }
         let prepared = self
             .preparation(&run)
             .prepare(&store, Leases::new(&state))?;
@@ -158,6 +161,9 @@ impl Starter<'_> {
             deadline,
             &inbox,
         )?;
+        // Again: what came may have changed what was made.
+        self.preparation(&run)
+            .make_volumes(&store, prepared.sandbox.path())?;
         run.options.app = Some(self.pull(&values, prepared.sandbox.path())?);
         let restart = self.beside.restart.unwrap_or(Restart::No);
         self.describe(&mut run, &prepared, &values, restart)?;

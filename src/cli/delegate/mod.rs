@@ -19,6 +19,7 @@ use crate::error::{Fault, Kind, kind, render};
 use crate::exit::Outcome;
 use crate::runtime::docker::Docker;
 use crate::runtime::{Container, RuntimeName};
+use crate::store::{SandboxRoom, Store};
 
 /// What is asked of an Engine, which is reached when it is needed.
 struct Delegate<'a> {
@@ -89,6 +90,16 @@ pub(super) fn container(context: &Context, id: &str) -> Result<Option<Container>
     }
     let directory = context.state_directory()?.join("docker");
     Docker::connect(&directory, &context.engine())?.find(id)
+}
+
+/// Removes the sandboxes of apps whose ucr and container in the Engine are gone.
+pub(super) fn sweep_sandboxes(context: &Context, store: &Store) {
+    store.sweep_sandboxes(SandboxRoom::Engine, || {
+        let directory = context.state_directory()?.join("docker");
+        let all = Docker::connect(&directory, &context.engine())?.all()?;
+        let used = all.into_iter().filter_map(|it| it.record.spec.sandbox);
+        Ok(used.collect())
+    });
 }
 
 impl Delegate<'_> {
