@@ -12,6 +12,7 @@
 //! ```text
 //!   main                          -> cli, runtime::native::reaper
 //!   cli                           -> anything below
+//!   executor                      -> frontend, checks, spec, sys, error
 //!   runtime                       -> provision, bundle and lower
 //!   checks                        -> spec, sys, error
 //!   frontend                      -> spec, image, error
@@ -33,6 +34,7 @@ pub mod cli;
 pub mod credentials;
 pub mod engine;
 pub mod error;
+pub mod executor;
 pub mod exit;
 pub mod fetch;
 pub mod frontend;
