@@ -9,4 +9,5 @@
 //! The pieces are pure: bytes, variables, clocks and random numbers come from whoever does the I/O.
 //! It never knows which runtime it drives: each task is a `ucr run --spec` child.
 
+pub mod api;
 pub mod recordio;
