@@ -379,7 +379,6 @@ impl Turn<'_> {
     }
 
     fn lose(&mut self) {
-        self.machine.updates.lost();
         if self.machine.stream != Stream::Open {
             return;
         }

@@ -10,6 +10,7 @@
 //! It never knows which runtime it drives: each task is a `ucr run --spec` child.
 
 pub mod api;
+pub mod environment;
 pub mod machine;
 pub mod recordio;
 pub mod task;

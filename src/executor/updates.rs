@@ -54,13 +54,6 @@ impl Unacknowledged {
         }
     }
 
-    /// The stream is closed: nothing is certain any more.
-    pub(super) fn lost(&mut self) {
-        for update in &mut self.updates {
-            update.is_sent = false;
-        }
-    }
-
     /// What was made since the call that opened the stream; from now on it is sent.
     pub(super) fn unsent(&mut self) -> Vec<Status> {
         let unsent = self.updates.iter_mut().filter(|it| !it.is_sent);

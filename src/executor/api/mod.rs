@@ -13,5 +13,5 @@ mod tests;
 
 pub use call::{Call, Identity};
 pub use event::{Event, Subscribed, TASK_KILLING_STATE, Task};
-pub use proto::Uuid;
+pub use proto::{Uuid, is_id};
 pub use status::{CheckStatus, Reason, State, Status};
