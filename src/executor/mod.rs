@@ -11,6 +11,7 @@
 
 pub mod api;
 pub mod environment;
+pub mod launch;
 pub mod machine;
 pub mod recordio;
 pub mod task;

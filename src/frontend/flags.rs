@@ -224,6 +224,7 @@ impl ContainerFlags {
             log: self.life.log()?,
             health: self.health.health(),
             fallback_working_dir: None,
+            keep_first_cmd: false,
             app: None,
         })
     }

@@ -4,3 +4,4 @@
 pub mod env_file;
 pub mod flags;
 pub mod marathon;
+pub mod mesos;

@@ -52,7 +52,7 @@ pub use naming::{HostAddress, HostEntry, Naming, check_host_name};
 pub use network::{Endpoint, FurtherNetwork, Mac, Network, is_usable, network_name};
 pub use parameter::DockerParameter;
 pub use port::{Exposed, Protocol, Publish, Span, Wanted};
-pub use process::{Process, process, with_home};
+pub use process::{Process, kept_word, process, with_home};
 pub use resources::{CgroupPolicy, Cpus, Resources, Ulimit, UlimitName};
 pub use secret::{GivenValues, NO_VALUES, Secret, SecretSource, SecretTarget};
 pub use security::{IdRange, Seccomp, Security, Userns};
@@ -84,6 +84,10 @@ pub struct ContainerSpec {
     /// Replaces the image's command.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
+    /// The first word of the image's command stays before `args` where there is no entrypoint, as
+    /// Mesos has it (design D13).
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub keep_first_cmd: bool,
     /// Added to the image's environment, `NAME=value` each; the last of a name counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<String>,

@@ -66,6 +66,10 @@ pub fn with_home(env: &[String], home: &str) -> Vec<String> {
 
 /// Arguments replace CMD and follow ENTRYPOINT; another entrypoint discards the image's CMD too.
 fn argv(spec: &ContainerSpec, image: &ImageConfig) -> Result<Vec<String>> {
+    let is_silent = image.entrypoint.is_empty() && image.cmd.is_empty();
+    if spec.keep_first_cmd && spec.entrypoint.is_none() && is_silent {
+        return Err(no_command(spec).into());
+    }
     let (entrypoint, default_args) = match &spec.entrypoint {
         Some(own) => (own, &[][..]),
         None => (&image.entrypoint, image.cmd.as_slice()),
@@ -75,12 +79,22 @@ fn argv(spec: &ContainerSpec, image: &ImageConfig) -> Result<Vec<String>> {
     } else {
         &spec.args
     };
-    let argv: Vec<String> = entrypoint.iter().chain(args).cloned().collect();
+    let kept = kept_word(spec, image);
+    let words = entrypoint.iter().chain(kept).chain(args);
+    let argv: Vec<String> = words.cloned().collect();
     match argv.first().map(String::as_str) {
         Some("") => Err(Fault::new(Kind::Spec, "the command's name is empty").into()),
         Some(_) => Ok(argv),
         None => Err(no_command(spec).into()),
     }
+}
+
+/// The word of the image's command that stands before the arguments: only Mesos has this, and for
+/// an image that has neither entrypoint nor command it refuses arguments.
+pub fn kept_word<'a>(spec: &ContainerSpec, image: &'a ImageConfig) -> Option<&'a String> {
+    let has_entrypoint = spec.entrypoint.is_some() || !image.entrypoint.is_empty();
+    let is_kept = spec.keep_first_cmd && !spec.args.is_empty() && !has_entrypoint;
+    image.cmd.first().filter(|_| is_kept)
 }
 
 fn no_command(spec: &ContainerSpec) -> Fault {
@@ -183,6 +197,34 @@ mod tests {
                 (Ok(argv), _) => assert_eq!(argv, expected),
                 (Err(error), []) => assert!(error.to_string().contains("no default command")),
                 (Err(error), _) => panic!("{error}"),
+            }
+        }
+    }
+
+    /// The rows of reference/mesos-ucr.md, section 3.1, that have no value.
+    #[test]
+    fn mesoss_rule_for_arguments() {
+        type Row<'a> = (&'a [&'a str], &'a [&'a str], &'a [&'a str], &'a [&'a str]);
+        let rows: [Row; 8] = [
+            (&[], &["c", "d"], &[], &["c", "d"]),
+            (&["e"], &[], &[], &["e"]),
+            (&["e"], &["c", "d"], &[], &["e", "c", "d"]),
+            (&[], &["c", "d"], &["a"], &["c", "a"]),
+            (&["e"], &[], &["a"], &["e", "a"]),
+            (&["e"], &["c", "d"], &["a"], &["e", "a"]),
+            (&[], &[], &["a"], &[]),
+            (&[], &[], &[], &[]),
+        ];
+        for (entrypoint, cmd, args, expected) in rows {
+            let spec = ContainerSpec {
+                args: words(args),
+                keep_first_cmd: true,
+                ..ContainerSpec::default()
+            };
+            let found = process(&spec, &image(entrypoint, cmd), "h");
+            match expected {
+                [] => assert!(found.is_err(), "{args:?}"),
+                argv => assert_eq!(found.unwrap().argv, argv),
             }
         }
     }

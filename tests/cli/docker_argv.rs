@@ -37,6 +37,10 @@ const IMAGE: &str = r#"{"architecture":"amd64","os":"linux","rootfs":{"type":"la
 const BARE: &str = r#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]},
     "config":{"Env":["container=oci"]}}"#;
 
+/// A command and no entrypoint.
+const COMMAND: &str = r#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]},
+    "config":{"Cmd":["/bin/app","--serve"]}}"#;
+
 /// Today's Engine, Debian 12's, and what came before.
 const NEW: (u32, u32) = (1, 47);
 const OLD: (u32, u32) = (1, 41);

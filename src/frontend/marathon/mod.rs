@@ -20,4 +20,6 @@ mod tests;
 
 pub use app::App;
 pub use finding::{Finding, Findings};
+pub(super) use read::{Item, Object, Sink, parse, step};
 pub use read::{Settings, read};
+pub(super) use resources::{bytes, score, whole};

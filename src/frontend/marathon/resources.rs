@@ -67,13 +67,13 @@ fn policy(app: &App, machine: &Machine) -> Option<CgroupPolicy> {
     }
 }
 
-fn bytes(mib: f64) -> u64 {
+pub(in crate::frontend) fn bytes(mib: f64) -> u64 {
     whole(mib.max(LEAST_MEMORY) * 1_048_576.0)
 }
 
 /// Whoever may have more than he asked for goes first, the sooner the less he asked for, as in
 /// Kubernetes and Mesos.
-fn score(request: u64, memory: u64) -> i16 {
+pub(in crate::frontend) fn score(request: u64, memory: u64) -> i16 {
     let part = request.saturating_mul(1000) / memory.max(1);
     i16::try_from(1000_u64.saturating_sub(part)).map_or(2, |score| score.clamp(2, 999))
 }
@@ -84,6 +84,6 @@ fn score(request: u64, memory: u64) -> i16 {
     clippy::cast_sign_loss,
     reason = "`as` saturates, and negative numbers were refused"
 )]
-fn whole(number: f64) -> u64 {
+pub(in crate::frontend) fn whole(number: f64) -> u64 {
     number as u64
 }

@@ -2,7 +2,7 @@
 
 use caps::Capability;
 
-use super::{BARE, Case, HERE, OLD, OLDER, Place, at, case};
+use super::{BARE, COMMAND, Case, HERE, OLD, OLDER, Place, at, case};
 
 /// An Engine in a container.
 const BOX: Place = Place {
@@ -49,6 +49,14 @@ pub(super) const ACCEPTED: &[Case] = &[
             ..HERE
         },
         says: r#"{"fallback_working_dir":"/box","args":["/bin/true"]}"#,
+    },
+    Case {
+        name: "keep-first-cmd",
+        place: Place {
+            image: COMMAND,
+            ..HERE
+        },
+        says: r#"{"args":["-v"],"keep_first_cmd":true}"#,
     },
     case("user", "-u web:7 app"),
     case("user-empty", "-u '' app"),

@@ -23,8 +23,9 @@ mod volumes;
 
 use super::app::{App, Type};
 use super::finding::Findings;
+pub use json::parse;
 pub use migrate::Moved;
-pub use reader::{Sink, step};
+pub use reader::{Item, Object, Sink, step};
 pub use volumes::DRIVER;
 
 /// What the machine's owner decides.

@@ -105,7 +105,10 @@ pub fn arguments(spec: &ContainerSpec, circumstances: &Circumstances) -> Result<
     resources::add(spec, circumstances, &mut words)?;
     security::add(spec, circumstances, &mut words)?;
     parameter::add(spec, &mut words)?;
-    let words = words.finish(circumstances.image, process::arguments(spec))?;
+    let words = words.finish(
+        circumstances.image,
+        process::arguments(spec, circumstances).into_iter(),
+    )?;
     Ok(Arguments { words, variables })
 }
 

@@ -6,7 +6,7 @@ use super::words::{Words, refuse};
 use super::{Circumstances, environment};
 use crate::error::{Fault, Kind};
 use crate::runtime::docker::Secrets;
-use crate::spec::{ContainerSpec, SANDBOX, SecretTarget, process};
+use crate::spec::{ContainerSpec, SANDBOX, SecretTarget, kept_word, process};
 
 /// Returns the lines of the file with its variables.
 pub(super) fn add(
@@ -72,9 +72,10 @@ fn secrets(spec: &ContainerSpec, values: &Secrets) -> Result<Vec<Zeroizing<Strin
 }
 
 /// What follows the image's name: docker's option for the entrypoint takes only a program.
-pub(super) fn arguments(spec: &ContainerSpec) -> impl Iterator<Item = String> {
+pub(super) fn arguments(spec: &ContainerSpec, circumstances: &Circumstances) -> Vec<String> {
     let entrypoint = spec.entrypoint.iter().flatten().skip(1);
-    entrypoint.chain(&spec.args).cloned()
+    let kept = kept_word(spec, circumstances.config);
+    entrypoint.chain(kept).chain(&spec.args).cloned().collect()
 }
 
 /// Docker's rules are ours (design D13), so what is no process here is none there.
