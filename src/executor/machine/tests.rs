@@ -1,7 +1,7 @@
 //! Scripts of inputs, and what has to come of them; cases 64 to 77 of reference/mesos-ucr.md as far
 //! as they are decisions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::json;
 
@@ -68,16 +68,7 @@ impl Script {
     }
 
     fn subscribed(&mut self, capabilities: &[&str]) -> Vec<Action> {
-        let subscribed = Subscribed {
-            executor: json!({}),
-            framework: None,
-            user: None,
-            capabilities: capabilities.iter().map(|it| (*it).to_owned()).collect(),
-            agent: Some("a".into()),
-            host_name: None,
-            container: None,
-        };
-        self.give(Input::Event(Event::Subscribed(Box::new(subscribed))))
+        self.give(subscribed(capabilities))
     }
 
     fn launch(&mut self, id: &str) -> Vec<Action> {
@@ -132,6 +123,19 @@ impl Script {
             other => panic!("{other:?}"),
         }
     }
+}
+
+fn subscribed(capabilities: &[&str]) -> Input {
+    let subscribed = Subscribed {
+        executor: json!({}),
+        framework: None,
+        user: None,
+        capabilities: capabilities.iter().map(|it| (*it).to_owned()).collect(),
+        agent: Some("a".into()),
+        host_name: None,
+        container: None,
+    };
+    Input::Event(Event::Subscribed(Box::new(subscribed)))
 }
 
 fn launch(id: &str) -> Launch {
@@ -475,124 +479,146 @@ fn what_lasts_is_repeated() {
     assert_eq!(found, expected);
 }
 
-/// Any order of events: exactly one terminal state each, in the right order, everything told once
-/// the agent is there, and nothing kept.
-#[test]
-fn chance() {
-    for seed in 1..=400_u64 {
-        let mut dice = seed;
-        let mut roll = |sides: u64| {
-            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (dice >> 33) % sides
+/// A machine that anything happens to, and what it has told so far.
+struct Chance {
+    machine: Machine,
+    dice: u64,
+    told: Vec<Status>,
+    tasks: u64,
+    is_open: bool,
+    count: u128,
+}
+
+impl Chance {
+    fn new(seed: u64) -> Self {
+        Self {
+            machine: Machine::new(Policy {
+                linger: at(1_000_000),
+                ..policy()
+            }),
+            dice: seed,
+            told: Vec::new(),
+            tasks: 0,
+            is_open: false,
+            count: 0,
+        }
+    }
+
+    fn roll(&mut self, sides: u64) -> u64 {
+        let next = self.dice.wrapping_mul(6_364_136_223_846_793_005);
+        self.dice = next.wrapping_add(1);
+        (self.dice >> 33) % sides
+    }
+
+    fn give(&mut self, step: u64, input: Input) {
+        let now = Moment {
+            since: Duration::from_millis(step * 100),
+            epoch: 0.0,
         };
-        let mut machine = Machine::new(Policy {
-            linger: at(1_000_000),
-            ..policy()
-        });
-        let mut known: BTreeMap<Uuid, Status> = BTreeMap::new();
-        let mut order: Vec<Uuid> = Vec::new();
-        let (mut count, mut tasks, mut is_open) = (0_u128, 0, false);
-        for step in 0..300_u64 {
-            let task = format!("t{}", roll(6));
-            let input = match (step, roll(12)) {
-                (260.., _) if !is_open => 0,
-                (260.., _) => 99,
-                (_, dice) => dice,
-            };
-            let input = match input {
-                0 => {
-                    if let Call::Subscribe { updates, .. } = machine.subscribe() {
-                        for update in updates {
-                            if known.insert(update.uuid, update.clone()).is_none() {
-                                order.push(update.uuid);
-                            }
-                        }
-                    }
-                    is_open = true;
-                    let kill = Subscribed {
-                        executor: json!({}),
-                        framework: None,
-                        user: None,
-                        capabilities: vec![TASK_KILLING_STATE.into()],
-                        agent: None,
-                        host_name: None,
-                        container: None,
-                    };
-                    Input::Event(Event::Subscribed(Box::new(kill)))
-                }
-                1 => {
-                    is_open = false;
-                    Input::Disconnected
-                }
-                2 | 3 if tasks < 6 => {
-                    tasks += 1;
-                    Input::Launch(Box::new(launch(&format!("t{}", tasks - 1))))
-                }
-                4 | 5 => Input::Task(task, Happening::Started { addresses: vec![] }),
-                6 => Input::Event(Event::Kill { task, grace: None }),
-                7 => Input::Task(task, Happening::Ended(End::Exited(Exit::Code(0)))),
-                8 => Input::Task(
-                    task,
-                    Happening::Health {
-                        healthy: false,
-                        fatal: Some("no".into()),
-                    },
-                ),
-                99 => {
-                    let task = format!("t{}", step % 6);
-                    Input::Task(task, Happening::Ended(End::Exited(Exit::Signal(9))))
-                }
-                _ => match order.get(usize::try_from(roll(20)).unwrap()) {
-                    Some(uuid) => Input::Event(Event::Acknowledged {
-                        task: known[uuid].task.clone(),
-                        uuid: *uuid,
-                    }),
-                    None => Input::Tick,
-                },
-            };
-            let moment = Moment {
-                since: Duration::from_millis(step * 100),
-                epoch: 0.0,
-            };
-            let mut uuid = || {
-                count += 1;
-                Uuid::random((count << 64 | count).to_be_bytes())
-            };
-            for action in machine.handle(moment, input, &mut uuid) {
-                if let Action::Send(status) = action {
-                    assert!(
-                        known.insert(status.uuid, status.clone()).is_none(),
-                        "sent twice"
-                    );
-                    order.push(status.uuid);
+        let count = &mut self.count;
+        let mut uuid = || {
+            *count += 1;
+            Uuid::random((*count << 64 | *count).to_be_bytes())
+        };
+        for action in self.machine.handle(now, input, &mut uuid) {
+            if let Action::Send(status) = action {
+                assert!(
+                    self.told.iter().all(|it| it.uuid != status.uuid),
+                    "sent twice"
+                );
+                self.told.push(status);
+            }
+        }
+    }
+
+    fn subscribe(&mut self, step: u64) {
+        if let Call::Subscribe { updates, .. } = self.machine.subscribe() {
+            for update in updates {
+                if self.told.iter().all(|it| it.uuid != update.uuid) {
+                    self.told.push(update.clone());
                 }
             }
         }
-        for task in 0..tasks {
-            let own = order.iter().map(|uuid| &known[uuid]);
-            let own = own.filter(|it| it.task == format!("t{task}"));
+        self.is_open = true;
+        self.give(step, subscribed(&[TASK_KILLING_STATE]));
+    }
+
+    /// Anything.
+    fn happen(&mut self, step: u64) {
+        let task = format!("t{}", self.roll(6));
+        let input = match self.roll(12) {
+            0 => return self.subscribe(step),
+            1 => {
+                self.is_open = false;
+                Input::Disconnected
+            }
+            2 | 3 if self.tasks < 6 => {
+                self.tasks += 1;
+                Input::Launch(Box::new(launch(&format!("t{}", self.tasks - 1))))
+            }
+            4 | 5 => Input::Task(task, Happening::Started { addresses: vec![] }),
+            6 => Input::Event(Event::Kill { task, grace: None }),
+            7 => Input::Task(task, Happening::Ended(End::Exited(Exit::Code(0)))),
+            8 => {
+                let fatal = Some("no".into());
+                let healthy = false;
+                Input::Task(task, Happening::Health { healthy, fatal })
+            }
+            _ => {
+                let place = usize::try_from(self.roll(20)).unwrap();
+                match self.told.get(place) {
+                    Some(status) => acknowledged(status),
+                    None => Input::Tick,
+                }
+            }
+        };
+        self.give(step, input);
+    }
+
+    fn check(&self) {
+        for task in 0..self.tasks {
+            let own = self.told.iter().filter(|it| it.task == format!("t{task}"));
             let states: Vec<State> = own.map(|it| it.state).collect();
             let terminal = states.iter().filter(|it| it.is_terminal()).count();
-            assert_eq!(terminal, 1, "seed {seed}: {states:?}");
-            assert!(
-                states.last().unwrap().is_terminal(),
-                "seed {seed}: {states:?}"
-            );
+            assert_eq!(terminal, 1, "{states:?}");
             let rank = |state: &State| match state {
                 State::Starting => 0,
                 State::Running => 1,
                 State::Killing => 2,
                 _ => 3,
             };
-            assert!(states.is_sorted_by_key(rank), "seed {seed}: {states:?}");
+            assert!(states.is_sorted_by_key(rank), "{states:?}");
             assert_eq!(states[0], State::Starting);
         }
-        for uuid in &order {
-            let task = known[uuid].task.clone();
-            let event = Event::Acknowledged { task, uuid: *uuid };
-            let mut none = || panic!("nothing new");
-            machine.handle(Moment::default(), Input::Event(event), &mut none);
+    }
+}
+
+fn acknowledged(status: &Status) -> Input {
+    Input::Event(Event::Acknowledged {
+        task: status.task.clone(),
+        uuid: status.uuid,
+    })
+}
+
+/// Any order of events: exactly one terminal state each, in the right order, everything told once
+/// the agent is there, and nothing kept.
+#[test]
+fn chance() {
+    for seed in 1..=400 {
+        let mut chance = Chance::new(seed);
+        (0..260).for_each(|step| chance.happen(step));
+        for task in 0..6 {
+            let end = Happening::Ended(End::Exited(Exit::Signal(9)));
+            chance.give(260, Input::Task(format!("t{task}"), end));
         }
+        if !chance.is_open {
+            chance.subscribe(261);
+        }
+        chance.check();
+        for status in chance.told.clone() {
+            chance.give(262, acknowledged(&status));
+        }
+        let machine = &chance.machine;
         assert!(
             machine.members.is_empty() && machine.updates.is_empty(),
             "seed {seed}"
