@@ -87,6 +87,9 @@ impl Supervisor<'_> {
         let execute = |command: &_| in_task(self.context, &id.borrow(), command);
         let mut watch = None;
         let mut exit: Option<Exit> = None;
+        // In the background nobody waits any more once he hears: it has printed its ID before.
+        let mut has_printed = !self.run.start.detach;
+        let mut moments = Vec::new();
         loop {
             let is_running = exit.is_none();
             let checks = watch.as_ref().map(|(watch, _): &(Watch, Results)| watch);
@@ -102,9 +105,9 @@ impl Supervisor<'_> {
                 if line.event == "started" && seen.started.replace(Instant::now()).is_none() {
                     id.replace(line.id);
                     watch = self.begin(&id.borrow(), line.pid, &execute)?;
-                    hears(Moment::Running)?;
+                    moments.push(Moment::Running);
                     if !self.checked.has_readiness() {
-                        hears(Moment::Ready)?;
+                        moments.push(Moment::Ready);
                     }
                 }
             }
@@ -114,7 +117,7 @@ impl Supervisor<'_> {
                         Consequence::Tell(event) => self.tell_value(&event),
                         Consequence::Ready(event) => {
                             self.tell_value(&event);
-                            hears(Moment::Ready)?;
+                            moments.push(Moment::Ready);
                         }
                         Consequence::End(why) => {
                             checks.stop();
@@ -126,6 +129,10 @@ impl Supervisor<'_> {
             self.pass_signals(is_running.then_some(&child), &id.borrow(), &mut seen)?;
             if is_running && is_over(&child)? {
                 exit = Some(child.wait()?);
+                has_printed |= exit == Some(Exit::Code(0));
+            }
+            if has_printed {
+                moments.drain(..).try_for_each(&mut *hears)?;
             }
             self.check_deadline(is_running.then_some(&child), &seen)?;
             match exit {

@@ -9,7 +9,7 @@ mod streams;
 
 use std::time::{Duration, Instant};
 
-pub use host::Host;
+pub use host::{Host, image};
 use host::{DEAF, LIMIT, SERVES};
 
 /// Whatever ucr started it.
