@@ -82,7 +82,11 @@ struct Life<'a> {
     id: &'a RefCell<String>,
     execute: &'a RunCommand<'a>,
     checks: Option<(Watch<'a>, Results<'a>)>,
+    /// It was told to end: then it is made to.
+    killed_at: Option<Instant>,
     seen: Seen,
+    /// What has come, and nobody has heard of.
+    moments: Vec<Moment>,
 }
 
 /// Who hears of a moment.
@@ -105,15 +109,19 @@ impl Supervisor<'_> {
             id: &id,
             execute: &execute,
             checks: None,
+            killed_at: None,
             seen: Seen::default(),
+            moments: Vec::new(),
         };
         loop {
             life.wait()?;
-            life.hear(hears)?;
-            life.check(hears)?;
+            life.hear()?;
+            life.check()?;
             life.pass_signals()?;
             life.reap()?;
+            life.announce(hears)?;
             life.check_deadline()?;
+            life.check_grace()?;
             if let Some(ended) = life.ended()? {
                 return Ok(ended);
             }
@@ -136,16 +144,16 @@ impl Supervisor<'_> {
         output::remark("error", &text);
         let event = serde_json::json!({ "event": "killed", "id": id, "reason": why });
         self.tell(&event.to_string());
-        self.stop(id)
+        self.stop(id, self.grace)
     }
 
     /// As `ucr stop` does.
-    fn stop(&self, id: &str) -> Result<()> {
+    fn stop(&self, id: &str, grace: Option<u32>) -> Result<()> {
         if id.is_empty() {
             return Ok(());
         }
         let stop = Stop {
-            time: self.grace,
+            time: grace,
             signal: None,
             names: vec![id.to_owned()],
             done: Vec::new(),
@@ -178,7 +186,9 @@ impl Life<'_> {
             .supervisor
             .deadline
             .filter(|_| self.seen.started.is_none());
-        let left = deadline.map(|(it, _)| it.saturating_duration_since(Instant::now()));
+        let moments = deadline.map(|(it, _)| it).into_iter().chain(self.killed_at);
+        let left = moments.min();
+        let left = left.map(|it| it.saturating_duration_since(Instant::now()));
         let limit = left.map(Timespec::try_from).transpose()?;
         match poll(&mut all, limit.as_ref()) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
@@ -187,7 +197,7 @@ impl Life<'_> {
     }
 
     /// What the `ucr run` says.
-    fn hear(&mut self, hears: &mut Hears) -> Result<()> {
+    fn hear(&mut self) -> Result<()> {
         for text in self.status.read() {
             self.supervisor.tell(&text);
             let Ok(line) = serde_json::from_str::<Line>(&text) else {
@@ -199,9 +209,9 @@ impl Life<'_> {
                     self.seen.started = Some(Instant::now());
                     self.id.replace(line.id);
                     self.begin(line.pid)?;
-                    hears(Moment::Running)?;
+                    self.moments.push(Moment::Running);
                     if !self.supervisor.checked.has_readiness() {
-                        hears(Moment::Ready)?;
+                        self.moments.push(Moment::Ready);
                     }
                 }
                 _ => (),
@@ -235,7 +245,7 @@ impl Life<'_> {
     }
 
     /// What its checks say.
-    fn check(&mut self, hears: &mut Hears) -> Result<()> {
+    fn check(&mut self) -> Result<()> {
         let Some((watch, results)) = &mut self.checks else {
             return Ok(());
         };
@@ -245,7 +255,7 @@ impl Life<'_> {
                 Consequence::Tell(event) => supervisor.tell(&event.to_string()),
                 Consequence::Ready(event) => {
                     supervisor.tell(&event.to_string());
-                    hears(Moment::Ready)?;
+                    self.moments.push(Moment::Ready);
                 }
                 Consequence::End(why) => {
                     watch.stop();
@@ -270,10 +280,15 @@ impl Life<'_> {
             }
             let is_end = ENDS.contains(&number);
             self.seen.is_asked |= is_end;
+            if number == libc::SIGTERM {
+                let grace = supervisor.grace.map(|it| Duration::from_secs(it.into()));
+                let end = grace.map(|grace| Instant::now() + grace);
+                self.killed_at = self.killed_at.or(end);
+            }
             match &self.child {
                 Some(child) if is_sent && !supervisor.is_detached() => child.signal(number)?,
                 Some(_) if !supervisor.is_detached() => (),
-                _ if is_end => supervisor.stop(&self.id.borrow())?,
+                _ if is_end => supervisor.stop(&self.id.borrow(), supervisor.grace)?,
                 _ => (),
             }
         }
@@ -290,6 +305,15 @@ impl Life<'_> {
         Ok(())
     }
 
+    /// In the background nobody waits any more once he hears: the `ucr run` has to have printed the
+    /// container's ID, and be over.
+    fn announce(&mut self, hears: &mut Hears) -> Result<()> {
+        match self.supervisor.is_detached() && self.seen.exit.is_none() && self.child.is_some() {
+            true => Ok(()),
+            false => self.moments.drain(..).try_for_each(hears),
+        }
+    }
+
     fn check_deadline(&mut self) -> Result<()> {
         let Some((deadline, limit)) = self.supervisor.deadline else {
             return Ok(());
@@ -301,6 +325,15 @@ impl Life<'_> {
         end(&child)?;
         let _ = self.supervisor.context.heal();
         Err(too_long(&self.supervisor.checked.app.id, limit).into())
+    }
+
+    /// Whoever sends SIGTERM wants its end, even if the command does not hear.
+    fn check_grace(&mut self) -> Result<()> {
+        let is_over = |it: &mut Instant| *it <= Instant::now();
+        if self.killed_at.take_if(is_over).is_none() || self.child.is_none() {
+            return Ok(());
+        }
+        self.supervisor.stop(&self.id.borrow(), Some(0))
     }
 
     /// In the background the `ucr run` is over long before its container is.

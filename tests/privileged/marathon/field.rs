@@ -135,7 +135,7 @@ impl Field {
         running
     }
 
-    /// What runs, as `ucr ps` knows it.
+    /// What runs here, as `ucr ps` knows it: others use the Engine, too.
     #[track_caller]
     pub fn listed(&self) -> Vec<Value> {
         let runtime = if self.host.is_some() {
@@ -144,7 +144,14 @@ impl Field {
             "native"
         };
         let listed = self.cmd(&["--runtime", runtime, "ps", "--format", "json"]);
-        listed.run().ok().json().as_array().unwrap().clone()
+        let listed = listed.run().ok().json();
+        let own = self.ucr.scratch().path().to_str().unwrap();
+        let is_own = |it: &&Value| {
+            let sandbox = it["spec"]["sandbox"].as_str();
+            sandbox.is_some_and(|path| path.starts_with(own))
+        };
+        let all = listed.as_array().unwrap().iter();
+        all.filter(is_own).cloned().collect()
     }
 
     /// What `ucr inspect` says of the only container that runs.
