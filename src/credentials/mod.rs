@@ -14,8 +14,15 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use config::Unusable;
 pub use key::docker_key;
 pub use lookup::find;
+
+/// Refuses a pull secret that can prove nothing, whatever the registry: before anybody is asked.
+pub fn check_pull_secret(text: &[u8]) -> Result<(), Unusable> {
+    let config = config::Config::parse(text).map_err(Unusable::Malformed)?;
+    config.check()
+}
 
 /// Everything a credential may come from.
 #[derive(Clone, Default)]

@@ -1,10 +1,10 @@
 //! What an app needs before it can be started: ports, a sandbox, volumes, its description.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path};
 
 use anyhow::Result;
 
-use super::leases::Leases;
+use super::leases::{Leases, Preview};
 use super::options::AppMachine;
 use super::task::task;
 use crate::cli::context::Context;
@@ -14,10 +14,11 @@ use crate::frontend::flags::BesideApp;
 use crate::frontend::marathon::app::{App, Mode, Type, VolumeKind};
 use crate::frontend::marathon::container::{Machine, Places, container, launch_fault};
 use crate::frontend::marathon::environment::Task;
-use crate::frontend::marathon::ports::{Assigned, Offer, Ranges, Supply, assign, wanted};
+use crate::frontend::marathon::ports::{Assigned, Offer, Ranges, assign, wanted};
 use crate::spec::{ContainerSpec, Network};
-use crate::store::{Sandbox, Store};
+use crate::store::{Sandbox, SandboxRoom, Store};
 use crate::sys::proc::Proc;
+use crate::sys::root::Root;
 
 /// Where profiles of filters of system calls are.
 const SECCOMP: &str = "/etc/ucr/seccomp";
@@ -47,7 +48,13 @@ impl Preparation<'_> {
         let ports = assign(&wanted(self.app), &self.machine.offer(), &mut leases)?;
         let sandbox = match &self.beside.sandbox {
             Some(path) => Sandbox::create(&self.context.absolute(path.clone())?, true)?,
-            None => store.create_sandbox(&task.id)?,
+            None => {
+                let room = match self.app.container_type() {
+                    Type::Mesos => SandboxRoom::Native,
+                    Type::Docker => SandboxRoom::Engine,
+                };
+                store.create_sandbox(room, &task.id)?
+            }
         };
         self.make_volumes(store, sandbox.path())?;
         let spec = self.spec(store, &task, &ports, sandbox.path())?;
@@ -60,13 +67,11 @@ impl Preparation<'_> {
     }
 
     /// What would be made, with ports that are free now.
-    pub(super) fn preview(
-        &self,
-        store: &Store,
-        supply: &mut dyn Supply,
-    ) -> Result<(Task, ContainerSpec, Vec<Assigned>)> {
+    pub(super) fn preview(&self, store: &Store) -> Result<(Task, ContainerSpec, Vec<Assigned>)> {
         let task = task(self.app, self.beside.name.clone())?;
-        let ports = assign(&wanted(self.app), &self.machine.offer(), supply)?;
+        let wanted = wanted(self.app);
+        let mut supply = Preview::new(&wanted);
+        let ports = assign(&wanted, &self.machine.offer(), &mut supply)?;
         let sandbox = store.root().join("sandboxes").join(&task.id);
         let spec = self.spec(store, &task, &ports, &sandbox)?;
         Ok((task, spec, ports))
@@ -141,7 +146,7 @@ impl Preparation<'_> {
     }
 
     /// Directories that the app may expect, and those of the host that have to be there.
-    fn make_volumes(&self, store: &Store, sandbox: &Path) -> Result<()> {
+    pub(super) fn make_volumes(&self, store: &Store, sandbox: &Path) -> Result<()> {
         let persistent = |path: &str| {
             let volumes = self.app.volumes().iter();
             let mut kept = volumes.filter(|it| matches!(it.kind, VolumeKind::Persistent(_)));
@@ -155,10 +160,15 @@ impl Preparation<'_> {
                 VolumeKind::Host(path) if path.starts_with('/') => {
                     self.check_host_path(index, Path::new(path), volume.mode)?;
                 }
-                VolumeKind::Host(path) if !persistent(path) => {
-                    make_below(sandbox, Path::new(path), index)?;
-                }
-                VolumeKind::Host(_) | VolumeKind::Secret(_) | VolumeKind::External(_) => (),
+                VolumeKind::Host(path) => match persistent(path) {
+                    true => {
+                        let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+                        let root = store.persistent(&self.app.id, first)?;
+                        make_below(&root, Path::new(rest), index)?;
+                    }
+                    false => make_below(sandbox, Path::new(path), index)?,
+                },
+                VolumeKind::Secret(_) | VolumeKind::External(_) => (),
             }
         }
         Ok(())
@@ -180,24 +190,32 @@ impl Preparation<'_> {
     }
 }
 
-/// Of a path that a definition says: it may not lead out of the sandbox.
-fn make_below(sandbox: &Path, path: &Path, index: usize) -> Result<()> {
-    let is_plain = |it: std::path::Component| matches!(it, std::path::Component::Normal(_));
+/// A directory for a path that a definition says, wherever links there lead: they end in `root`.
+fn make_below(root: &Path, path: &Path, index: usize) -> Result<()> {
+    let field = format!("/container/volumes({index})/hostPath");
+    let refuse = |text: &str| {
+        let text = format!("'{}' {text}", path.display());
+        launch_fault(&field, &text, "E:host-path-missing")
+            .hint("say a path below the sandbox without '..' and links")
+    };
+    let is_plain = |it: Component| matches!(it, Component::Normal(_));
     if !path.components().all(is_plain) {
-        let text = format!("'{}' leads out of the sandbox", path.display());
-        let field = format!("/container/volumes({index})/hostPath");
-        return Err(launch_fault(&field, &text, "E:host-path-missing").into());
+        return Err(refuse("leads out of the sandbox").into());
     }
-    let mut place = PathBuf::from(sandbox);
-    for part in path.components() {
-        place.push(part);
-        if !place.exists() {
-            std::fs::create_dir(&place)?;
-            let open = std::os::unix::fs::PermissionsExt::from_mode(0o1777);
-            std::fs::set_permissions(&place, open)?;
-        }
+    let made = Root::open(root).and_then(|it| it.create_dir_all(path, 0o1777));
+    made.map_err(|error| match error.kind() {
+        // A file is as good.
+        std::io::ErrorKind::NotADirectory if root.join(path).exists() => None,
+        _ => Some(refuse(&format!("cannot be made: {error}"))),
+    })
+    .map_or_else(|fault| fault.map_or(Ok(()), Err), |_| Ok(()))?;
+    // Docker follows links, so there may be none.
+    let is_there =
+        |place: &Path| Some(place.canonicalize().ok()? == root.canonicalize().ok()?.join(path));
+    match is_there(&root.join(path)) {
+        Some(true) => Ok(()),
+        _ => Err(refuse("is a link").into()),
     }
-    Ok(())
 }
 
 impl AppMachine {

@@ -1,3 +1,6 @@
-//! Marathon app definitions, run from the command line to the container, under both runtimes.
+//! Marathon app definitions, run with the real binary against real things, under both runtimes.
 
+mod apps;
+mod field;
+mod running;
 mod seed;

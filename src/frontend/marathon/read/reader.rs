@@ -67,6 +67,11 @@ impl Sink {
         !errors.any(|error| leads_to(&error.path, path) || leads_to(path, &error.path))
     }
 
+    /// The same of several places.
+    pub fn are_sound(&self, paths: &[&str]) -> bool {
+        paths.iter().all(|path| self.is_sound(path))
+    }
+
     /// All of them.
     pub fn into_findings(self) -> Findings {
         self.findings.into_inner()
