@@ -127,6 +127,7 @@ fn the_webapp_of_our_own() {
 fn webapp(place: &Place, mappings: Value) -> Value {
     let mut app = place.typed(&snippet("bridged-webapp.json"));
     app["container"]["portMappings"] = mappings;
+    app["taskKillGracePeriodSeconds"] = json!(0);
     let app_keys = app.as_object_mut().unwrap();
     app_keys.remove("healthChecks");
     app_keys.remove("instances");

@@ -16,7 +16,7 @@ fn no_engine() {
         let done = place.app(&[], &app).env("DOCKER_HOST", socket).run();
         done.refused(&["/there/is/no/docker"]);
         let done = place.app(&[], &app).env("PATH", "/there/is/none").run();
-        done.refused(&["docker", "$PATH"]);
+        done.refused(&["there is no program 'docker'"]);
     });
 }
 

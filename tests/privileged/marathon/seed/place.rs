@@ -6,6 +6,7 @@ use std::io::Read;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -20,6 +21,9 @@ use crate::support::process::{self, Finished, Running};
 use crate::support::registry::Registry;
 use crate::support::samples;
 use crate::support::ucr::{Invocation, Ucr};
+
+/// Of containers: the Engine's are in one place.
+static NAMES: AtomicUsize = AtomicUsize::new(0);
 
 pub const LIMIT: Duration = Duration::from_secs(90);
 
@@ -262,7 +266,7 @@ impl Place {
         app
     }
 
-    /// Starts an app that stays, under the name `task`; returns when it runs.
+    /// Starts an app that stays, under a name of its own; returns when it runs.
     #[track_caller]
     pub fn start(&self, flags: &[&str], app: &Value) -> Task<'_> {
         self.start_text(flags, &app.to_string())
@@ -273,7 +277,8 @@ impl Place {
     pub fn start_text(&self, flags: &[&str], text: &str) -> Task<'_> {
         let mirror = self.mirror();
         let file = self.file(text);
-        let flags = [&["--name", "task", "--status-fd", "3"], flags].concat();
+        let name = format!("task-{}", NAMES.fetch_add(1, Ordering::Relaxed));
+        let flags = [&["--name", &name, "--status-fd", "3"], flags].concat();
         let events = self.ucr.scratch().file("events", "");
         let mut command = self.ucr.by_shell(r#"exec "$@" 3>>events"#);
         command
@@ -284,6 +289,7 @@ impl Place {
             command.env("DOCKER_HOST", host);
         }
         let task = Task {
+            name: name.clone(),
             place: self,
             running: process::spawn(&mut command, b""),
             events,
@@ -304,6 +310,7 @@ impl Place {
 
 /// An app that runs.
 pub struct Task<'a> {
+    pub name: String,
     place: &'a Place,
     running: Running,
     events: PathBuf,
@@ -333,7 +340,7 @@ impl Task<'_> {
     /// `ucr inspect`.
     #[track_caller]
     pub fn inspect(&self) -> Value {
-        let words = ["--runtime", self.place.runtime(), "inspect", "task"];
+        let words = ["--runtime", self.place.runtime(), "inspect", &self.name];
         self.place.cmd(&words).run().ok().json()
     }
 
@@ -384,7 +391,7 @@ impl Task<'_> {
     #[track_caller]
     pub fn exec(&self, script: &str) -> String {
         let runtime = self.place.runtime();
-        let words = ["--runtime", runtime, "exec", "task", "sh", "-c", script];
+        let words = ["--runtime", runtime, "exec", &self.name, "sh", "-c", script];
         self.place.cmd(&words).run().ok().text().to_owned()
     }
 

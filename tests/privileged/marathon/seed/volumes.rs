@@ -88,14 +88,20 @@ fn the_hosts_network() {
     docker(|place| {
         let shown = place.cmd(&["inspect", "--app", &place.file(&app().to_string())]);
         let shown = shown.run().ok().json();
-        assert_eq!(shown["app"]["networks"], json!([{"mode": "host"}]));
+        assert_eq!(shown["app"]["networks"][0]["mode"], "host");
         let mut app = app();
         let container = app["container"].as_object_mut().unwrap();
         container.remove("volumes");
         container.remove("type");
         app["cmd"] = json!("exec sleep 1000");
+        app["taskKillGracePeriodSeconds"] = json!(0);
         let task = place.start(&[], &app);
-        let words = ["inspect", "--format", "{{.HostConfig.NetworkMode}}", "task"];
+        let words = [
+            "inspect",
+            "--format",
+            "{{.HostConfig.NetworkMode}}",
+            &task.name,
+        ];
         assert_eq!(ENGINE.ask(words), "host");
         task.end();
     });
