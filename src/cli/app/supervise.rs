@@ -85,6 +85,8 @@ struct Life<'a> {
     /// It was told to end: then it is made to.
     killed_at: Option<Instant>,
     seen: Seen,
+    /// What has come, and nobody has heard of.
+    moments: Vec<Moment>,
 }
 
 /// Who hears of a moment.
@@ -109,13 +111,15 @@ impl Supervisor<'_> {
             checks: None,
             killed_at: None,
             seen: Seen::default(),
+            moments: Vec::new(),
         };
         loop {
             life.wait()?;
-            life.hear(hears)?;
-            life.check(hears)?;
+            life.hear()?;
+            life.check()?;
             life.pass_signals()?;
             life.reap()?;
+            life.announce(hears)?;
             life.check_deadline()?;
             life.check_grace()?;
             if let Some(ended) = life.ended()? {
@@ -193,7 +197,7 @@ impl Life<'_> {
     }
 
     /// What the `ucr run` says.
-    fn hear(&mut self, hears: &mut Hears) -> Result<()> {
+    fn hear(&mut self) -> Result<()> {
         for text in self.status.read() {
             self.supervisor.tell(&text);
             let Ok(line) = serde_json::from_str::<Line>(&text) else {
@@ -205,9 +209,9 @@ impl Life<'_> {
                     self.seen.started = Some(Instant::now());
                     self.id.replace(line.id);
                     self.begin(line.pid)?;
-                    hears(Moment::Running)?;
+                    self.moments.push(Moment::Running);
                     if !self.supervisor.checked.has_readiness() {
-                        hears(Moment::Ready)?;
+                        self.moments.push(Moment::Ready);
                     }
                 }
                 _ => (),
@@ -241,7 +245,7 @@ impl Life<'_> {
     }
 
     /// What its checks say.
-    fn check(&mut self, hears: &mut Hears) -> Result<()> {
+    fn check(&mut self) -> Result<()> {
         let Some((watch, results)) = &mut self.checks else {
             return Ok(());
         };
@@ -251,7 +255,7 @@ impl Life<'_> {
                 Consequence::Tell(event) => supervisor.tell(&event.to_string()),
                 Consequence::Ready(event) => {
                     supervisor.tell(&event.to_string());
-                    hears(Moment::Ready)?;
+                    self.moments.push(Moment::Ready);
                 }
                 Consequence::End(why) => {
                     watch.stop();
@@ -299,6 +303,15 @@ impl Life<'_> {
             self.child = None;
         }
         Ok(())
+    }
+
+    /// In the background nobody waits any more once he hears: the `ucr run` has to have printed the
+    /// container's ID, and be over.
+    fn announce(&mut self, hears: &mut Hears) -> Result<()> {
+        match self.supervisor.is_detached() && self.seen.exit.is_none() && self.child.is_some() {
+            true => Ok(()),
+            false => self.moments.drain(..).try_for_each(hears),
+        }
     }
 
     fn check_deadline(&mut self) -> Result<()> {
