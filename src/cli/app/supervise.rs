@@ -29,6 +29,8 @@ use crate::sys::signal::{Inbox, is_forwarded, is_job_control, stop_ourselves};
 
 /// How long a start that took too long has for its end.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// As what an app counts that went when its checks failed: by SIGTERM.
+const ENDED: Exit = Exit::Signal(15);
 
 /// One start of an app.
 pub(super) struct Supervisor<'a> {
@@ -71,6 +73,12 @@ struct Seen {
     /// Of the container.
     exit_code: Option<u8>,
     is_asked: bool,
+    /// It was ended because it was not well.
+    is_killed: bool,
+    /// Its readiness check has said so.
+    is_ready: bool,
+    /// Others have heard that it runs.
+    is_announced: bool,
 }
 
 /// One container, from its start to its end.
@@ -115,7 +123,7 @@ impl Supervisor<'_> {
             life.hear(hears)?;
             life.check(hears)?;
             life.pass_signals()?;
-            life.reap()?;
+            life.reap(hears)?;
             life.check_deadline()?;
             life.check_grace()?;
             if let Some(ended) = life.ended()? {
@@ -205,9 +213,8 @@ impl Life<'_> {
                     self.seen.started = Some(Instant::now());
                     self.id.replace(line.id);
                     self.begin(line.pid)?;
-                    hears(Moment::Running)?;
-                    if !self.supervisor.checked.has_readiness() {
-                        hears(Moment::Ready)?;
+                    if !self.supervisor.is_detached() {
+                        self.announce(hears)?;
                     }
                 }
                 _ => (),
@@ -240,6 +247,16 @@ impl Life<'_> {
         Ok(())
     }
 
+    /// That it runs.
+    fn announce(&mut self, hears: &mut Hears) -> Result<()> {
+        self.seen.is_announced = true;
+        hears(Moment::Running)?;
+        match self.seen.is_ready || !self.supervisor.checked.has_readiness() {
+            true => hears(Moment::Ready),
+            false => Ok(()),
+        }
+    }
+
     /// What its checks say.
     fn check(&mut self, hears: &mut Hears) -> Result<()> {
         let Some((watch, results)) = &mut self.checks else {
@@ -251,10 +268,14 @@ impl Life<'_> {
                 Consequence::Tell(event) => supervisor.tell(&event.to_string()),
                 Consequence::Ready(event) => {
                     supervisor.tell(&event.to_string());
-                    hears(Moment::Ready)?;
+                    self.seen.is_ready = true;
+                    if self.seen.is_announced {
+                        hears(Moment::Ready)?;
+                    }
                 }
                 Consequence::End(why) => {
                     watch.stop();
+                    self.seen.is_killed = true;
                     supervisor.end_for(&why, &self.id.borrow())?;
                 }
             }
@@ -291,14 +312,22 @@ impl Life<'_> {
         Ok(())
     }
 
-    fn reap(&mut self) -> Result<()> {
-        if let Some(child) = &self.child
-            && child.has_ended(Duration::ZERO)?
-        {
-            self.seen.exit = Some(child.wait()?);
-            self.child = None;
+    fn reap(&mut self, hears: &mut Hears) -> Result<()> {
+        let Some(child) = &self.child else {
+            return Ok(());
+        };
+        if !child.has_ended(Duration::ZERO)? {
+            return Ok(());
         }
-        Ok(())
+        let exit = child.wait()?;
+        self.child = None;
+        self.seen.exit = Some(exit);
+        // In the background it has printed the container's ID now: whoever waits may go.
+        let runs = exit == Exit::Code(0) && self.seen.started.is_some();
+        match runs && !self.seen.is_announced {
+            true => self.announce(hears),
+            false => Ok(()),
+        }
     }
 
     fn check_deadline(&mut self) -> Result<()> {
@@ -344,8 +373,13 @@ impl Life<'_> {
 impl Seen {
     fn ended(&self, exit: Exit) -> Ended {
         let own = self.exit_code.map(Exit::Code);
+        let exit = own.filter(|_| exit == Exit::Code(0)).unwrap_or(exit);
         Ended {
-            exit: own.filter(|_| exit == Exit::Code(0)).unwrap_or(exit),
+            // It went as it was told to, but it had failed.
+            exit: match exit {
+                Exit::Code(0) if self.is_killed => ENDED,
+                exit => exit,
+            },
             is_asked: self.is_asked,
             ran: self.started.map_or(Duration::ZERO, |it| it.elapsed()),
         }
