@@ -108,7 +108,10 @@ impl Store {
             return;
         };
         for path in dead.iter().filter(|path| !used.contains(*path)) {
-            let _ = sys::remove_path(path);
+            // Again, until it is gone: one that was just made was not locked yet.
+            if let Ok(Some(_dead)) = Lock::existing(path) {
+                let _ = sys::remove_path(path);
+            }
         }
     }
 
