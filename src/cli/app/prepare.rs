@@ -4,7 +4,7 @@ use std::path::{Component, Path};
 
 use anyhow::Result;
 
-use super::leases::Leases;
+use super::leases::{Leases, Preview};
 use super::options::AppMachine;
 use super::task::task;
 use crate::cli::context::Context;
@@ -14,7 +14,7 @@ use crate::frontend::flags::BesideApp;
 use crate::frontend::marathon::app::{App, Mode, Type, VolumeKind};
 use crate::frontend::marathon::container::{Machine, Places, container, launch_fault};
 use crate::frontend::marathon::environment::Task;
-use crate::frontend::marathon::ports::{Assigned, Offer, Ranges, Supply, assign, wanted};
+use crate::frontend::marathon::ports::{Assigned, Offer, Ranges, assign, wanted};
 use crate::spec::{ContainerSpec, Network};
 use crate::store::{Sandbox, SandboxRoom, Store};
 use crate::sys::proc::Proc;
@@ -67,13 +67,11 @@ impl Preparation<'_> {
     }
 
     /// What would be made, with ports that are free now.
-    pub(super) fn preview(
-        &self,
-        store: &Store,
-        supply: &mut dyn Supply,
-    ) -> Result<(Task, ContainerSpec, Vec<Assigned>)> {
+    pub(super) fn preview(&self, store: &Store) -> Result<(Task, ContainerSpec, Vec<Assigned>)> {
         let task = task(self.app, self.beside.name.clone())?;
-        let ports = assign(&wanted(self.app), &self.machine.offer(), supply)?;
+        let wanted = wanted(self.app);
+        let mut supply = Preview::new(&wanted);
+        let ports = assign(&wanted, &self.machine.offer(), &mut supply)?;
         let sandbox = store.root().join("sandboxes").join(&task.id);
         let spec = self.spec(store, &task, &ports, &sandbox)?;
         Ok((task, spec, ports))

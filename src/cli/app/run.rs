@@ -82,10 +82,8 @@ impl Starter<'_> {
 
     /// Prints what would be done.
     fn show(&self, mut run: Run) -> Result<Outcome> {
-        let (store, state) = (self.context.store()?, self.context.state()?);
-        let (_, mut spec, _) = self
-            .preparation(&run)
-            .preview(&store, &mut Leases::new(&state))?;
+        let store = self.context.store()?;
+        let (_, mut spec, _) = self.preparation(&run).preview(&store)?;
         parameters::add(&mut spec, self.app())?;
         let values = GivenValues::default();
         run.given = Some(Given { spec, values }.into());

@@ -29,8 +29,6 @@ use crate::sys::signal::{Inbox, is_forwarded, is_job_control, stop_ourselves};
 
 /// How long a start that took too long has for its end.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// As what an app counts that went when its checks failed: by SIGTERM.
-const ENDED: Exit = Exit::Signal(15);
 
 /// One start of an app.
 pub(super) struct Supervisor<'a> {
@@ -73,12 +71,6 @@ struct Seen {
     /// Of the container.
     exit_code: Option<u8>,
     is_asked: bool,
-    /// It was ended because it was not well.
-    is_killed: bool,
-    /// Its readiness check has said so.
-    is_ready: bool,
-    /// Others have heard that it runs.
-    is_announced: bool,
 }
 
 /// One container, from its start to its end.
@@ -93,6 +85,8 @@ struct Life<'a> {
     /// It was told to end: then it is made to.
     killed_at: Option<Instant>,
     seen: Seen,
+    /// What has come, and nobody has heard of.
+    moments: Vec<Moment>,
 }
 
 /// Who hears of a moment.
@@ -117,13 +111,15 @@ impl Supervisor<'_> {
             checks: None,
             killed_at: None,
             seen: Seen::default(),
+            moments: Vec::new(),
         };
         loop {
             life.wait()?;
-            life.hear(hears)?;
-            life.check(hears)?;
+            life.hear()?;
+            life.check()?;
             life.pass_signals()?;
-            life.reap(hears)?;
+            life.reap()?;
+            life.announce(hears)?;
             life.check_deadline()?;
             life.check_grace()?;
             if let Some(ended) = life.ended()? {
@@ -201,7 +197,7 @@ impl Life<'_> {
     }
 
     /// What the `ucr run` says.
-    fn hear(&mut self, hears: &mut Hears) -> Result<()> {
+    fn hear(&mut self) -> Result<()> {
         for text in self.status.read() {
             self.supervisor.tell(&text);
             let Ok(line) = serde_json::from_str::<Line>(&text) else {
@@ -213,8 +209,9 @@ impl Life<'_> {
                     self.seen.started = Some(Instant::now());
                     self.id.replace(line.id);
                     self.begin(line.pid)?;
-                    if !self.supervisor.is_detached() {
-                        self.announce(hears)?;
+                    self.moments.push(Moment::Running);
+                    if !self.supervisor.checked.has_readiness() {
+                        self.moments.push(Moment::Ready);
                     }
                 }
                 _ => (),
@@ -247,18 +244,8 @@ impl Life<'_> {
         Ok(())
     }
 
-    /// That it runs.
-    fn announce(&mut self, hears: &mut Hears) -> Result<()> {
-        self.seen.is_announced = true;
-        hears(Moment::Running)?;
-        match self.seen.is_ready || !self.supervisor.checked.has_readiness() {
-            true => hears(Moment::Ready),
-            false => Ok(()),
-        }
-    }
-
     /// What its checks say.
-    fn check(&mut self, hears: &mut Hears) -> Result<()> {
+    fn check(&mut self) -> Result<()> {
         let Some((watch, results)) = &mut self.checks else {
             return Ok(());
         };
@@ -268,14 +255,10 @@ impl Life<'_> {
                 Consequence::Tell(event) => supervisor.tell(&event.to_string()),
                 Consequence::Ready(event) => {
                     supervisor.tell(&event.to_string());
-                    self.seen.is_ready = true;
-                    if self.seen.is_announced {
-                        hears(Moment::Ready)?;
-                    }
+                    self.moments.push(Moment::Ready);
                 }
                 Consequence::End(why) => {
                     watch.stop();
-                    self.seen.is_killed = true;
                     supervisor.end_for(&why, &self.id.borrow())?;
                 }
             }
@@ -312,21 +295,22 @@ impl Life<'_> {
         Ok(())
     }
 
-    fn reap(&mut self, hears: &mut Hears) -> Result<()> {
-        let Some(child) = &self.child else {
-            return Ok(());
-        };
-        if !child.has_ended(Duration::ZERO)? {
-            return Ok(());
+    fn reap(&mut self) -> Result<()> {
+        if let Some(child) = &self.child
+            && child.has_ended(Duration::ZERO)?
+        {
+            self.seen.exit = Some(child.wait()?);
+            self.child = None;
         }
-        let exit = child.wait()?;
-        self.child = None;
-        self.seen.exit = Some(exit);
-        // In the background it has printed the container's ID now: whoever waits may go.
-        let runs = exit == Exit::Code(0) && self.seen.started.is_some();
-        match runs && !self.seen.is_announced {
-            true => self.announce(hears),
-            false => Ok(()),
+        Ok(())
+    }
+
+    /// In the background nobody waits any more once he hears: the `ucr run` has to have printed the
+    /// container's ID, and be over.
+    fn announce(&mut self, hears: &mut Hears) -> Result<()> {
+        match self.supervisor.is_detached() && self.seen.exit.is_none() && self.child.is_some() {
+            true => Ok(()),
+            false => self.moments.drain(..).try_for_each(hears),
         }
     }
 
@@ -373,13 +357,8 @@ impl Life<'_> {
 impl Seen {
     fn ended(&self, exit: Exit) -> Ended {
         let own = self.exit_code.map(Exit::Code);
-        let exit = own.filter(|_| exit == Exit::Code(0)).unwrap_or(exit);
         Ended {
-            // It went as it was told to, but it had failed.
-            exit: match exit {
-                Exit::Code(0) if self.is_killed => ENDED,
-                exit => exit,
-            },
+            exit: own.filter(|_| exit == Exit::Code(0)).unwrap_or(exit),
             is_asked: self.is_asked,
             ran: self.started.map_or(Duration::ZERO, |it| it.elapsed()),
         }

@@ -17,6 +17,7 @@ use super::{Command, output};
 use crate::engine::{Environment, forget};
 use crate::error::{Fault, Kind, kind, render};
 use crate::exit::Outcome;
+use crate::image::ImageConfig;
 use crate::runtime::docker::Docker;
 use crate::runtime::{Container, RuntimeName};
 use crate::store::{SandboxRoom, Store};
@@ -90,6 +91,13 @@ pub(super) fn container(context: &Context, id: &str) -> Result<Option<Container>
     }
     let directory = context.state_directory()?.join("docker");
     Docker::connect(&directory, &context.engine())?.find(id)
+}
+
+/// What an image says that an Engine has. `None` also where there is no Engine.
+pub(super) fn image_config(context: &Context, name: &str) -> Option<ImageConfig> {
+    let directory = context.state_directory().ok()?.join("docker");
+    let docker = Docker::connect(&directory, &context.engine()).ok()?;
+    Some(docker.image(name).ok()??.config)
 }
 
 /// Removes the sandboxes of apps whose ucr and container in the Engine are gone.
