@@ -6,8 +6,8 @@ use super::super::container::{Machine, Places, container};
 use super::environment::{assigned, task};
 use super::*;
 use crate::image::ImageConfig;
-use crate::spec::process::process;
-use crate::spec::{CgroupPolicy, ContainerSpec, Network, Source};
+use crate::spec::mount::Source;
+use crate::spec::{CgroupPolicy, ContainerSpec, Network, process};
 
 fn made_on(text: &str, machine: &Machine) -> ContainerSpec {
     let (app, ports) = assigned(text, &Settings::default());
@@ -162,22 +162,23 @@ fn resources_of_an_operator() {
     }
 }
 
-fn mounts(spec: &ContainerSpec) -> Vec<(String, String, Option<bool>)> {
+/// On the host, what of it, inside, whether it is read-only.
+type Seen = (String, Option<String>, String, Option<bool>);
+
+fn mounts(spec: &ContainerSpec) -> Vec<Seen> {
     let one = |mount: &crate::spec::Mount| {
         let Source::Bind(bind) = &mount.source else {
             panic!("{mount:?}");
         };
-        let target = mount.target.display().to_string();
-        (
-            bind.path.display().to_string(),
-            target,
-            mount.access.read_only,
-        )
+        let text = |path: &PathBuf| path.display().to_string();
+        let part = bind.subpath.as_ref().map(text);
+        let read_only = mount.access.read_only;
+        (text(&bind.path), part, text(&mount.target), read_only)
     };
     spec.mounts.iter().map(one).collect()
 }
 
-/// Section 1.5: on the host, inside, whether it is read-only.
+/// Section 1.5.
 #[test]
 fn volumes() {
     let says = r#"{"container":{"volumes":[
@@ -191,18 +192,19 @@ fn volumes() {
         {"containerPath":"creds/pw","secret":"s"}]},
         "secrets":{"s":{"source":"s"}}}"#;
     let spec = made(BM, says);
-    let row = |host: &str, inside: &str, is_read_only: Option<bool>| {
-        (host.to_owned(), inside.to_owned(), is_read_only)
+    let row = |host: &str, part: &str, inside: &str, is_read_only: Option<bool>| {
+        let part = Some(part.to_owned()).filter(|it| !it.is_empty());
+        (host.to_owned(), part, inside.to_owned(), is_read_only)
     };
     assert_eq!(
         mounts(&spec),
         [
-            row("/srv/a", "/etc/a", Some(true)),
-            row("/srv/b", "b", None),
-            row("/sandbox/c/d", "/c", None),
-            row("/kept/data", "data", None),
-            row("/kept/data", "/var/lib/x", None),
-            row("/kept/data/y", "/var/lib/y", Some(true)),
+            row("/srv/a", "", "/etc/a", Some(true)),
+            row("/srv/b", "", "b", None),
+            row("/sandbox", "c/d", "/c", None),
+            row("/kept/data", "", "data", None),
+            row("/kept/data", "", "/var/lib/x", None),
+            row("/kept/data", "y", "/var/lib/y", Some(true)),
         ]
     );
     let secrets = serde_json::to_value(&spec.secrets).unwrap();
