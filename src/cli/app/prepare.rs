@@ -12,7 +12,7 @@ use crate::cli::pull;
 use crate::error::{Fault, Kind};
 use crate::frontend::flags::BesideApp;
 use crate::frontend::marathon::app::{App, Mode, Type, VolumeKind};
-use crate::frontend::marathon::container::{Machine, Places, container, launch_fault};
+use crate::frontend::marathon::container::{Machine, Places, container, host_path, launch_fault};
 use crate::frontend::marathon::environment::Task;
 use crate::frontend::marathon::ports::{Assigned, Offer, Ranges, Supply, assign, wanted};
 use crate::spec::{ContainerSpec, Network};
@@ -164,6 +164,54 @@ impl Preparation<'_> {
         Ok(())
     }
 
+    /// Before a start: what a volume takes from the sandbox, or from what is kept, is still in
+    /// there. The container of the last run, and what was fetched, may have put symbolic links in
+    /// the way, which a mount would follow on the host.
+    pub(super) fn check_volumes(&self, store: &Store, sandbox: &Path) -> Result<()> {
+        for (index, path) in self.own_volumes() {
+            let place = host_path(self.app, path, sandbox, &|first| {
+                store.persistent_path(&self.app.id, first)
+            });
+            let base = match place.starts_with(sandbox) {
+                true => sandbox.to_owned(),
+                false => store.root().to_owned(),
+            };
+            let steps = place.ancestors().take_while(|it| *it != base);
+            let is_directory = |it: &Path| it.symlink_metadata().is_ok_and(|it| it.is_dir());
+            if !steps.into_iter().all(is_directory) {
+                let text = format!("'{path}' is no directory of the sandbox any more");
+                let field = format!("/container/volumes({index})/hostPath");
+                return Err(launch_fault(&field, &text, "E:host-path-missing")
+                    .hint("a symbolic link is not followed out of the sandbox")
+                    .into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails if there is a volume that is a part of the sandbox.
+    pub(super) fn refuse_own_volumes(&self) -> Result<()> {
+        let Some((index, path)) = self.own_volumes().next() else {
+            return Ok(());
+        };
+        let message = format!(
+            "/container/volumes({index})/hostPath: '{path}' is in the sandbox, which Docker Engine \
+             cannot look after when it starts the container again"
+        );
+        Err(Fault::new(Kind::Unsupported, message)
+            .hint("leave out --detach or --restart, or say a path of the host")
+            .into())
+    }
+
+    /// Host paths that are relative.
+    fn own_volumes(&self) -> impl Iterator<Item = (usize, &str)> {
+        let all = self.app.volumes().iter().enumerate();
+        all.filter_map(|(index, volume)| match &volume.kind {
+            VolumeKind::Host(path) if !path.starts_with('/') => Some((index, path.as_str())),
+            _ => None,
+        })
+    }
+
     /// Docker makes a directory that is missing, as Marathon's users know it.
     fn check_host_path(&self, index: usize, path: &Path, mode: Option<Mode>) -> Result<()> {
         if path.exists() {
@@ -191,7 +239,13 @@ fn make_below(sandbox: &Path, path: &Path, index: usize) -> Result<()> {
     let mut place = PathBuf::from(sandbox);
     for part in path.components() {
         place.push(part);
-        if !place.exists() {
+        if place.is_symlink() {
+            // In a sandbox that is kept, of the last run.
+            let text = format!("'{}' leads out of the sandbox", path.display());
+            let field = format!("/container/volumes({index})/hostPath");
+            return Err(launch_fault(&field, &text, "E:host-path-missing").into());
+        }
+        if place.symlink_metadata().is_err() {
             std::fs::create_dir(&place)?;
             let open = std::os::unix::fs::PermissionsExt::from_mode(0o1777);
             std::fs::set_permissions(&place, open)?;

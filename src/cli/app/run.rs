@@ -172,10 +172,14 @@ impl Starter<'_> {
                 listener: listener.as_ref(),
                 grace: prepared.spec.stop_timeout,
             };
+            // What the last run left in its sandbox is not to be trusted.
+            self.preparation(&run)
+                .check_volumes(&store, prepared.sandbox.path())?;
             let ended = supervisor.supervise(hears)?;
-            if !self.is_again(restart, &ended, &mut backoff) {
+            if self.is_left_to_engine(&run) || !self.is_again(restart, &ended, &mut backoff) {
                 return Ok(Outcome::Exited(ended.exit));
             }
+            supervisor.make_room(&ended)?;
             if backoff.pause(&inbox, ended.ran)? {
                 return Ok(Outcome::Exited(ended.exit));
             }
@@ -197,6 +201,8 @@ impl Starter<'_> {
         let mut spec = prepared.spec.clone();
         parameters::add(&mut spec, self.app())?;
         if self.is_left_to_engine(run) && restart != Restart::No {
+            // The Engine follows whatever the last run made of it.
+            self.preparation(run).refuse_own_volumes()?;
             spec.restart = Some(restart);
         }
         run.given = Some(
@@ -217,6 +223,7 @@ impl Starter<'_> {
     fn is_again(&self, restart: Restart, ended: &Ended, backoff: &mut Backoff) -> bool {
         let has_failed = ended.exit.code() != 0;
         !ended.is_asked
+            && ended.has_run
             && match restart {
                 Restart::No => false,
                 Restart::OnFailure(None) => has_failed,

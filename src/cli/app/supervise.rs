@@ -19,6 +19,7 @@ use super::results::{Consequence, Results};
 use super::status::{Line, Status};
 use crate::checks::{Task, Watch};
 use crate::cli::context::Context;
+use crate::cli::rm::Rm;
 use crate::cli::run::Run;
 use crate::cli::stop::{Stop, Wait};
 use crate::cli::{Command, delegate, output};
@@ -54,9 +55,13 @@ pub(super) enum Moment {
 }
 
 /// How it went.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Ended {
+    /// Of the container; empty if there never was one.
+    pub(super) id: String,
     pub(super) exit: Exit,
+    /// Its command was executed; else the fault is not of a kind that another start mends.
+    pub(super) has_run: bool,
     /// Somebody asked for its end: it is not started again.
     pub(super) is_asked: bool,
     /// How long it ran.
@@ -69,6 +74,8 @@ struct Seen {
     started: Option<Instant>,
     exit_code: Option<u8>,
     is_asked: bool,
+    /// Its checks ended it, which is a failure like others.
+    is_killed: bool,
 }
 
 /// Who hears of a moment.
@@ -101,6 +108,7 @@ impl Supervisor<'_> {
                 };
                 if line.event == "exited" {
                     seen.exit_code = line.exit_code;
+                    seen.is_asked |= line.stopped && !seen.is_killed;
                 }
                 if line.event == "started" && seen.started.replace(Instant::now()).is_none() {
                     id.replace(line.id);
@@ -121,6 +129,7 @@ impl Supervisor<'_> {
                         }
                         Consequence::End(why) => {
                             checks.stop();
+                            seen.is_killed = true;
                             self.end_for(&why, &id.borrow())?;
                         }
                     }
@@ -140,7 +149,7 @@ impl Supervisor<'_> {
                 // In the background another process is with it, whose end of the pipe is open.
                 Some(Exit::Code(0)) if self.run.start.detach => {
                     if seen.exit_code.is_some() {
-                        return Ok(seen.ended(exit));
+                        return Ok(seen.ended(exit, &id.borrow()));
                     }
                     if !status.is_open() {
                         // Docker Engine is with it.
@@ -149,7 +158,7 @@ impl Supervisor<'_> {
                         seen.exit_code = Some(0);
                     }
                 }
-                Some(_) => return Ok(seen.ended(exit)),
+                Some(_) => return Ok(seen.ended(exit, &id.borrow())),
             }
         }
     }
@@ -192,9 +201,13 @@ impl Supervisor<'_> {
             pid,
             start_time: None,
         });
+        let state = self.context.state()?;
         let is_native = self.context.runtimes().only() == Some(RuntimeName::Native);
-        let file = is_native.then(|| self.context.state()?.publish_health(id));
-        let results = Results::new(self.checked, id, file.transpose()?);
+        let mark = match is_native {
+            true => None,
+            false => state.tell_health(id)?,
+        };
+        let results = Results::new(self.checked, id, state.publish_health(id)?, mark);
         let watch = Watch::new(self.checked.all(own), task, execute)?;
         Ok(Some((watch, results)))
     }
@@ -263,6 +276,20 @@ impl Supervisor<'_> {
         Ok(())
     }
 
+    /// One in the background stays after its end, with its name, which the next one is to have.
+    pub(super) fn make_room(&self, ended: &Ended) -> Result<()> {
+        if !self.run.start.detach || ended.id.is_empty() {
+            return Ok(());
+        }
+        let rm = Rm {
+            force: true,
+            names: vec![ended.id.clone()],
+            removed: Vec::new(),
+        };
+        part_in_silence(self.context, Command::Rm(rm))?.wait()?;
+        Ok(())
+    }
+
     fn wait_for_end(&self, id: &str) -> Result<Child> {
         let wait = Wait {
             names: vec![id.to_owned()],
@@ -273,13 +300,15 @@ impl Supervisor<'_> {
 }
 
 impl Seen {
-    fn ended(&self, exit: Option<Exit>) -> Ended {
+    fn ended(&self, exit: Option<Exit>, id: &str) -> Ended {
         let own = self.exit_code.map(Exit::Code);
         let exit = match exit {
             Some(Exit::Code(0)) | None => own.or(exit),
             failed => failed,
         };
         Ended {
+            id: id.to_owned(),
+            has_run: self.started.is_some(),
             exit: exit.unwrap_or(Exit::Code(0)),
             is_asked: self.is_asked,
             ran: self.started.map_or(Duration::ZERO, |it| it.elapsed()),

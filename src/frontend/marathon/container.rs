@@ -116,7 +116,10 @@ pub fn command(spec: &mut ContainerSpec, app: &App) {
 fn add_volume(spec: &mut ContainerSpec, app: &App, volume: &Volume, places: &Places) {
     let target = &volume.container_path;
     let mut mount = match &volume.kind {
-        VolumeKind::Host(path) => Mount::bind(host_path(app, path, places), target),
+        VolumeKind::Host(path) => Mount::bind(
+            host_path(app, path, places.sandbox, places.persistent),
+            target,
+        ),
         VolumeKind::Persistent(_) => Mount::bind((places.persistent)(target), target),
         // Its value is not in a description.
         VolumeKind::Secret(_) => return,
@@ -167,7 +170,12 @@ fn secrets(app: &App, places: &Places) -> Vec<Secret> {
 }
 
 /// Relative paths begin in the sandbox, where persistent volumes are seen, too.
-fn host_path(app: &App, path: &str, places: &Places) -> PathBuf {
+pub fn host_path(
+    app: &App,
+    path: &str,
+    sandbox: &Path,
+    persistent: &dyn Fn(&str) -> PathBuf,
+) -> PathBuf {
     if path.starts_with('/') {
         return path.into();
     }
@@ -176,9 +184,9 @@ fn host_path(app: &App, path: &str, places: &Places) -> PathBuf {
         matches!(volume.kind, VolumeKind::Persistent(_)) && volume.container_path == first
     };
     match app.volumes().iter().find(is_it) {
-        Some(_) if rest.is_empty() => (places.persistent)(first),
-        Some(_) => (places.persistent)(first).join(rest),
-        None => places.sandbox.join(path),
+        Some(_) if rest.is_empty() => persistent(first),
+        Some(_) => persistent(first).join(rest),
+        None => sandbox.join(path),
     }
 }
 

@@ -5,6 +5,7 @@
 //! STATE/containers/ID.json   how it was made, then a line for each thing that happened; a flock on
 //!                            it says that its ucr lives
 //! STATE/health/ID           whether it is well, if that is checked; replaced by rename
+//! STATE/checked/ID          flock: a ucr checks this container of the Engine's
 //! STATE/names.lock           flock: held while a name is looked for and taken
 //! STATE/users/N              a range of users that is taken
 //! STATE/network/BRIDGE_IP    an address of a network that is taken, and what is to be undone
@@ -88,7 +89,8 @@ impl State {
 
     /// What a dead ucr had taken is free, marked or not; the marks go all the same.
     fn free_marks(&self) {
-        let marks = ["users", "ports"].map(|room| fs::read_dir(self.directory.join(room)));
+        let marks =
+            ["users", "ports", health::MARKS].map(|room| fs::read_dir(self.directory.join(room)));
         for mark in marks.into_iter().flatten().flatten().flatten() {
             if let Ok(Some(_free)) = Lock::exclusive(&mark.path(), Patience::Try) {
                 let _ = fs::remove_file(mark.path());

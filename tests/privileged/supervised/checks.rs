@@ -66,7 +66,8 @@ fn is_killed(check: &Value, in_background: bool) {
             let done = running.finish(LIMIT).expect_code(137);
             let protocol = &check["protocol"];
             assert!(
-                done.stderr.contains("/proof/web: killed: health check 0 failed"),
+                done.stderr
+                    .contains("/proof/web: killed: health check 0 failed"),
                 "{protocol}: {}",
                 done.stderr
             );
@@ -182,7 +183,9 @@ fn the_time_between_the_signals() {
             "taskKillGracePeriodSeconds": 3,
         });
         stage.background("deaf", &app, &[]);
-        wait_for("its trap", || stage.run(&["logs", "deaf"]).stdout.contains("ready"));
+        wait_for("its trap", || {
+            stage.run(&["logs", "deaf"]).stdout.contains("ready")
+        });
         let begin = Instant::now();
         stage.run(&["stop", "deaf"]).ok();
         let took = begin.elapsed();

@@ -27,7 +27,10 @@ fn a_server_behind_a_port_of_the_host() {
                 text = ask(*port).unwrap_or_default();
                 text.contains("from")
             });
-            assert!(text.contains(&format!("from proof_{name}.instance-")), "{text}");
+            assert!(
+                text.contains(&format!("from proof_{name}.instance-")),
+                "{text}"
+            );
         }
         stage.run(&["rm", "-f", &one]).ok();
         wait_for("end of its port", || ask(ports[0]).is_none());

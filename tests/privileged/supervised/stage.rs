@@ -148,9 +148,10 @@ impl Stage {
     /// The number on the host of its first port.
     pub fn port(&self, id: &str) -> u16 {
         let found = self.run(&["inspect", id]).ok().json();
-        let port = &found["ports"][0]["host"];
-        let number = port.as_u64().or_else(|| found["ports"][0]["host_port"].as_u64());
-        number.unwrap_or_else(|| panic!("{found:#}")).try_into().unwrap()
+        let ports = [&found["connection"]["ports"], &found["ports"]];
+        let mut hosts = ports.iter().filter_map(|it| it[0]["host"].as_str());
+        let host = hosts.next().unwrap_or_else(|| panic!("{found:#}"));
+        host.rsplit(':').next().unwrap().parse().unwrap()
     }
 
     /// Nothing of any app is left: no process, container, sandbox, private file, mark of a port.
@@ -159,7 +160,14 @@ impl Stage {
         let found = self.run(&["ps", "-a", "--format", "json"]).ok();
         let found: Vec<Value> = serde_json::from_str(found.text()).unwrap();
         assert!(found.is_empty(), "{found:#?}");
-        let places = ["containers", "rootfs", "tmp", "trash", "sandboxes", "ingest"];
+        let places = [
+            "containers",
+            "rootfs",
+            "tmp",
+            "trash",
+            "sandboxes",
+            "ingest",
+        ];
         let kept: Vec<_> = places
             .iter()
             .flat_map(|it| children(&self.ucr.root().join(it)))
@@ -193,7 +201,9 @@ impl Stage {
 pub fn ask(port: u16) -> Option<String> {
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let mut client = TcpStream::connect_timeout(&address, Duration::from_secs(5)).ok()?;
-    client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    client
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
     client.write_all(b"GET / HTTP/1.0\r\n\r\n").ok()?;
     let mut text = String::new();
     match client.read_to_string(&mut text) {
