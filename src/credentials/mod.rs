@@ -17,6 +17,11 @@ use std::time::Duration;
 pub use key::docker_key;
 pub use lookup::find;
 
+/// Whether a text can be a pull secret; the reason why not never quotes it.
+pub fn check_pull_secret(text: &[u8]) -> Result<(), String> {
+    config::Config::parse(text).map(drop)
+}
+
 /// Everything a credential may come from.
 #[derive(Clone, Default)]
 pub struct Sources {

@@ -8,6 +8,7 @@ use anyhow::Result;
 use super::options::AppSecrets;
 use crate::cli::context::Context;
 use crate::cli::output;
+use crate::credentials::check_pull_secret;
 use crate::error::{Fault, Kind};
 use crate::frontend::marathon::app::{App, EnvValue, VolumeKind};
 use crate::secrets::{DEFAULT_DIRECTORY, Resolver, SecretValue, may_use};
@@ -46,6 +47,13 @@ pub(super) fn resolve(
             output::remark("warning", warning);
         }
         values.insert(name.to_owned(), found.value);
+    }
+    if let Some(value) = pull.and_then(|name| values.get(name)) {
+        check_pull_secret(value.bytes()).map_err(|why| {
+            let path = "/container/docker/pullConfig/secret";
+            Fault::new(Kind::Spec, format!("{path}: {why} [E:pullconfig-format]"))
+                .hint("its value is what docker login writes: {\"auths\": {\"REGISTRY\": …}}")
+        })?;
     }
     for (variable, name) in variables(app) {
         if let Some(value) = values.get(name) {
