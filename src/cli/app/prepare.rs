@@ -174,6 +174,29 @@ impl Preparation<'_> {
         Ok(())
     }
 
+    /// Fails if there is a volume that is a part of the sandbox.
+    pub(super) fn refuse_own_volumes(&self) -> Result<()> {
+        let Some((index, path)) = self.own_volumes().next() else {
+            return Ok(());
+        };
+        let message = format!(
+            "/container/volumes({index})/hostPath: '{path}' is in the sandbox, which Docker Engine \
+             cannot look after when it starts the container again"
+        );
+        Err(Fault::new(Kind::Unsupported, message)
+            .hint("leave out --detach or --restart, or say a path of the host")
+            .into())
+    }
+
+    /// Host paths that are relative.
+    fn own_volumes(&self) -> impl Iterator<Item = (usize, &str)> {
+        let all = self.app.volumes().iter().enumerate();
+        all.filter_map(|(index, volume)| match &volume.kind {
+            VolumeKind::Host(path) if !path.starts_with('/') => Some((index, path.as_str())),
+            _ => None,
+        })
+    }
+
     /// Docker makes a directory that is missing, as Marathon's users know it.
     fn check_host_path(&self, index: usize, path: &Path, mode: Option<Mode>) -> Result<()> {
         if path.exists() {

@@ -18,6 +18,7 @@ use super::results::{Consequence, Results};
 use super::status::{Line, Status};
 use crate::checks::{RunCommand, Task, Watch};
 use crate::cli::context::Context;
+use crate::cli::rm::Rm;
 use crate::cli::run::Run;
 use crate::cli::stop::{Stop, Wait};
 use crate::cli::{Command, delegate, output};
@@ -53,9 +54,13 @@ pub(super) enum Moment {
 }
 
 /// How it went.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Ended {
+    /// Of the container; empty if there never was one.
+    pub(super) id: String,
     pub(super) exit: Exit,
+    /// Its command was executed; else the fault is not of a kind that another start mends.
+    pub(super) has_run: bool,
     /// Somebody asked for its end: it is not started again.
     pub(super) is_asked: bool,
     /// How long it ran.
@@ -71,6 +76,8 @@ struct Seen {
     /// Of the container.
     exit_code: Option<u8>,
     is_asked: bool,
+    /// Its checks ended it, which is a failure like others.
+    is_killed: bool,
 }
 
 /// One container, from its start to its end.
@@ -162,6 +169,20 @@ impl Supervisor<'_> {
         Ok(())
     }
 
+    /// One in the background stays after its end, with its name, which the next one is to have.
+    pub(super) fn make_room(&self, ended: &Ended) -> Result<()> {
+        if !self.is_detached() || ended.id.is_empty() {
+            return Ok(());
+        }
+        let rm = Rm {
+            force: true,
+            names: vec![ended.id.clone()],
+            removed: Vec::new(),
+        };
+        part_in_silence(self.context, Command::Rm(rm))?.wait()?;
+        Ok(())
+    }
+
     fn wait_for_end(&self, id: &str) -> Result<Child> {
         let wait = Wait {
             names: vec![id.to_owned()],
@@ -204,7 +225,10 @@ impl Life<'_> {
                 continue;
             };
             match line.event.as_str() {
-                "exited" => self.seen.exit_code = line.exit_code,
+                "exited" => {
+                    self.seen.exit_code = line.exit_code;
+                    self.seen.is_asked |= line.stopped && !self.seen.is_killed;
+                }
                 "started" if self.seen.started.is_none() => {
                     self.seen.started = Some(Instant::now());
                     self.id.replace(line.id);
@@ -236,9 +260,13 @@ impl Life<'_> {
             pid,
             start_time: None,
         });
+        let state = context.state()?;
         let is_native = context.runtimes().only() == Some(RuntimeName::Native);
-        let file = is_native.then(|| context.state()?.publish_health(&id));
-        let results = Results::new(checked, &id, file.transpose()?);
+        let mark = match is_native {
+            true => None,
+            false => state.tell_health(&id)?,
+        };
+        let results = Results::new(checked, &id, state.publish_health(&id)?, mark);
         let watch = Watch::new(checked.all(own), task, self.execute)?;
         self.checks = Some((watch, results));
         Ok(())
@@ -259,6 +287,7 @@ impl Life<'_> {
                 }
                 Consequence::End(why) => {
                     watch.stop();
+                    self.seen.is_killed = true;
                     supervisor.end_for(&why, &self.id.borrow())?;
                 }
             }
@@ -343,7 +372,7 @@ impl Life<'_> {
         };
         let goes_on = self.supervisor.is_detached() && exit == Exit::Code(0);
         if !goes_on || self.seen.exit_code.is_some() {
-            return Ok(Some(self.seen.ended(exit)));
+            return Ok(Some(self.seen.ended(exit, &self.id.borrow())));
         }
         // Natively another process of ours is with it, whose end of the pipe is open.
         if !self.status.is_open() && self.child.is_none() {
@@ -355,9 +384,11 @@ impl Life<'_> {
 }
 
 impl Seen {
-    fn ended(&self, exit: Exit) -> Ended {
+    fn ended(&self, exit: Exit, id: &str) -> Ended {
         let own = self.exit_code.map(Exit::Code);
         Ended {
+            id: id.to_owned(),
+            has_run: self.started.is_some(),
             exit: own.filter(|_| exit == Exit::Code(0)).unwrap_or(exit),
             is_asked: self.is_asked,
             ran: self.started.map_or(Duration::ZERO, |it| it.elapsed()),

@@ -5,6 +5,7 @@
 //! STATE/containers/ID.json   how it was made, then a line for each thing that happened; a flock on
 //!                            it says that its ucr lives
 //! STATE/health/ID           whether it is well, if that is checked; replaced by rename
+//! STATE/checked/ID          flock: a ucr checks this container of the Engine's
 //! STATE/names.lock           flock: held while a name is looked for and taken
 //! STATE/marks.lock           flock: held while one of the following two is taken or swept
 //! STATE/users/N              a range of users that is taken
@@ -89,7 +90,8 @@ impl State {
 
     /// What a dead ucr had taken is free, marked or not; the marks go all the same.
     fn free_marks(&self) {
-        let rooms = ["users", "ports"].map(|room| fs::read_dir(self.directory.join(room)));
+        let rooms =
+            ["users", "ports", health::MARKS].map(|room| fs::read_dir(self.directory.join(room)));
         let mut marks = rooms.into_iter().flatten().flatten().flatten().peekable();
         if marks.peek().is_none() {
             return;

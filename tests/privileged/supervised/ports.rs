@@ -45,7 +45,7 @@ fn a_server_behind_a_port_of_the_host() {
 fn a_server_on_the_network_of_the_host() {
     on_both(|stage| {
         let script = "mkdir /tmp/www; echo $PORT0 $PORT_WEB >/tmp/www/index.html; \
-                      exec busybox httpd -f -h /tmp/www -p $PORT_WEB";
+                      busybox httpd -f -h /tmp/www -p $PORT_WEB & wait";
         let app = json!({"cmd": script, "portDefinitions": [{"port": 0, "name": "web"}]});
         let running = stage.foreground("host", &app, &["--ports", "31555-31560"]);
         let found = (31555..=31560).map(|port| (port, ask(port)));

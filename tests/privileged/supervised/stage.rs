@@ -148,14 +148,10 @@ impl Stage {
     /// The number on the host of its first port.
     pub fn port(&self, id: &str) -> u16 {
         let found = self.run(&["inspect", id]).ok().json();
-        let port = &found["ports"][0]["host"];
-        let number = port
-            .as_u64()
-            .or_else(|| found["ports"][0]["host_port"].as_u64());
-        number
-            .unwrap_or_else(|| panic!("{found:#}"))
-            .try_into()
-            .unwrap()
+        let ports = [&found["connection"]["ports"], &found["ports"]];
+        let mut hosts = ports.iter().filter_map(|it| it[0]["host"].as_str());
+        let host = hosts.next().unwrap_or_else(|| panic!("{found:#}"));
+        host.rsplit(':').next().unwrap().parse().unwrap()
     }
 
     /// Nothing of any app is left: no process, container, sandbox, private file, mark of a port.
