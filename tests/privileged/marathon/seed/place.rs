@@ -279,8 +279,8 @@ impl Place {
         let file = self.file(text);
         let name = format!("task-{}", NAMES.fetch_add(1, Ordering::Relaxed));
         let flags = [&["--name", &name, "--status-fd", "3"], flags].concat();
-        let events = self.ucr.scratch().file("events", "");
-        let mut command = self.ucr.by_shell(r#"exec "$@" 3>>events"#);
+        let events = self.ucr.scratch().file(&name, "");
+        let mut command = self.ucr.by_shell(&format!("exec \"$@\" 3>>{name}"));
         command
             .args(self.words(&flags, &mirror, &file))
             .current_dir(self.ucr.scratch().path())
