@@ -119,7 +119,7 @@ fn the_webapp_of_our_own() {
         let task = place.start(&[], &place.typed(&snippet("bridged-webapp.json")));
         assert_is_the_webapp(place, &task, begin);
         task.end();
-        place.assert_nothing_runs();
+        place.assert_nothing_runs("bridged-webapp");
     });
 }
 
