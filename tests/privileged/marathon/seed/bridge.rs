@@ -119,7 +119,7 @@ fn the_webapp_of_our_own() {
         let task = place.start(&[], &place.typed(&snippet("bridged-webapp.json")));
         assert_is_the_webapp(place, &task, begin);
         task.end();
-        place.assert_nothing_runs();
+        place.assert_nothing_runs("bridged-webapp");
     });
 }
 
@@ -178,14 +178,20 @@ fn ports_by_default() {
 fn service_ports() {
     both(|place| {
         let app = webapp(place, json!([{"containerPort": 8080}]));
-        let task = place.start(&["--service-ports", "15000-15001"], &app);
-        assert_eq!(task.ports()[0]["service_port"], 15000);
-        let file = place.file(&app.to_string());
-        let words = ["inspect", "--service-ports", "15000-15001", "--app", &file];
-        let shown = place.cmd(&words).run().ok().json();
-        assert_eq!(shown["ports"][0]["service_port"], 15001);
+        let flags = ["--service-ports", "15000-15001"];
+        let tasks = [place.start(&flags, &app), place.start(&flags, &app)];
+        let ports = tasks
+            .each_ref()
+            .map(|task| task.ports()[0]["service_port"].clone());
+        assert_eq!(ports, [15000, 15001]);
+        place
+            .app(&flags, &app)
+            .run()
+            .refused(&["15000-15001", "E:ports-exhausted"]);
         TcpListener::bind("127.0.0.1:15000").unwrap();
-        task.end();
+        for task in tasks {
+            task.end();
+        }
     });
 }
 

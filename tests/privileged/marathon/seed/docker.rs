@@ -60,7 +60,7 @@ fn timeouts() {
             let took = begin.elapsed();
             let limits = Duration::from_secs(1)..Duration::from_secs(30);
             assert!(limits.contains(&took), "{option}: {took:?}");
-            place.assert_nothing_runs();
+            place.assert_nothing_runs("inky");
             assert_eq!(place.ucr.entries(&["ingest", "sandboxes"]).len(), 0);
         }
     });

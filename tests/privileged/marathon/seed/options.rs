@@ -63,11 +63,8 @@ fn the_job_as_printed() {
             .collect();
         assert_eq!(found, options, "{argv:?}");
         assert!(argv.ends_with(&["hello".to_owned()]), "{argv:?}");
-        done.refused(&["unknown flag: --lxc-conf"]);
-        assert_eq!(
-            ENGINE.ask(["ps", "-aq", "--filter", "name=privileged-job"]),
-            ""
-        );
+        done.refused(&["unknown flag: --lxc-conf", "an app's parameters"]);
+        place.assert_nothing_runs("privileged-job");
     });
 }
 

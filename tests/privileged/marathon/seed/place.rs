@@ -145,7 +145,7 @@ pub struct Place {
 }
 
 enum Serves {
-    Native(Registry),
+    Native(Box<Registry>),
     Docker(String),
 }
 
@@ -158,7 +158,7 @@ pub fn native<T: Send>(act: impl FnOnce(&Place) -> T + Send) -> T {
         }
         act(&Place {
             ucr: Ucr::new(),
-            serves: Serves::Native(registry),
+            serves: Serves::Native(Box::new(registry)),
         })
     })
 }
@@ -279,8 +279,8 @@ impl Place {
         let file = self.file(text);
         let name = format!("task-{}", NAMES.fetch_add(1, Ordering::Relaxed));
         let flags = [&["--name", &name, "--status-fd", "3"], flags].concat();
-        let events = self.ucr.scratch().file("events", "");
-        let mut command = self.ucr.by_shell(r#"exec "$@" 3>>events"#);
+        let events = self.ucr.scratch().file(&name, "");
+        let mut command = self.ucr.by_shell(&format!("exec \"$@\" 3>>{name}"));
         command
             .args(self.words(&flags, &mirror, &file))
             .current_dir(self.ucr.scratch().path())
@@ -298,13 +298,17 @@ impl Place {
         task
     }
 
-    /// Neither containers nor what was made for them.
+    /// Containers neither of the app with this id nor, of our own, any other.
     #[track_caller]
-    pub fn assert_nothing_runs(&self) {
-        let all = ["--runtime", self.runtime(), "ps", "--all", "--quiet"];
-        if !self.is_docker() {
-            assert_eq!(self.cmd(&all).run().ok().text(), "");
-        }
+    pub fn assert_nothing_runs(&self, id: &str) {
+        let left = match &self.serves {
+            Serves::Native(_) => self.cmd(&["ps", "--all", "--quiet"]).run().ok().stdout,
+            Serves::Docker(_) => {
+                let named = format!("name={id}");
+                ENGINE.ask(["ps", "--all", "--quiet", "--filter", &named])
+            }
+        };
+        assert_eq!(left, "");
     }
 }
 

@@ -41,7 +41,7 @@ fn the_snippet_as_printed() {
         let done = place.text(&["--secrets-dir", &directory], &text).run();
         done.refused(&["line 16, column 4", "E:json"]);
         assert_eq!(place.registry().requests(), []);
-        place.assert_nothing_runs();
+        place.assert_nothing_runs("mesos-docker");
     });
 }
 
@@ -206,7 +206,7 @@ fn args_and_entry_points() {
             "has no default entry point: a command must be in the args field",
             "E:no-command",
         ]);
-        place.assert_nothing_runs();
+        place.assert_nothing_runs("mesos-docker");
         app["args"] = json!(["echo", "of the app"]);
         assert_eq!(place.run(&app).ok().stdout, "of the app\n");
     });
