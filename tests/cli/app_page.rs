@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ucr::frontend::marathon::{Settings, read};
 
@@ -34,7 +34,7 @@ fn sources(directory: &str) -> Vec<String> {
     all
 }
 
-fn is_of_tests(path: &PathBuf) -> bool {
+fn is_of_tests(path: &Path) -> bool {
     path.iter().any(|part| part == "tests") || path.ends_with("tests.rs")
 }
 

@@ -362,6 +362,11 @@ fn common_mistakes_have_a_hint() {
             r#"{"container":{"docker":{"pullConfig":"s"}}}"#,
             r#"write {"secret": NAME}"#,
         ),
+        (
+            B0,
+            r#"{"healthChecks":[{"protocol":"COMMAND","command":"true"}]}"#,
+            r#"write {"value": COMMAND}"#,
+        ),
     ] {
         let read = read(document(base, says).as_bytes(), &Settings::default());
         let findings = read.map_or_else(|it| it, |(_, it)| it);
