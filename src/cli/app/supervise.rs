@@ -29,6 +29,8 @@ use crate::sys::signal::{Inbox, is_forwarded, is_job_control, stop_ourselves};
 
 /// How long a start that took too long has for its end.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// As what an app counts that went when its checks failed: by SIGTERM.
+const ENDED: Exit = Exit::Signal(15);
 
 /// One start of an app.
 pub(super) struct Supervisor<'a> {
@@ -71,6 +73,8 @@ struct Seen {
     /// Of the container.
     exit_code: Option<u8>,
     is_asked: bool,
+    /// It was ended because it was not well.
+    is_killed: bool,
 }
 
 /// One container, from its start to its end.
@@ -259,6 +263,7 @@ impl Life<'_> {
                 }
                 Consequence::End(why) => {
                     watch.stop();
+                    self.seen.is_killed = true;
                     supervisor.end_for(&why, &self.id.borrow())?;
                 }
             }
@@ -357,8 +362,13 @@ impl Life<'_> {
 impl Seen {
     fn ended(&self, exit: Exit) -> Ended {
         let own = self.exit_code.map(Exit::Code);
+        let exit = own.filter(|_| exit == Exit::Code(0)).unwrap_or(exit);
         Ended {
-            exit: own.filter(|_| exit == Exit::Code(0)).unwrap_or(exit),
+            // It went as it was told to, but it had failed.
+            exit: match exit {
+                Exit::Code(0) if self.is_killed => ENDED,
+                exit => exit,
+            },
             is_asked: self.is_asked,
             ran: self.started.map_or(Duration::ZERO, |it| it.elapsed()),
         }
