@@ -30,6 +30,8 @@ use crate::sys::signal::{Inbox, is_forwarded, is_job_control, stop_ourselves};
 
 /// How long a start that took too long has for its end.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// As what an app counts that went when its checks failed: by SIGTERM.
+const ENDED: Exit = Exit::Signal(15);
 
 /// One start of an app.
 pub(super) struct Supervisor<'a> {
@@ -76,6 +78,8 @@ struct Seen {
     /// Of the container.
     exit_code: Option<u8>,
     is_asked: bool,
+    /// In the background: the container's ID is printed.
+    has_printed: bool,
     /// Its checks ended it, which is a failure like others.
     is_killed: bool,
 }
@@ -329,6 +333,7 @@ impl Life<'_> {
             && child.has_ended(Duration::ZERO)?
         {
             self.seen.exit = Some(child.wait()?);
+            self.seen.has_printed = true;
             self.child = None;
         }
         Ok(())
@@ -337,9 +342,9 @@ impl Life<'_> {
     /// In the background nobody waits any more once he hears: the `ucr run` has to have printed the
     /// container's ID, and be over.
     fn announce(&mut self, hears: &mut Hears) -> Result<()> {
-        match self.supervisor.is_detached() && self.seen.exit.is_none() && self.child.is_some() {
-            true => Ok(()),
-            false => self.moments.drain(..).try_for_each(hears),
+        match self.seen.has_printed || !self.supervisor.is_detached() {
+            true => self.moments.drain(..).try_for_each(hears),
+            false => Ok(()),
         }
     }
 
@@ -386,10 +391,15 @@ impl Life<'_> {
 impl Seen {
     fn ended(&self, exit: Exit, id: &str) -> Ended {
         let own = self.exit_code.map(Exit::Code);
+        let exit = own.filter(|_| exit == Exit::Code(0)).unwrap_or(exit);
         Ended {
             id: id.to_owned(),
             has_run: self.started.is_some(),
-            exit: own.filter(|_| exit == Exit::Code(0)).unwrap_or(exit),
+            // It went as it was told to, but it had failed.
+            exit: match exit {
+                Exit::Code(0) if self.is_killed => ENDED,
+                exit => exit,
+            },
             is_asked: self.is_asked,
             ran: self.started.map_or(Duration::ZERO, |it| it.elapsed()),
         }
