@@ -244,7 +244,7 @@ impl Run {
     }
 
     /// As the option says, or else the variable, or else CDI's specification.
-    fn cdi_directories(&self, context: &Context) -> Result<Vec<PathBuf>> {
+    pub(super) fn cdi_directories(&self, context: &Context) -> Result<Vec<PathBuf>> {
         if !self.cdi_spec_dir.is_empty() {
             let all = self.cdi_spec_dir.iter().cloned();
             return all.map(|path| context.absolute(path)).collect();

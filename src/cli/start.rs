@@ -16,7 +16,7 @@ use crate::error::{Fault, Kind};
 use crate::exit::Outcome;
 use crate::runtime::native::network::cni::Places;
 use crate::runtime::native::{Asked, Attachment, DetachKeys, Native};
-use crate::runtime::{Ended, Happening};
+use crate::runtime::{Ended, Happening, IGNORED};
 use crate::spec::{ContainerSpec, GivenValues, Restart};
 use crate::store::Image;
 use crate::sys;
@@ -223,7 +223,13 @@ impl Start<'_> {
         let background = background.map(RefCell::new);
         let is_started = Cell::new(false);
         let happened = |happening: &Happening| {
-            self.reporter.report(happening);
+            match happening {
+                // Whoever wrote the app did not say that it may be missing.
+                Happening::Note(text) if self.spec.app.is_some() && text.starts_with(IGNORED) => {
+                    output::remark("warning", &format!("{text} [W:cgroup-unavailable]"));
+                }
+                _ => self.reporter.report(happening),
+            }
             is_started.set(is_started.get() || is_start(happening));
             let background = background.as_ref().filter(|_| is_start(happening));
             if let Some(background) = background {

@@ -19,6 +19,15 @@ pub(super) struct Config {
     store: Option<String>,
 }
 
+/// Why a pull secret is of no use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// It is no docker configuration, or an entry of it is none; without its text.
+    Malformed(String),
+    /// It names programs that know credentials, and no program of a secret's is executed.
+    HelpersOnly,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Document {
@@ -96,6 +105,21 @@ impl Config {
                 .map(|(key, value)| (key.clone(), entry(value)))
                 .collect(),
             ..Self::default()
+        }
+    }
+
+    /// Refuses what cannot prove anything: every entry is looked at, whatever the registry.
+    pub(super) fn check(&self) -> Result<(), Unusable> {
+        let mut has_entry = false;
+        for (key, entry) in &self.auths {
+            let secret = entry.as_ref().map_or(Ok(None), Entry::secret);
+            let why = |why| Unusable::Malformed(format!("the entry of '{key}': {why}"));
+            has_entry |= secret.map_err(why)?.is_some();
+        }
+        let has_helper = self.store.is_some() || !self.helpers.is_empty();
+        match has_helper && !has_entry {
+            true => Err(Unusable::HelpersOnly),
+            false => Ok(()),
         }
     }
 

@@ -14,12 +14,14 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use config::Unusable;
 pub use key::docker_key;
 pub use lookup::find;
 
-/// Whether a text can be a pull secret; the reason why not never quotes it.
-pub fn check_pull_secret(text: &[u8]) -> Result<(), String> {
-    config::Config::parse(text).map(drop)
+/// Refuses a pull secret that can prove nothing, whatever the registry: before anybody is asked.
+pub fn check_pull_secret(text: &[u8]) -> Result<(), Unusable> {
+    let config = config::Config::parse(text).map_err(Unusable::Malformed)?;
+    config.check()
 }
 
 /// Everything a credential may come from.

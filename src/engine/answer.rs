@@ -16,13 +16,16 @@ const PREFIXES: [&str; 4] = [
 /// The reason in what was written on stderr: of the last line that has one.
 pub fn said(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
-    let mut lines = text.lines().map(str::trim).filter(|line| {
+    let is_reason = |line: &&str| {
         let is_advice = line.starts_with("See '") || line.starts_with("Run 'docker");
-        !line.is_empty() && !is_advice && !line.starts_with("WARNING")
-    });
-    let line = lines.find(|line| PREFIXES.iter().any(|it| line.starts_with(it)));
-    let all = text.lines().map(str::trim);
-    let line = line.or_else(|| all.rev().find(|line| !line.is_empty()));
+        let is_usage = is_advice || line.starts_with("Usage:");
+        !line.is_empty() && !is_usage && !line.starts_with("WARNING")
+    };
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(is_reason).collect();
+    let is_marked = |line: &&&str| PREFIXES.iter().any(|it| line.starts_with(it));
+    // What the CLI itself does not understand it says without any of them.
+    let line = lines.iter().find(is_marked).or(lines.last()).copied();
+    let line = line.or_else(|| text.lines().map(str::trim).rfind(|line| !line.is_empty()));
     let mut line = line.unwrap_or("it failed without a word");
     while let Some(rest) = PREFIXES.iter().find_map(|it| line.strip_prefix(it)) {
         line = rest;
@@ -186,6 +189,12 @@ mod tests {
             ("WARNING: x\nError response from daemon: y", "y"),
             ("Error: No such container: z\n", "No such container: z"),
             ("a\nb\n", "b"),
+            (
+                "unknown flag: --x\n\nUsage:  docker create [OPTIONS]\n\n\
+                 Run 'docker create --help' for more information\n",
+                "unknown flag: --x",
+            ),
+            ("See 'docker'\n", "See 'docker'"),
         ];
         for (stderr, reason) in rows {
             assert_eq!(said(stderr.as_bytes()), reason, "{stderr}");

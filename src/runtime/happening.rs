@@ -2,6 +2,9 @@
 
 use super::HealthStatus;
 
+/// What a note begins with that tells of a limit which was asked for and is missing.
+pub const IGNORED: &str = "ignored: ";
+
 /// Something that happened.
 #[derive(Clone, Copy, Debug)]
 pub enum Happening<'a> {

@@ -10,7 +10,7 @@ mod stops;
 mod values;
 
 pub use choice::{RuntimeName, Runtimes};
-pub use happening::Happening;
+pub use happening::{Happening, IGNORED};
 pub use native::network::PublishedPort;
 pub use native::network::cni::Attached;
 pub use state::{

@@ -16,6 +16,24 @@ use crate::sys;
 /// Everybody in the container may write; nobody outside gets to it, for the store is private.
 const MODE: u32 = 0o1777;
 
+/// Whose containers have a sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SandboxRoom {
+    /// The native runtime's.
+    Native,
+    /// Docker Engine's.
+    Engine,
+}
+
+impl SandboxRoom {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Native => "sandboxes",
+            Self::Engine => "sandboxes-docker",
+        }
+    }
+}
+
 /// The sandbox of a running app. Locked; removed when dropped.
 #[derive(Debug)]
 pub struct Sandbox {
@@ -68,15 +86,19 @@ impl Drop for Sandbox {
 
 impl Store {
     /// A fresh sandbox.
-    pub fn create_sandbox(&self, name: &str) -> Result<Sandbox> {
-        let room = self.path("sandboxes");
+    pub fn create_sandbox(&self, room: SandboxRoom, name: &str) -> Result<Sandbox> {
+        let room = self.path(room.name());
         sys::make_private(&room)?;
         Sandbox::create(&room.join(name), false)
     }
 
     /// Removes the sandboxes of dead ucrs that are not among those that live containers have.
-    pub fn sweep_sandboxes(&self, used: impl FnOnce() -> Result<HashSet<PathBuf>>) {
-        let all = list(&self.path("sandboxes")).unwrap_or_default();
+    pub fn sweep_sandboxes(
+        &self,
+        room: SandboxRoom,
+        used: impl FnOnce() -> Result<HashSet<PathBuf>>,
+    ) {
+        let all = list(&self.path(room.name())).unwrap_or_default();
         let is_dead = |path: &PathBuf| matches!(Lock::existing(path), Ok(Some(_)));
         let dead: Vec<PathBuf> = all.into_iter().filter(is_dead).collect();
         if dead.is_empty() {
@@ -109,5 +131,59 @@ impl Store {
             fs::set_permissions(&directory, Permissions::from_mode(MODE)).with_context(what)?;
         }
         Ok(directory)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sandboxes_of_the_dead_go_unless_a_container_has_them() {
+        let scratch = tempfile::tempdir().unwrap();
+        let store = Store::open(&scratch.path().join("store")).unwrap();
+        let live = store.create_sandbox(SandboxRoom::Native, "live").unwrap();
+        let [dead, used] = ["dead", "used"].map(|name| {
+            let path = live.path().with_file_name(name);
+            fs::create_dir(&path).unwrap();
+            path
+        });
+        let mode = live.path().metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, MODE);
+        store.sweep_sandboxes(SandboxRoom::Engine, || Ok(HashSet::new()));
+        assert!(dead.exists());
+        let is_used = || Ok(HashSet::from([used.clone()]));
+        store.sweep_sandboxes(SandboxRoom::Native, is_used);
+        assert!(live.path().exists() && used.exists() && !dead.exists());
+        let path = live.path().to_owned();
+        drop(live);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn one_that_somebody_named_stays_and_is_one_apps() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("a/b");
+        let first = Sandbox::create(&path, true).unwrap();
+        let error = Sandbox::create(&path, true).unwrap_err();
+        assert!(
+            format!("{error:#}").contains("another app has it"),
+            "{error:#}"
+        );
+        drop(first);
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn names_of_persistent_volumes_are_different_for_different_apps() {
+        let scratch = tempfile::tempdir().unwrap();
+        let store = Store::open(&scratch.path().join("store")).unwrap();
+        let places = ["/a/b", "/a.b", "/a-b", "/b"].map(|app| store.persistent_path(app, "data"));
+        let different: HashSet<_> = places.iter().collect();
+        assert_eq!(different.len(), places.len());
+        let made = store.persistent("/a/b", "data").unwrap();
+        fs::write(made.join("x"), "1").unwrap();
+        assert_eq!(store.persistent("/a/b", "data").unwrap(), made);
+        assert!(made.join("x").exists());
     }
 }

@@ -9,9 +9,9 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use ucr::spec::{
-    CgroupMode, CgroupPolicy, ContainerSpec, Endpoint, Health, HealthTest, HostDevice, IdRange,
-    Log, Mount, Naming, Resources, Seccomp, Secret, SecretSource, SecretTarget, Security, Sharing,
-    Ulimit, UlimitName, Userns, UtsMode,
+    AppPort, AppRecord, CgroupMode, CgroupPolicy, ContainerSpec, Endpoint, Health, HealthTest,
+    HostDevice, IdRange, Log, Mount, Naming, Resources, Seccomp, Secret, SecretSource,
+    SecretTarget, Security, Sharing, Ulimit, UlimitName, Userns, UtsMode,
 };
 
 type Words = BTreeSet<String>;
@@ -83,6 +83,8 @@ fn every_key_is_explained_and_no_other() {
         ("ULIMITS", keys::<Ulimit>()),
         ("SECURITY", keys::<Security>()),
         ("USERS", keys::<IdRange>()),
+        ("APP", keys::<AppRecord>()),
+        ("APP PORTS", keys::<AppPort>()),
     ];
     for (heading, known) in sections {
         assert!(known.len() >= 2, "{heading}: {known:?}");

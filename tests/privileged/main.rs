@@ -36,6 +36,7 @@ mod lan;
 mod life;
 mod lifetime;
 mod limits;
+mod marathon;
 mod network;
 mod observe;
 mod old_kernels;

@@ -72,3 +72,40 @@ impl Backoff {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn backoff(first: f64, factor: f64, longest: f64) -> Backoff {
+        Backoff {
+            first,
+            factor,
+            longest,
+            next: first.min(longest),
+            count: 0,
+        }
+    }
+
+    #[test]
+    fn delays_grow_to_the_longest_and_a_long_run_begins_anew() {
+        let mut backoff = backoff(1.0, 2.0, 5.0);
+        let short = Duration::from_secs(1);
+        let delays: Vec<_> = (0..4).map(|_| backoff.delay(short).as_secs()).collect();
+        assert_eq!(delays, [1, 2, 4, 5]);
+        assert_eq!(backoff.delay(Duration::from_secs(5)).as_secs(), 5);
+        assert_eq!(backoff.delay(Duration::from_secs(6)).as_secs(), 1);
+        assert_eq!(backoff.count(), 6);
+    }
+
+    #[test]
+    fn numbers_without_a_delay() {
+        assert_eq!(
+            backoff(0.0, 1e300, 0.0).delay(Duration::ZERO),
+            Duration::ZERO
+        );
+        let mut huge = backoff(1e9, 1e308, 1e9);
+        huge.delay(Duration::ZERO);
+        assert_eq!(huge.delay(Duration::ZERO).as_secs(), 1_000_000_000);
+    }
+}

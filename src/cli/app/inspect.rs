@@ -3,14 +3,13 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::leases::Leases;
 use super::load::load;
 use super::options::{AppFile, AppMachine};
 use super::parameters;
 use super::prepare::Preparation;
 use crate::cli::context::Context;
-use crate::cli::output;
 use crate::cli::pull::PullOptions;
+use crate::cli::{delegate, output};
 use crate::exit::Outcome;
 use crate::frontend::flags::BesideApp;
 use crate::image::ImageConfig;
@@ -25,15 +24,14 @@ pub(in crate::cli) fn inspect(
     machine: &AppMachine,
 ) -> Result<Outcome> {
     let loaded = load(context, file)?;
-    let (store, state) = (context.store()?, context.state()?);
+    let store = context.store()?;
     let preparation = Preparation {
         context,
         app: &loaded.app,
         machine,
         beside: &BesideApp::default(),
     };
-    let mut leases = Leases::new(&state);
-    let (task, mut spec, ports) = preparation.preview(&store, &mut leases)?;
+    let (task, mut spec, ports) = preparation.preview(&store)?;
     parameters::add(&mut spec, &loaded.app)?;
     let warnings = loaded
         .warnings
@@ -68,7 +66,7 @@ pub(in crate::cli) fn inspect(
 fn argv(context: &Context, runtime: RuntimeName, spec: &ContainerSpec) -> Result<Value> {
     let config = match spec.image.as_str() {
         "" => Some(ImageConfig::none()),
-        _ if runtime == RuntimeName::Docker => None,
+        name if runtime == RuntimeName::Docker => delegate::image_config(context, name),
         name => PullOptions::default()
             .find_local(context, name)?
             .map(|image| image.config),

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 
 use crate::error::{Fault, Kind, render};
 use crate::frontend::marathon::app::Protocol;
-use crate::frontend::marathon::ports::{Ranges, Supply};
+use crate::frontend::marathon::ports::{HostPort, Ranges, Supply, Wanted};
 use crate::runtime::{Published, State};
 use crate::sys;
 
@@ -71,9 +71,53 @@ impl Supply for Leases<'_> {
     }
 
     fn random(&mut self, below: usize) -> usize {
-        let number = sys::random_number().unwrap_or(0);
-        usize::try_from(number % (below.max(1) as u64)).unwrap_or(0)
+        at_random(below)
     }
+}
+
+/// What a start would perhaps get: nothing is taken, and fixed ports may be in use now.
+pub(super) struct Preview {
+    fixed: Vec<u16>,
+    services: u16,
+}
+
+impl Preview {
+    pub(super) fn new(wanted: &[Wanted]) -> Self {
+        let fixed = wanted.iter().filter_map(|port| match port.host {
+            HostPort::Fixed(number) => Some(number),
+            HostPort::Dynamic | HostPort::Unpublished => None,
+        });
+        Self {
+            fixed: fixed.collect(),
+            services: 0,
+        }
+    }
+}
+
+impl Supply for Preview {
+    fn take(&mut self, port: u16, protocol: Protocol) -> Result<bool, Fault> {
+        Ok(self.fixed.contains(&port) || try_it(port, protocol).is_ok())
+    }
+
+    fn service(&mut self, range: &Ranges) -> Result<u16, Fault> {
+        let numbers = range.numbers();
+        let number = numbers.get(usize::from(self.services)).copied();
+        self.services += 1;
+        Ok(number.unwrap_or_default())
+    }
+
+    fn said_service(&mut self, _: u16) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn random(&mut self, below: usize) -> usize {
+        at_random(below)
+    }
+}
+
+fn at_random(below: usize) -> usize {
+    let number = sys::random_number().unwrap_or(0);
+    usize::try_from(number % (below.max(1) as u64)).unwrap_or(0)
 }
 
 /// Binds it for a moment, on every address.

@@ -98,3 +98,65 @@ fn merge_key(whole: &mut Map<String, Value>, key: String, value: Value) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frontend::marathon::{Settings, read};
+
+    fn added(parameters: &str) -> Result<ContainerSpec> {
+        let text = format!(
+            r#"{{"id":"/t","container":{{"type":"MESOS","docker":{{"image":"i",
+                "parameters":{parameters}}}}}}}"#
+        );
+        let settings = Settings {
+            allow_parameters: true,
+            ..Settings::default()
+        };
+        let (app, _) = read(text.as_bytes(), &settings).unwrap();
+        let mut spec = ContainerSpec {
+            image: "i".into(),
+            args: vec!["a".into()],
+            env: vec!["A=1".into()],
+            hostname: Some("old".into()),
+            ..ContainerSpec::default()
+        };
+        add(&mut spec, &app)?;
+        Ok(spec)
+    }
+
+    #[test]
+    fn options_of_run_are_added_and_win() {
+        let spec = added(
+            r#"[{"key":"hostname","value":"new"},{"key":"env","value":"B=a b; c"},
+                {"key":"cap-add","value":"NET_ADMIN"},{"key":"init","value":"true"},
+                {"key":"read-only","value":"false"},{"key":"ulimit","value":"nofile=9"}]"#,
+        )
+        .unwrap();
+        assert_eq!(spec.hostname.as_deref(), Some("new"));
+        assert_eq!(spec.env, ["A=1", "B=a b; c"]);
+        assert_eq!(spec.security.cap_add, ["NET_ADMIN"]);
+        assert_eq!((spec.init, spec.read_only), (true, false));
+        assert_eq!(
+            (spec.args, spec.resources.ulimits.len()),
+            (vec!["a".into()], 1)
+        );
+    }
+
+    #[test]
+    fn what_is_no_option_is_named() {
+        for (parameters, path) in [
+            (r#"[{"key":"lxc-conf","value":"x"}]"#, "parameters(0)"),
+            (
+                r#"[{"key":"init","value":"true"},{"key":"e","value":"A=1"}]"#,
+                "parameters(1)",
+            ),
+            (r#"[{"key":"memory","value":"much"}]"#, "parameters(0)"),
+            (r#"[{"key":"env-file","value":"/etc/passwd"}]"#, "files"),
+            (r#"[{"key":"detach","value":"true"}]"#, "parameters(0)"),
+        ] {
+            let error = added(parameters).unwrap_err().to_string();
+            assert!(error.contains(path), "{parameters}: {error}");
+        }
+    }
+}

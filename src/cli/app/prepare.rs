@@ -1,23 +1,24 @@
 //! What an app needs before it can be started: ports, a sandbox, volumes, its description.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path};
 
 use anyhow::Result;
 
-use super::leases::Leases;
+use super::leases::{Leases, Preview};
 use super::options::AppMachine;
 use super::task::task;
 use crate::cli::context::Context;
 use crate::cli::pull;
 use crate::error::{Fault, Kind};
 use crate::frontend::flags::BesideApp;
-use crate::frontend::marathon::app::{App, Mode, Type, VolumeKind};
-use crate::frontend::marathon::container::{Machine, Places, container, host_path, launch_fault};
+use crate::frontend::marathon::app::{App, Mode, Type, Volume, VolumeKind};
+use crate::frontend::marathon::container::{Machine, Places, container, launch_fault};
 use crate::frontend::marathon::environment::Task;
-use crate::frontend::marathon::ports::{Assigned, Offer, Ranges, Supply, assign, wanted};
+use crate::frontend::marathon::ports::{Assigned, Offer, Ranges, assign, wanted};
 use crate::spec::{ContainerSpec, Network};
-use crate::store::{Sandbox, Store};
+use crate::store::{Sandbox, SandboxRoom, Store};
 use crate::sys::proc::Proc;
+use crate::sys::root::Root;
 
 /// Where profiles of filters of system calls are.
 const SECCOMP: &str = "/etc/ucr/seccomp";
@@ -47,7 +48,13 @@ impl Preparation<'_> {
         let ports = assign(&wanted(self.app), &self.machine.offer(), &mut leases)?;
         let sandbox = match &self.beside.sandbox {
             Some(path) => Sandbox::create(&self.context.absolute(path.clone())?, true)?,
-            None => store.create_sandbox(&task.id)?,
+            None => {
+                let room = match self.app.container_type() {
+                    Type::Mesos => SandboxRoom::Native,
+                    Type::Docker => SandboxRoom::Engine,
+                };
+                store.create_sandbox(room, &task.id)?
+            }
         };
         self.make_volumes(store, sandbox.path())?;
         let spec = self.spec(store, &task, &ports, sandbox.path())?;
@@ -60,13 +67,11 @@ impl Preparation<'_> {
     }
 
     /// What would be made, with ports that are free now.
-    pub(super) fn preview(
-        &self,
-        store: &Store,
-        supply: &mut dyn Supply,
-    ) -> Result<(Task, ContainerSpec, Vec<Assigned>)> {
+    pub(super) fn preview(&self, store: &Store) -> Result<(Task, ContainerSpec, Vec<Assigned>)> {
         let task = task(self.app, self.beside.name.clone())?;
-        let ports = assign(&wanted(self.app), &self.machine.offer(), supply)?;
+        let wanted = wanted(self.app);
+        let mut supply = Preview::new(&wanted);
+        let ports = assign(&wanted, &self.machine.offer(), &mut supply)?;
         let sandbox = store.root().join("sandboxes").join(&task.id);
         let spec = self.spec(store, &task, &ports, &sandbox)?;
         Ok((task, spec, ports))
@@ -141,7 +146,7 @@ impl Preparation<'_> {
     }
 
     /// Directories that the app may expect, and those of the host that have to be there.
-    fn make_volumes(&self, store: &Store, sandbox: &Path) -> Result<()> {
+    pub(super) fn make_volumes(&self, store: &Store, sandbox: &Path) -> Result<()> {
         let persistent = |path: &str| {
             let volumes = self.app.volumes().iter();
             let mut kept = volumes.filter(|it| matches!(it.kind, VolumeKind::Persistent(_)));
@@ -155,35 +160,15 @@ impl Preparation<'_> {
                 VolumeKind::Host(path) if path.starts_with('/') => {
                     self.check_host_path(index, Path::new(path), volume.mode)?;
                 }
-                VolumeKind::Host(path) if !persistent(path) => {
-                    make_below(sandbox, Path::new(path), index)?;
-                }
-                VolumeKind::Host(_) | VolumeKind::Secret(_) | VolumeKind::External(_) => (),
-            }
-        }
-        Ok(())
-    }
-
-    /// Before a start: what a volume takes from the sandbox, or from what is kept, is still in
-    /// there. The container of the last run, and what was fetched, may have put symbolic links in
-    /// the way, which a mount would follow on the host.
-    pub(super) fn check_volumes(&self, store: &Store, sandbox: &Path) -> Result<()> {
-        for (index, path) in self.own_volumes() {
-            let place = host_path(self.app, path, sandbox, &|first| {
-                store.persistent_path(&self.app.id, first)
-            });
-            let base = match place.starts_with(sandbox) {
-                true => sandbox.to_owned(),
-                false => store.root().to_owned(),
-            };
-            let steps = place.ancestors().take_while(|it| *it != base);
-            let is_directory = |it: &Path| it.symlink_metadata().is_ok_and(|it| it.is_dir());
-            if !steps.into_iter().all(is_directory) {
-                let text = format!("'{path}' is no directory of the sandbox any more");
-                let field = format!("/container/volumes({index})/hostPath");
-                return Err(launch_fault(&field, &text, "E:host-path-missing")
-                    .hint("a symbolic link is not followed out of the sandbox")
-                    .into());
+                VolumeKind::Host(path) => match persistent(path) {
+                    true => {
+                        let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+                        let root = store.persistent(&self.app.id, first)?;
+                        make_below(&root, Path::new(rest), index)?;
+                    }
+                    false => make_below(sandbox, Path::new(path), index)?,
+                },
+                VolumeKind::Secret(_) | VolumeKind::External(_) => (),
             }
         }
         Ok(())
@@ -191,25 +176,18 @@ impl Preparation<'_> {
 
     /// Fails if there is a volume that is a part of the sandbox.
     pub(super) fn refuse_own_volumes(&self) -> Result<()> {
-        let Some((index, path)) = self.own_volumes().next() else {
+        let mut all = self.app.volumes().iter().enumerate();
+        let is_own = |volume: &Volume| matches!(&volume.kind, VolumeKind::Host(path) if !path.starts_with('/'));
+        let Some((index, _)) = all.find(|(_, volume)| is_own(volume)) else {
             return Ok(());
         };
         let message = format!(
-            "/container/volumes({index})/hostPath: '{path}' is in the sandbox, which Docker Engine \
+            "/container/volumes({index})/hostPath: it is in the sandbox, which Docker Engine \
              cannot look after when it starts the container again"
         );
         Err(Fault::new(Kind::Unsupported, message)
             .hint("leave out --detach or --restart, or say a path of the host")
             .into())
-    }
-
-    /// Host paths that are relative.
-    fn own_volumes(&self) -> impl Iterator<Item = (usize, &str)> {
-        let all = self.app.volumes().iter().enumerate();
-        all.filter_map(|(index, volume)| match &volume.kind {
-            VolumeKind::Host(path) if !path.starts_with('/') => Some((index, path.as_str())),
-            _ => None,
-        })
     }
 
     /// Docker makes a directory that is missing, as Marathon's users know it.
@@ -228,30 +206,32 @@ impl Preparation<'_> {
     }
 }
 
-/// Of a path that a definition says: it may not lead out of the sandbox.
-fn make_below(sandbox: &Path, path: &Path, index: usize) -> Result<()> {
-    let is_plain = |it: std::path::Component| matches!(it, std::path::Component::Normal(_));
+/// A directory for a path that a definition says, wherever links there lead: they end in `root`.
+fn make_below(root: &Path, path: &Path, index: usize) -> Result<()> {
+    let field = format!("/container/volumes({index})/hostPath");
+    let refuse = |text: &str| {
+        let text = format!("'{}' {text}", path.display());
+        launch_fault(&field, &text, "E:host-path-missing")
+            .hint("say a path below the sandbox without '..' and links")
+    };
+    let is_plain = |it: Component| matches!(it, Component::Normal(_));
     if !path.components().all(is_plain) {
-        let text = format!("'{}' leads out of the sandbox", path.display());
-        let field = format!("/container/volumes({index})/hostPath");
-        return Err(launch_fault(&field, &text, "E:host-path-missing").into());
+        return Err(refuse("leads out of the sandbox").into());
     }
-    let mut place = PathBuf::from(sandbox);
-    for part in path.components() {
-        place.push(part);
-        if place.is_symlink() {
-            // In a sandbox that is kept, of the last run.
-            let text = format!("'{}' leads out of the sandbox", path.display());
-            let field = format!("/container/volumes({index})/hostPath");
-            return Err(launch_fault(&field, &text, "E:host-path-missing").into());
-        }
-        if place.symlink_metadata().is_err() {
-            std::fs::create_dir(&place)?;
-            let open = std::os::unix::fs::PermissionsExt::from_mode(0o1777);
-            std::fs::set_permissions(&place, open)?;
-        }
+    let made = Root::open(root).and_then(|it| it.create_dir_all(path, 0o1777));
+    made.map_err(|error| match error.kind() {
+        // A file is as good.
+        std::io::ErrorKind::NotADirectory if root.join(path).exists() => None,
+        _ => Some(refuse(&format!("cannot be made: {error}"))),
+    })
+    .map_or_else(|fault| fault.map_or(Ok(()), Err), |_| Ok(()))?;
+    // Docker follows links, so there may be none.
+    let is_there =
+        |place: &Path| Some(place.canonicalize().ok()? == root.canonicalize().ok()?.join(path));
+    match is_there(&root.join(path)) {
+        Some(true) => Ok(()),
+        _ => Err(refuse("is a link").into()),
     }
-    Ok(())
 }
 
 impl AppMachine {

@@ -20,12 +20,13 @@ use super::values::{Values, resolve};
 use crate::cli::context::Context;
 use crate::cli::pull::AppPull;
 use crate::cli::run::{Given, Run};
-use crate::cli::{Command, Format, output, perform};
-use crate::error::{Fault, Kind};
+use crate::cli::{Command, Format, delegate, output, perform};
+use crate::error::{Fault, Kind, hint, render};
 use crate::exit::{self, Outcome};
 use crate::frontend::flags::BesideApp;
 use crate::frontend::marathon::app::App;
-use crate::runtime::RuntimeName;
+use crate::frontend::marathon::container::launch_fault;
+use crate::runtime::{RuntimeName, native};
 use crate::spec::{GivenValues, Restart};
 use crate::sys::process::{Namespaces, adopt, die_with_parent, live_without_parent, spawn};
 use crate::sys::signal::Inbox;
@@ -81,10 +82,8 @@ impl Starter<'_> {
 
     /// Prints what would be done.
     fn show(&self, mut run: Run) -> Result<Outcome> {
-        let (store, state) = (self.context.store()?, self.context.state()?);
-        let (_, mut spec, _) = self
-            .preparation(&run)
-            .preview(&store, &mut Leases::new(&state))?;
+        let store = self.context.store()?;
+        let (_, mut spec, _) = self.preparation(&run).preview(&store)?;
         parameters::add(&mut spec, self.app())?;
         let values = GivenValues::default();
         run.given = Some(Given { spec, values }.into());
@@ -144,10 +143,15 @@ impl Starter<'_> {
         let values = resolve(self.context, self.app(), &run.app_secrets, false)?;
         let (store, state) = (self.context.store()?, self.context.state()?);
         self.context.heal()?;
+        if self.loaded.runtime == RuntimeName::Docker {
+            delegate::sweep_sandboxes(self.context, &store);
+        }
         let prepared = self
             .preparation(&run)
             .prepare(&store, Leases::new(&state))?;
         let listener = run.start.status_fd.take().map(listener).transpose()?;
+        self.check_devices(&run, &prepared)?;
+        self.say_ports(&prepared);
         artifacts(
             (self.context, &store),
             self.app(),
@@ -172,9 +176,9 @@ impl Starter<'_> {
                 listener: listener.as_ref(),
                 grace: prepared.spec.stop_timeout,
             };
-            // What the last run left in its sandbox is not to be trusted.
+            // Again: what came, or the last run, may have changed what was made.
             self.preparation(&run)
-                .check_volumes(&store, prepared.sandbox.path())?;
+                .make_volumes(&store, prepared.sandbox.path())?;
             let ended = supervisor.supervise(hears)?;
             if self.is_left_to_engine(&run) || !self.is_again(restart, &ended, &mut backoff) {
                 return Ok(Outcome::Exited(ended.exit));
@@ -184,6 +188,31 @@ impl Starter<'_> {
                 return Ok(Outcome::Exited(ended.exit));
             }
         }
+    }
+
+    fn say_ports(&self, prepared: &Prepared) {
+        let all = prepared.spec.app.iter().flat_map(|app| &app.ports);
+        for port in all.filter(|port| port.host_port.is_some()) {
+            let (number, inside) = (port.number, port.container_port);
+            let (protocol, index) = (&port.protocol, port.index);
+            let id = &self.app().id;
+            let text = format!("{id}: port {index}: {number} of the host is {inside}/{protocol}");
+            self.context.note(&text);
+        }
+    }
+
+    fn check_devices(&self, run: &Run, prepared: &Prepared) -> Result<()> {
+        if self.app().gpus == 0 {
+            return Ok(());
+        }
+        let directories = run.cdi_directories(self.context)?;
+        native::check_devices(&prepared.spec, &directories).map_err(|error| {
+            let fault = launch_fault("/gpus", &render(&error), "E:gpu-unavailable");
+            match hint(&error) {
+                Some(words) => fault.hint(words).into(),
+                None => fault.into(),
+            }
+        })
     }
 
     /// Puts what was decided in the place of a command line.

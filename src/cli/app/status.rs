@@ -76,3 +76,29 @@ impl Status {
         text.lines().map(str::to_owned).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_whole_and_the_end_is_seen() {
+        let (mut status, write) = Status::pipe().unwrap();
+        let say = |text: &str| rustix::io::write(&write, text.as_bytes()).unwrap();
+        assert_eq!(status.read(), [""; 0]);
+        say("{\"event\":\"started\",\"id\":\"a\",\"pid\":7}\n{\"ev");
+        let lines = status.read();
+        let line: Line = serde_json::from_str(&lines[0]).unwrap();
+        assert_eq!(
+            (lines.len(), line.event.as_str(), line.pid),
+            (1, "started", Some(7))
+        );
+        say("ent\":\"exited\",\"exit_code\":3}\n");
+        let line: Line = serde_json::from_str(&status.read()[0]).unwrap();
+        assert_eq!((line.event.as_str(), line.exit_code), ("exited", Some(3)));
+        assert!(status.is_open());
+        drop(write);
+        status.read();
+        assert!(!status.is_open());
+    }
+}

@@ -11,13 +11,12 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use serde_json::Value;
 
 use super::health::Checked;
 use super::part::{in_task, part, part_in_silence};
 use super::results::{Consequence, Results};
 use super::status::{Line, Status};
-use crate::checks::{Task, Watch};
+use crate::checks::{RunCommand, Task, Watch};
 use crate::cli::context::Context;
 use crate::cli::rm::Rm;
 use crate::cli::run::Run;
@@ -72,10 +71,29 @@ pub(super) struct Ended {
 #[derive(Debug, Default)]
 struct Seen {
     started: Option<Instant>,
+    /// Of the `ucr run`.
+    exit: Option<Exit>,
+    /// Of the container.
     exit_code: Option<u8>,
     is_asked: bool,
     /// Its checks ended it, which is a failure like others.
     is_killed: bool,
+}
+
+/// One container, from its start to its end.
+struct Life<'a> {
+    supervisor: &'a Supervisor<'a>,
+    /// The `ucr run`, or who waits for the container's end, while it is there.
+    child: Option<Child>,
+    status: Status,
+    id: &'a RefCell<String>,
+    execute: &'a RunCommand<'a>,
+    checks: Option<(Watch<'a>, Results<'a>)>,
+    /// It was told to end: then it is made to.
+    killed_at: Option<Instant>,
+    seen: Seen,
+    /// What has come, and nobody has heard of.
+    moments: Vec<Moment>,
 }
 
 /// Who hears of a moment.
@@ -84,132 +102,41 @@ pub(super) type Hears<'a> = dyn FnMut(Moment) -> Result<()> + 'a;
 impl Supervisor<'_> {
     /// Starts it and returns when it has ended.
     pub(super) fn supervise(&self, hears: &mut Hears) -> Result<Ended> {
-        let (mut status, write) = Status::pipe()?;
+        let (status, write) = Status::pipe()?;
         let mut run = self.run.clone();
         run.start.status_fd = Some(write.as_raw_fd());
-        let mut child = part(self.context, Command::Run(Box::new(run)))?;
+        let child = part(self.context, Command::Run(Box::new(run)))?;
         drop(write);
-        let mut seen = Seen::default();
         let id = RefCell::new(String::new());
         let execute = |command: &_| in_task(self.context, &id.borrow(), command);
-        let mut watch = None;
-        let mut exit: Option<Exit> = None;
-        // In the background nobody waits any more once he hears: it has printed its ID before.
-        let mut has_printed = !self.run.start.detach;
-        let mut moments = Vec::new();
+        let mut life = Life {
+            supervisor: self,
+            child: Some(child),
+            status,
+            id: &id,
+            execute: &execute,
+            checks: None,
+            killed_at: None,
+            seen: Seen::default(),
+            moments: Vec::new(),
+        };
         loop {
-            let is_running = exit.is_none();
-            let checks = watch.as_ref().map(|(watch, _): &(Watch, Results)| watch);
-            self.wait(is_running.then_some(&child), &status, checks)?;
-            for text in status.read() {
-                self.tell(&text);
-                let Ok(line) = serde_json::from_str::<Line>(&text) else {
-                    continue;
-                };
-                if line.event == "exited" {
-                    seen.exit_code = line.exit_code;
-                    seen.is_asked |= line.stopped && !seen.is_killed;
-                }
-                if line.event == "started" && seen.started.replace(Instant::now()).is_none() {
-                    id.replace(line.id);
-                    watch = self.begin(&id.borrow(), line.pid, &execute)?;
-                    moments.push(Moment::Running);
-                    if !self.checked.has_readiness() {
-                        moments.push(Moment::Ready);
-                    }
-                }
-            }
-            if let Some((checks, results)) = &mut watch {
-                for event in checks.step()? {
-                    match results.take(event) {
-                        Consequence::Tell(event) => self.tell_value(&event),
-                        Consequence::Ready(event) => {
-                            self.tell_value(&event);
-                            moments.push(Moment::Ready);
-                        }
-                        Consequence::End(why) => {
-                            checks.stop();
-                            seen.is_killed = true;
-                            self.end_for(&why, &id.borrow())?;
-                        }
-                    }
-                }
-            }
-            self.pass_signals(is_running.then_some(&child), &id.borrow(), &mut seen)?;
-            if is_running && is_over(&child)? {
-                exit = Some(child.wait()?);
-                has_printed |= exit == Some(Exit::Code(0));
-            }
-            if has_printed {
-                moments.drain(..).try_for_each(&mut *hears)?;
-            }
-            self.check_deadline(is_running.then_some(&child), &seen)?;
-            match exit {
-                None => (),
-                // In the background another process is with it, whose end of the pipe is open.
-                Some(Exit::Code(0)) if self.run.start.detach => {
-                    if seen.exit_code.is_some() {
-                        return Ok(seen.ended(exit, &id.borrow()));
-                    }
-                    if !status.is_open() {
-                        // Docker Engine is with it.
-                        child = self.wait_for_end(&id.borrow())?;
-                        exit = None;
-                        seen.exit_code = Some(0);
-                    }
-                }
-                Some(_) => return Ok(seen.ended(exit, &id.borrow())),
+            life.wait()?;
+            life.hear()?;
+            life.check()?;
+            life.pass_signals()?;
+            life.reap()?;
+            life.announce(hears)?;
+            life.check_deadline()?;
+            life.check_grace()?;
+            if let Some(ended) = life.ended()? {
+                return Ok(ended);
             }
         }
     }
 
-    fn wait(&self, child: Option<&Child>, status: &Status, watch: Option<&Watch>) -> Result<()> {
-        let mut all = vec![self.inbox.as_fd()];
-        all.extend(child.map(Child::handle));
-        all.extend(status.is_open().then(|| status.handle()));
-        all.extend(watch.map(Watch::handle));
-        let mut all: Vec<_> = all
-            .into_iter()
-            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
-            .collect();
-        let left = self.deadline.map(|(deadline, _)| deadline);
-        let left = left.map(|it| it.saturating_duration_since(Instant::now()));
-        // Once it is over, that moment does not come again.
-        let left = left.filter(|it| !it.is_zero() || child.is_some());
-        let limit = left.map(Timespec::try_from).transpose()?;
-        match poll(&mut all, limit.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Checks it from now on, if there is something to check.
-    fn begin<'w>(
-        &'w self,
-        id: &str,
-        pid: Option<i32>,
-        execute: &'w crate::checks::RunCommand<'w>,
-    ) -> Result<Option<(Watch<'w>, Results<'w>)>> {
-        if !self.checked.has_checks() {
-            return Ok(None);
-        }
-        let own = match self.checked.needs_address() {
-            true => delegate::container(self.context, id)?.and_then(|it| it.address()),
-            false => None,
-        };
-        let task = pid.map(|pid| Task {
-            pid,
-            start_time: None,
-        });
-        let state = self.context.state()?;
-        let is_native = self.context.runtimes().only() == Some(RuntimeName::Native);
-        let mark = match is_native {
-            true => None,
-            false => state.tell_health(id)?,
-        };
-        let results = Results::new(self.checked, id, state.publish_health(id)?, mark);
-        let watch = Watch::new(self.checked.all(own), task, execute)?;
-        Ok(Some((watch, results)))
+    fn is_detached(&self) -> bool {
+        self.run.start.detach
     }
 
     fn tell(&self, line: &str) {
@@ -219,55 +146,21 @@ impl Supervisor<'_> {
         }
     }
 
-    fn tell_value(&self, event: &Value) {
-        self.tell(&event.to_string());
-    }
-
     fn end_for(&self, why: &str, id: &str) -> Result<()> {
         let text = format!("{}: killed: {why}", self.checked.app.id);
         output::remark("error", &text);
-        self.tell_value(&serde_json::json!({ "event": "killed", "id": id, "reason": why }));
-        self.stop(id)
-    }
-
-    /// Those of the terminal, everybody in front of it has got.
-    fn pass_signals(&self, child: Option<&Child>, id: &str, seen: &mut Seen) -> Result<()> {
-        while let Some((number, is_sent)) = self.inbox.next_from()? {
-            if is_job_control(number) {
-                stop_ourselves()?;
-            } else if is_forwarded(number) {
-                let ends = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP];
-                seen.is_asked |= ends.contains(&number);
-                match child {
-                    Some(child) if !self.run.start.detach && is_sent => child.signal(number)?,
-                    Some(_) if !self.run.start.detach => (),
-                    _ if ends.contains(&number) => self.stop(id)?,
-                    _ => (),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn check_deadline(&self, child: Option<&Child>, seen: &Seen) -> Result<()> {
-        let (Some((deadline, limit)), Some(child)) = (self.deadline, child) else {
-            return Ok(());
-        };
-        if seen.started.is_some() || Instant::now() < deadline {
-            return Ok(());
-        }
-        end(child)?;
-        let _ = self.context.heal();
-        Err(too_long(&self.checked.app.id, limit).into())
+        let event = serde_json::json!({ "event": "killed", "id": id, "reason": why });
+        self.tell(&event.to_string());
+        self.stop(id, self.grace)
     }
 
     /// As `ucr stop` does.
-    fn stop(&self, id: &str) -> Result<()> {
+    fn stop(&self, id: &str, grace: Option<u32>) -> Result<()> {
         if id.is_empty() {
             return Ok(());
         }
         let stop = Stop {
-            time: self.grace,
+            time: grace,
             signal: None,
             names: vec![id.to_owned()],
             done: Vec::new(),
@@ -299,17 +192,204 @@ impl Supervisor<'_> {
     }
 }
 
-impl Seen {
-    fn ended(&self, exit: Option<Exit>, id: &str) -> Ended {
-        let own = self.exit_code.map(Exit::Code);
-        let exit = match exit {
-            Some(Exit::Code(0)) | None => own.or(exit),
-            failed => failed,
+impl Life<'_> {
+    /// Until something can be done.
+    fn wait(&self) -> Result<()> {
+        let mut all = vec![self.supervisor.inbox.as_fd()];
+        all.extend(self.child.as_ref().map(Child::handle));
+        all.extend(self.status.is_open().then(|| self.status.handle()));
+        all.extend(self.checks.as_ref().map(|(watch, _)| watch.handle()));
+        let mut all: Vec<_> = all
+            .into_iter()
+            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+            .collect();
+        let deadline = self
+            .supervisor
+            .deadline
+            .filter(|_| self.seen.started.is_none());
+        let moments = deadline.map(|(it, _)| it).into_iter().chain(self.killed_at);
+        let left = moments.min();
+        let left = left.map(|it| it.saturating_duration_since(Instant::now()));
+        let limit = left.map(Timespec::try_from).transpose()?;
+        match poll(&mut all, limit.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What the `ucr run` says.
+    fn hear(&mut self) -> Result<()> {
+        for text in self.status.read() {
+            self.supervisor.tell(&text);
+            let Ok(line) = serde_json::from_str::<Line>(&text) else {
+                continue;
+            };
+            match line.event.as_str() {
+                "exited" => {
+                    self.seen.exit_code = line.exit_code;
+                    self.seen.is_asked |= line.stopped && !self.seen.is_killed;
+                }
+                "started" if self.seen.started.is_none() => {
+                    self.seen.started = Some(Instant::now());
+                    self.id.replace(line.id);
+                    self.begin(line.pid)?;
+                    self.moments.push(Moment::Running);
+                    if !self.supervisor.checked.has_readiness() {
+                        self.moments.push(Moment::Ready);
+                    }
+                }
+                _ => (),
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks it from now on, if there is something to check.
+    fn begin(&mut self, pid: Option<i32>) -> Result<()> {
+        let supervisor = self.supervisor;
+        let (checked, context) = (supervisor.checked, supervisor.context);
+        if !checked.has_checks() {
+            return Ok(());
+        }
+        let id = self.id.borrow();
+        let own = match checked.needs_address() {
+            true => delegate::container(context, &id)?.and_then(|it| it.address()),
+            false => None,
         };
+        let task = pid.map(|pid| Task {
+            pid,
+            start_time: None,
+        });
+        let state = context.state()?;
+        let is_native = context.runtimes().only() == Some(RuntimeName::Native);
+        let mark = match is_native {
+            true => None,
+            false => state.tell_health(&id)?,
+        };
+        let results = Results::new(checked, &id, state.publish_health(&id)?, mark);
+        let watch = Watch::new(checked.all(own), task, self.execute)?;
+        self.checks = Some((watch, results));
+        Ok(())
+    }
+
+    /// What its checks say.
+    fn check(&mut self) -> Result<()> {
+        let Some((watch, results)) = &mut self.checks else {
+            return Ok(());
+        };
+        let supervisor = self.supervisor;
+        for event in watch.step()? {
+            match results.take(event) {
+                Consequence::Tell(event) => supervisor.tell(&event.to_string()),
+                Consequence::Ready(event) => {
+                    supervisor.tell(&event.to_string());
+                    self.moments.push(Moment::Ready);
+                }
+                Consequence::End(why) => {
+                    watch.stop();
+                    self.seen.is_killed = true;
+                    supervisor.end_for(&why, &self.id.borrow())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Those of the terminal, everybody in front of it has got.
+    fn pass_signals(&mut self) -> Result<()> {
+        const ENDS: [i32; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP];
+        let supervisor = self.supervisor;
+        while let Some((number, is_sent)) = supervisor.inbox.next_from()? {
+            if is_job_control(number) {
+                stop_ourselves()?;
+                continue;
+            }
+            if !is_forwarded(number) {
+                continue;
+            }
+            let is_end = ENDS.contains(&number);
+            self.seen.is_asked |= is_end;
+            if number == libc::SIGTERM {
+                let grace = supervisor.grace.map(|it| Duration::from_secs(it.into()));
+                let end = grace.map(|grace| Instant::now() + grace);
+                self.killed_at = self.killed_at.or(end);
+            }
+            match &self.child {
+                Some(child) if is_sent && !supervisor.is_detached() => child.signal(number)?,
+                Some(_) if !supervisor.is_detached() => (),
+                _ if is_end => supervisor.stop(&self.id.borrow(), supervisor.grace)?,
+                _ => (),
+            }
+        }
+        Ok(())
+    }
+
+    fn reap(&mut self) -> Result<()> {
+        if let Some(child) = &self.child
+            && child.has_ended(Duration::ZERO)?
+        {
+            self.seen.exit = Some(child.wait()?);
+            self.child = None;
+        }
+        Ok(())
+    }
+
+    /// In the background nobody waits any more once he hears: the `ucr run` has to have printed the
+    /// container's ID, and be over.
+    fn announce(&mut self, hears: &mut Hears) -> Result<()> {
+        match self.supervisor.is_detached() && self.seen.exit.is_none() && self.child.is_some() {
+            true => Ok(()),
+            false => self.moments.drain(..).try_for_each(hears),
+        }
+    }
+
+    fn check_deadline(&mut self) -> Result<()> {
+        let Some((deadline, limit)) = self.supervisor.deadline else {
+            return Ok(());
+        };
+        let is_late = self.seen.started.is_none() && deadline <= Instant::now();
+        let Some(child) = self.child.take_if(|_| is_late) else {
+            return Ok(());
+        };
+        end(&child)?;
+        let _ = self.supervisor.context.heal();
+        Err(too_long(&self.supervisor.checked.app.id, limit).into())
+    }
+
+    /// Whoever sends SIGTERM wants its end, even if the command does not hear.
+    fn check_grace(&mut self) -> Result<()> {
+        let is_over = |it: &mut Instant| *it <= Instant::now();
+        if self.killed_at.take_if(is_over).is_none() || self.child.is_none() {
+            return Ok(());
+        }
+        self.supervisor.stop(&self.id.borrow(), Some(0))
+    }
+
+    /// In the background the `ucr run` is over long before its container is.
+    fn ended(&mut self) -> Result<Option<Ended>> {
+        let Some(exit) = self.seen.exit else {
+            return Ok(None);
+        };
+        let goes_on = self.supervisor.is_detached() && exit == Exit::Code(0);
+        if !goes_on || self.seen.exit_code.is_some() {
+            return Ok(Some(self.seen.ended(exit, &self.id.borrow())));
+        }
+        // Natively another process of ours is with it, whose end of the pipe is open.
+        if !self.status.is_open() && self.child.is_none() {
+            self.child = Some(self.supervisor.wait_for_end(&self.id.borrow())?);
+            (self.seen.exit, self.seen.exit_code) = (None, Some(0));
+        }
+        Ok(None)
+    }
+}
+
+impl Seen {
+    fn ended(&self, exit: Exit, id: &str) -> Ended {
+        let own = self.exit_code.map(Exit::Code);
         Ended {
             id: id.to_owned(),
             has_run: self.started.is_some(),
-            exit: exit.unwrap_or(Exit::Code(0)),
+            exit: own.filter(|_| exit == Exit::Code(0)).unwrap_or(exit),
             is_asked: self.is_asked,
             ran: self.started.map_or(Duration::ZERO, |it| it.elapsed()),
         }
@@ -322,15 +402,6 @@ pub(super) fn too_long(name: &str, limit: Duration) -> Fault {
     let message = format!("{name}: it did not run within {seconds} s [E:launch-timeout]");
     Fault::new(Kind::Network, message)
         .hint("say a longer --launch-timeout, or pull the image before: ucr pull --app FILE")
-}
-
-fn is_over(child: &Child) -> Result<bool> {
-    let mut all = [PollFd::from_borrowed_fd(child.handle(), PollFlags::IN)];
-    match poll(&mut all, Some(&Timespec::default())) {
-        Ok(count) => Ok(count > 0),
-        Err(Errno::INTR) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// Asks a process to end, and kills it if it does not.

@@ -8,9 +8,10 @@ use anyhow::Result;
 use super::options::AppSecrets;
 use crate::cli::context::Context;
 use crate::cli::output;
-use crate::credentials::check_pull_secret;
+use crate::credentials::{Unusable, check_pull_secret};
 use crate::error::{Fault, Kind};
 use crate::frontend::marathon::app::{App, EnvValue, VolumeKind};
+use crate::frontend::marathon::container::launch_fault;
 use crate::secrets::{DEFAULT_DIRECTORY, Resolver, SecretValue, may_use};
 
 /// By name.
@@ -48,12 +49,8 @@ pub(super) fn resolve(
         }
         values.insert(name.to_owned(), found.value);
     }
-    if let Some(value) = pull.and_then(|name| values.get(name)) {
-        check_pull_secret(value.bytes()).map_err(|why| {
-            let path = "/container/docker/pullConfig/secret";
-            Fault::new(Kind::Spec, format!("{path}: {why} [E:pullconfig-format]"))
-                .hint("its value is what docker login writes: {\"auths\": {\"REGISTRY\": …}}")
-        })?;
+    if let Some((name, value)) = pull.and_then(|name| Some((name, values.get(name)?))) {
+        check_pull_secret(value.bytes()).map_err(|why| unusable(name, &why))?;
     }
     for (variable, name) in variables(app) {
         if let Some(value) = values.get(name) {
@@ -61,6 +58,23 @@ pub(super) fn resolve(
         }
     }
     Ok(values)
+}
+
+fn unusable(name: &str, why: &Unusable) -> Fault {
+    let path = "/container/docker/pullConfig";
+    match why {
+        Unusable::Malformed(why) => {
+            let text = format!("the value of secret '{name}' is of no use: {why}");
+            launch_fault(path, &text, "E:pullconfig-format").hint(
+                "it has to be the text of a docker config.json: {\"auths\": {HOST: {\"auth\": …}}}",
+            )
+        }
+        Unusable::HelpersOnly => {
+            let text = format!("the value of secret '{name}' only names credential helpers");
+            launch_fault(path, &text, "E:creds-store")
+                .hint("put a real \"auth\" in, the base64 of USER:PASSWORD")
+        }
+    }
 }
 
 /// Which variables are the values of which secrets.

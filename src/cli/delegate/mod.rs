@@ -17,8 +17,10 @@ use super::{Command, output};
 use crate::engine::{Environment, forget};
 use crate::error::{Fault, Kind, kind, render};
 use crate::exit::Outcome;
+use crate::image::ImageConfig;
 use crate::runtime::docker::{Docker, SHORT_ID};
 use crate::runtime::{Container, RuntimeName};
+use crate::store::{SandboxRoom, Store};
 
 /// What is asked of an Engine, which is reached when it is needed.
 struct Delegate<'a> {
@@ -89,6 +91,23 @@ pub(super) fn container(context: &Context, id: &str) -> Result<Option<Container>
     }
     let directory = context.state_directory()?.join("docker");
     Docker::connect(&directory, &context.engine())?.find(id)
+}
+
+/// What an image says that an Engine has. `None` also where there is no Engine.
+pub(super) fn image_config(context: &Context, name: &str) -> Option<ImageConfig> {
+    let directory = context.state_directory().ok()?.join("docker");
+    let docker = Docker::connect(&directory, &context.engine()).ok()?;
+    Some(docker.image(name).ok()??.config)
+}
+
+/// Removes the sandboxes of apps whose ucr and container in the Engine are gone.
+pub(super) fn sweep_sandboxes(context: &Context, store: &Store) {
+    store.sweep_sandboxes(SandboxRoom::Engine, || {
+        let directory = context.state_directory()?.join("docker");
+        let all = Docker::connect(&directory, &context.engine())?.all()?;
+        let used = all.into_iter().filter_map(|it| it.record.spec.sandbox);
+        Ok(used.collect())
+    });
 }
 
 impl Delegate<'_> {

@@ -10,6 +10,7 @@ use super::ports::Assigned;
 use super::record::record;
 use super::resources::resources;
 use crate::error::{Fault, Kind};
+use crate::spec::mount::Source;
 use crate::spec::{
     ContainerSpec, DockerParameter, Endpoint, FurtherNetwork, Health, HealthTest,
     IpcMode as SpecIpcMode, Mount, Network, Publish, Seccomp, Secret, SecretSource, SecretTarget,
@@ -116,10 +117,7 @@ pub fn command(spec: &mut ContainerSpec, app: &App) {
 fn add_volume(spec: &mut ContainerSpec, app: &App, volume: &Volume, places: &Places) {
     let target = &volume.container_path;
     let mut mount = match &volume.kind {
-        VolumeKind::Host(path) => Mount::bind(
-            host_path(app, path, places.sandbox, places.persistent),
-            target,
-        ),
+        VolumeKind::Host(path) => of_host(app, path, target, places),
         VolumeKind::Persistent(_) => Mount::bind((places.persistent)(target), target),
         // Its value is not in a description.
         VolumeKind::Secret(_) => return,
@@ -169,24 +167,32 @@ fn secrets(app: &App, places: &Places) -> Vec<Secret> {
     .collect()
 }
 
-/// Relative paths begin in the sandbox, where persistent volumes are seen, too.
-pub fn host_path(
-    app: &App,
-    path: &str,
-    sandbox: &Path,
-    persistent: &dyn Fn(&str) -> PathBuf,
-) -> PathBuf {
+/// Relative paths begin in the sandbox, where persistent volumes are seen, too; a task may have put
+/// links there.
+fn of_host(app: &App, path: &str, target: &str, places: &Places) -> Mount {
     if path.starts_with('/') {
-        return path.into();
+        return Mount::bind(path, target);
     }
     let (first, rest) = path.split_once('/').unwrap_or((path, ""));
     let is_it = |volume: &&Volume| {
         matches!(volume.kind, VolumeKind::Persistent(_)) && volume.container_path == first
     };
-    match app.volumes().iter().find(is_it) {
-        Some(_) if rest.is_empty() => persistent(first),
-        Some(_) => persistent(first).join(rest),
-        None => sandbox.join(path),
+    let (root, part) = match app.volumes().iter().find(is_it) {
+        Some(_) => ((places.persistent)(first), rest),
+        None => (places.sandbox.to_owned(), path),
+    };
+    if part.is_empty() {
+        return Mount::bind(root, target);
+    }
+    match app.container_type() {
+        Type::Docker => Mount::bind(root.join(part), target),
+        Type::Mesos => {
+            let mut mount = Mount::bind(root, target);
+            if let Source::Bind(bind) = &mut mount.source {
+                bind.subpath = Some(part.into());
+            }
+            mount
+        }
     }
 }
 

@@ -17,7 +17,6 @@ mod resources;
 mod rules;
 #[cfg(test)]
 mod tests;
-pub mod uri;
 
 pub use app::App;
 pub use finding::{Finding, Findings};

@@ -251,7 +251,7 @@ fn disks(spec: &ContainerSpec) -> Result<cgroup::Disks> {
     spec.resources.disks().map(number).collect()
 }
 
-fn cdi_edits(spec: &ContainerSpec, directories: &[PathBuf]) -> Result<cdi::Edits> {
+pub(super) fn cdi_edits(spec: &ContainerSpec, directories: &[PathBuf]) -> Result<cdi::Edits> {
     let name = |device: &'_ Device| match device {
         Device::Cdi(name) => Some(name.clone()),
         Device::Host(_) => None,

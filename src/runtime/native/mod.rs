@@ -189,6 +189,11 @@ pub fn check(spec: &ContainerSpec) -> Result<(), Fault> {
     }
 }
 
+/// Refuses devices that no CDI file describes. Fails as a start would.
+pub fn check_devices(spec: &ContainerSpec, cdi_directories: &[PathBuf]) -> Result<()> {
+    host::cdi_edits(spec, cdi_directories).map(drop)
+}
+
 /// Plugins each know one network of several; the bridges of ucr's own are alone.
 fn check_networks(spec: &ContainerSpec) -> Result<(), Fault> {
     let first = (spec.network(), "network".to_owned());

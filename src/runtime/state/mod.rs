@@ -34,7 +34,7 @@ use super::native::cgroup::destroy_left;
 use super::native::network;
 use super::native::network::cni::Rooms;
 use crate::error::{Fault, Kind};
-use crate::store::{Lock, Patience, Store};
+use crate::store::{Lock, Patience, SandboxRoom, Store};
 use crate::sys;
 use crate::sys::proc::Proc;
 use crate::sys::process::kill_stranger;
@@ -166,7 +166,7 @@ impl State {
         self.end_dead(store);
         // When their containers are gone.
         network::heal(self);
-        store.sweep_sandboxes(|| {
+        store.sweep_sandboxes(SandboxRoom::Native, || {
             let live = self.all(store)?.into_iter();
             Ok(live.filter_map(|it| it.record.spec.sandbox).collect())
         });

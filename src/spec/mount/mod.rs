@@ -65,6 +65,8 @@ pub enum Source {
 pub struct Bind {
     /// Where it is on the host.
     pub path: PathBuf,
+    /// What of it; links in there lead nowhere else.
+    pub subpath: Option<PathBuf>,
     /// What of the mounts below it is taken along.
     pub recursive: Option<Recursive>,
     /// What becomes of mounts that are made later, on either side.

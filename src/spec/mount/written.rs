@@ -117,7 +117,7 @@ impl Written {
             ("uid", self.uid.is_some(), &[Tmpfs]),
             ("gid", self.gid.is_some(), &[Tmpfs]),
             ("nocopy", self.no_copy.is_some(), &[Volume]),
-            ("subpath", self.subpath.is_some(), &[Volume, Image]),
+            ("subpath", self.subpath.is_some(), &[Bind, Volume, Image]),
         ];
         for (name, is_set, types) in fields {
             if is_set && !types.contains(&self.kind) {
@@ -140,6 +140,7 @@ impl Written {
             path: self
                 .required_source("a file or directory of the host")?
                 .into(),
+            subpath: self.subpath.clone(),
             recursive: self.recursive,
             propagation: self.propagation,
             idmap: self.idmap.clone(),
@@ -188,6 +189,7 @@ impl From<Mount> for Written {
             Source::Bind(bind) => Self {
                 kind: Type::Bind,
                 source: Some(bind.path.to_string_lossy().into_owned()),
+                subpath: bind.subpath,
                 recursive: bind.recursive,
                 propagation: bind.propagation,
                 idmap: bind.idmap,

@@ -41,6 +41,15 @@ pub(super) const ACCEPTED: &[Case] = &[
         says: "app true",
     },
     case("workdir", "-w /tmp app"),
+    case("workdir-of-image", r#"{"fallback_working_dir":"/box"}"#),
+    Case {
+        name: "workdir-fallback",
+        place: Place {
+            image: BARE,
+            ..HERE
+        },
+        says: r#"{"fallback_working_dir":"/box","args":["/bin/true"]}"#,
+    },
     case("user", "-u web:7 app"),
     case("user-empty", "-u '' app"),
     case("user-group-alone", "-u :7 app"),
@@ -284,6 +293,11 @@ pub(super) const ACCEPTED: &[Case] = &[
     ),
     case("health-times", "--health-interval 2s app"),
     case("health-none", "--no-healthcheck app"),
+    // Recorded only.
+    case(
+        "app",
+        r#"{"app":{"id":"/shop/web","task":"shop_web.instance-1._app.1","version":"2026-11-23T00:00:00.000Z","discovery_name":"web.shop","ports":[{"index":0,"number":31000,"container_port":80,"host_port":31000,"service_port":10000,"protocol":"tcp","network_scope":"host"}]}}"#,
+    ),
     // Docker's own.
     case(
         "parameters",

@@ -2,7 +2,7 @@
 
 use super::reader::{Item, Object};
 use crate::frontend::marathon::app::Fetch;
-use crate::frontend::marathon::uri::{self, Refusal};
+use crate::spec::artifact;
 
 /// `fetch`.
 pub fn read(top: &Object) -> Vec<Fetch> {
@@ -13,63 +13,55 @@ pub fn read(top: &Object) -> Vec<Fetch> {
 fn fetch(item: &Item) -> Option<Fetch> {
     const KEYS: &[&str] = &["uri", "extract", "executable", "cache", "destPath"];
     let fetch = item.object(KEYS)?;
-    let dest_path = fetch.get("destPath");
-    let is_named = dest_path.is_some();
-    let uri = fetch
-        .required("uri", "E:uri")
-        .and_then(|item| address(&item, is_named));
+    let dest = fetch.get("destPath");
+    let dest_path = dest.as_ref().and_then(|item| item.text());
+    let uri = fetch.required("uri", "E:uri");
+    let uri = uri.and_then(|item| Some((item.text()?, item)));
+    if let Some((uri, item)) = &uri
+        && let Err((id, why)) = artifact::check(uri, dest_path)
+    {
+        let place = dest.as_ref().filter(|_| id == "E:dest-path");
+        place.unwrap_or(item).refuse(id, why);
+    }
     Some(Fetch {
+        uri: uri?.0.to_owned(),
         extract: fetch.flag("extract", true),
         executable: fetch.flag("executable", false),
         cache: fetch.flag("cache", false),
-        dest_path: dest_path.and_then(|item| destination(&item)),
-        uri: uri?,
+        dest_path: dest_path.map(str::to_owned),
     })
-}
-
-fn address(item: &Item, is_named: bool) -> Option<String> {
-    let uri = item.text()?;
-    match uri::scheme(uri) {
-        Ok(_) if !is_named && uri::name(uri).is_none() => {
-            let text = "does not end in the name of a file";
-            item.advise("E:uri", text, "say one as 'destPath'");
-        }
-        Ok(_) => {}
-        Err(Refusal::Syntax(why)) => item.refuse("E:uri", why),
-        Err(Refusal::Scheme) => {
-            let text = "nothing here speaks its scheme";
-            let hint = "use file, http, https, ftp or ftps";
-            item.advise("E:uri-scheme", text, hint);
-        }
-    }
-    Some(uri.to_owned())
-}
-
-fn destination(item: &Item) -> Option<String> {
-    let path = item.text()?;
-    if let Err(why) = uri::check_destination(path) {
-        item.refuse("E:dest-path", why);
-    }
-    Some(path.to_owned())
 }
 
 /// `uris`.
 pub fn uris(top: &Object) -> Vec<String> {
     let items = top.get("uris").and_then(|item| item.objects());
     let items = items.unwrap_or_default();
-    items
-        .iter()
-        .filter_map(|item| address(item, false))
-        .collect()
+    let uri = |item: &Item| {
+        let uri = item.text()?;
+        if let Err((id, why)) = artifact::check(uri, None) {
+            item.refuse(id, why);
+        }
+        Some(uri.to_owned())
+    };
+    items.iter().filter_map(uri).collect()
 }
 
 /// The old form as Marathon moves it to the new.
 pub fn from_uri(uri: String) -> Fetch {
     Fetch {
-        extract: uri::is_old_archive(&uri),
+        extract: is_old_archive(&uri),
         executable: false,
         cache: false,
         dest_path: None,
         uri,
     }
+}
+
+/// Whether the old form is unpacked: there, the query does not count.
+fn is_old_archive(uri: &str) -> bool {
+    const ARCHIVES: [&str; 9] = [
+        ".tar", ".tgz", ".tar.gz", ".tbz2", ".tar.bz2", ".txz", ".tar.xz", ".zip", ".gz",
+    ];
+    let path = uri.split(['?', '#']).next().unwrap_or(uri);
+    ARCHIVES.iter().any(|suffix| path.ends_with(suffix))
 }

@@ -46,6 +46,9 @@ fn check(item: &Item) -> Option<HealthCheck> {
     let ip_protocol = ip_protocol.and_then(|item| item.choice("E:type", &IP_PROTOCOLS));
     let path = check.get("path").and_then(|item| item.text()).map(rooted);
     let command = command(&check, protocol, item);
+    if path.is_some() && protocol.is_network() && !protocol.is_http() {
+        check.refuse_at("path", "W:no-effect", "is for checks by HTTP");
+    }
     Some(HealthCheck {
         protocol,
         command,

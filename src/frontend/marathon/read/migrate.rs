@@ -209,7 +209,9 @@ fn mappings(draft: &mut Draft, sink: &Sink) -> &'static str {
 fn on_host(draft: &mut Draft, mappings_path: &str, sink: &Sink) {
     let container = draft.container.as_mut();
     let dropped = container.and_then(|it| it.port_mappings.take());
-    if dropped.is_some_and(|mappings| !mappings.is_empty()) {
+    // What is wrong with the network is said already.
+    let is_meant = sink.is_sound("/container/docker/network");
+    if is_meant && dropped.is_some_and(|mappings| !mappings.is_empty()) {
         let text = "the app is on the host's network, so its portMappings have no effect";
         let hint = "add \"networks\": [{\"mode\": \"container/bridge\"}]";
         sink.advise(mappings_path, "W:portmappings-host", text, hint);

@@ -1,16 +1,23 @@
 //! Checks of all three kinds, against ports and runtimes.
 
+use super::ports::NETWORKS;
 use crate::frontend::marathon::app::{App, CheckKind, HealthCheck, IpProtocol, Type};
 use crate::frontend::marathon::read::{Moved, Sink, step};
+
+/// What decides how many ports an app has.
+const PORTS: [&str; 4] = [
+    "/ports",
+    "/portDefinitions",
+    "/container/portMappings",
+    "/container/docker/portMappings",
+];
 
 /// All rules.
 pub fn check(moved: &Moved, sink: &Sink) {
     let app = &moved.app;
     let count = ports(app);
     // What is wrong with ports is said already.
-    let are_ports_sound = sink.is_sound(moved.mappings_path)
-        && sink.is_sound(moved.definitions_path)
-        && sink.is_sound("/networks");
+    let are_ports_sound = sink.are_sound(&PORTS) && sink.are_sound(&NETWORKS);
     for (index, check) in app.health_checks.iter().enumerate() {
         let path = format!("/healthChecks({index})");
         ip_protocol(&path, check, moved.kind, sink);

@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use crate::frontend::marathon::app::{Network, NetworkMode, PortMapping, Protocol};
 use crate::frontend::marathon::read::{Moved, Sink, step};
 
+/// What decides on which networks an app is.
+pub const NETWORKS: [&str; 3] = ["/networks", "/container/docker/network", "/ipAddress"];
+
 /// All rules.
 pub fn check(moved: &Moved, sink: &Sink) {
     let app = &moved.app;
@@ -15,7 +18,7 @@ pub fn check(moved: &Moved, sink: &Sink) {
     let numbers = app.port_definitions.iter().map(|it| it.port);
     numbers_once(moved.definitions_path, numbers, sink);
     host_ports(moved, sink);
-    if sink.is_sound("/networks") {
+    if sink.are_sound(&NETWORKS) {
         networks(moved, sink);
     }
 }
@@ -69,7 +72,7 @@ fn host_ports(moved: &Moved, sink: &Sink) {
 fn networks(moved: &Moved, sink: &Sink) {
     let is_container = |network: &&Network| network.mode == NetworkMode::Container;
     let containers = moved.app.networks.iter().filter(is_container);
-    let names: Vec<&str> = containers
+    let names: BTreeSet<&str> = containers
         .map(|it| it.name.as_deref().unwrap_or_default())
         .collect();
     for (index, mapping) in moved.app.port_mappings().iter().enumerate() {
@@ -78,9 +81,9 @@ fn networks(moved: &Moved, sink: &Sink) {
     }
 }
 
-fn mapping_networks(path: &str, mapping: &PortMapping, names: &[&str], sink: &Sink) {
+fn mapping_networks(path: &str, mapping: &PortMapping, names: &BTreeSet<&str>, sink: &Sink) {
     for name in &mapping.network_names {
-        if !names.contains(&name.as_str()) {
+        if !names.contains(name.as_str()) {
             let text = format!("the app is on no network '{}'", step(name));
             let path = format!("{path}/networkNames");
             sink.add(path, "E:network-name-unknown", text);

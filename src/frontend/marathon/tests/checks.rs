@@ -5,6 +5,18 @@ use super::*;
 pub const ROWS: &[Row] = &[
     (
         "C67",
+        BM,
+        r#"{"healthChecks":[{"portIndex":1}],"container":{"docker":{"network":"BRIDGE","portMappings":[{},{}]}}}"#,
+        "E:network-ucr@/container/docker/network E:docker-portmappings-ucr@/container/docker/portMappings",
+    ),
+    (
+        "5.1",
+        B0,
+        r#"{"healthChecks":[{"protocol":"TCP","path":"/x"}]}"#,
+        "W:no-effect@/healthChecks(0)/path",
+    ),
+    (
+        "C67",
         B0,
         r#"{"portDefinitions":[],"healthChecks":[{"protocol":"HTTP"}]}"#,
         "E:health-port-index@/healthChecks(0)/portIndex",

@@ -6,6 +6,12 @@ pub const ROWS: &[Row] = &[
     (
         "C28",
         BD,
+        r#"{"container":{"docker":{"network":"NONE"},"portMappings":[{"networkNames":["x"]}]}}"#,
+        "E:network-none@/container/docker/network",
+    ),
+    (
+        "C28",
+        BD,
         r#"{"container":{"docker":{"network":"NONE"}}}"#,
         "E:network-none@/container/docker/network",
     ),

@@ -98,6 +98,10 @@ impl One<'_> {
 
     fn bind(&self, bind: &Bind) -> Result<Fields, Fault> {
         self.refuse_restrictions()?;
+        if bind.subpath.is_some() {
+            let why = "Docker Engine has it for volumes only";
+            return Err(self.refuse("subpath", why, "name the part itself as the source"));
+        }
         if bind.idmap.is_some() {
             let why = "Docker Engine maps no owners of files";
             return Err(self.refuse("idmap", why, "chown the source"));

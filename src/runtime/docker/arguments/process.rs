@@ -22,7 +22,7 @@ pub(super) fn add(
         );
     }
     let variables = variables(spec, circumstances, words)?;
-    words.perhaps("--workdir", spec.working_dir.as_ref());
+    words.perhaps("--workdir", working_dir(spec, circumstances));
     words.perhaps("--user", spec.user.as_deref().map(user));
     words.each("--group-add", &spec.groups);
     words.perhaps("--hostname", spec.hostname.as_ref());
@@ -38,6 +38,13 @@ pub(super) fn add(
         }
     }
     Ok(variables)
+}
+
+/// Docker's own is the image's, else "/": what is meant for an image that says none is said instead.
+fn working_dir<'a>(spec: &'a ContainerSpec, circumstances: &Circumstances) -> Option<&'a String> {
+    let is_silent = circumstances.config.working_dir.is_none();
+    let fallback = spec.fallback_working_dir.as_ref();
+    spec.working_dir.as_ref().or(fallback.filter(|_| is_silent))
 }
 
 /// Secrets as variables, the last of which count. The values are in no message.

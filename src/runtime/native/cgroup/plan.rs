@@ -13,6 +13,7 @@ use super::place::{Place, bare, place};
 use super::settings::settings;
 use super::{Controller, DeviceList, DeviceRule, Host};
 use crate::error::{Fault, Kind};
+use crate::runtime::IGNORED;
 use crate::spec::{CgroupPolicy, Resources};
 use crate::sys::cgroup::Version;
 
@@ -335,7 +336,7 @@ impl CgroupPlan {
     /// Something asked for is missing: a note if that may be, else a fault.
     pub(super) fn missing(&mut self, flags: &[&str], fault: Fault) -> Result<()> {
         if self.best_effort {
-            self.notes.push(format!("ignored: {fault}"));
+            self.notes.push(format!("{IGNORED}{fault}"));
             return Ok(());
         }
         let flags = flags.join(" and ");

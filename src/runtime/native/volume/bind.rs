@@ -2,7 +2,6 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
 
 use anyhow::{Context, Result};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
@@ -14,13 +13,14 @@ use crate::spec::Mount;
 use crate::spec::mount::{Access, Bind, IdMap, IdRange, Propagation, Recursive};
 use crate::sys::mount::{self, Restrict, Sharing};
 use crate::sys::proc::Proc;
+use crate::sys::root::Root;
 use crate::sys::users;
 
 /// Takes a copy of what the host has. In the parent: a new mount namespace is cut off from the
 /// host's, and with it what should be shared.
 pub(super) fn take(mount: &Mount, bind: &Bind, users: Option<&OwnUsers>) -> Result<Tree> {
     // Looked up once: who owns a directory above may put something else there at any time.
-    let source = open(&bind.path).map_err(|error| {
+    let source = open(bind).map_err(|error| {
         let fault = Fault::new(Kind::Spec, error.to_string());
         match error.kind() {
             std::io::ErrorKind::NotFound => {
@@ -80,9 +80,13 @@ fn refuse_to_uncover(error: io::Error, recursive: bool) -> anyhow::Error {
     }
 }
 
-fn open(path: &Path) -> io::Result<OwnedFd> {
+fn open(bind: &Bind) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
-    Ok(openat(CWD, path, flags, Mode::empty())?)
+    match &bind.subpath {
+        // Whoever can write there may have put links into it.
+        Some(part) => Root::open(&bind.path)?.resolve(part, flags, Mode::empty()),
+        None => Ok(openat(CWD, &bind.path, flags, Mode::empty())?),
+    }
 }
 
 fn map_owners(
