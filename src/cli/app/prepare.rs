@@ -107,6 +107,7 @@ impl Preparation<'_> {
         };
         let mut spec = container(self.app, task, ports, &places, &machine)?;
         spec.stdin = self.beside.stdin;
+        spec.init = self.beside.init;
         Ok(spec)
     }
 

@@ -42,8 +42,8 @@ pub(in crate::cli) fn run(run: Run, context: &Context) -> Result<Outcome> {
         let message = "--app with options that describe the container";
         return Err(Fault::new(Kind::Usage, message)
             .hint(
-                "say it in the app definition; --name, --restart, --sandbox, --cgroups and -i are \
-                 said beside it",
+                "say it in the app definition; --name, --restart, --sandbox, --cgroups, --init and \
+                 -i are said beside it",
             )
             .into());
     };
