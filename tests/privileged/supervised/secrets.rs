@@ -6,7 +6,6 @@ use std::path::Path;
 use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::json;
 
 use super::stage::{ENGINE, LIMIT, Stage, natively, on_both};
