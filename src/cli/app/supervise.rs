@@ -5,6 +5,7 @@
 //! which runtime serves.
 
 use std::cell::RefCell;
+use std::io::{PipeReader, Read as _};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::health::Checked;
-use super::part::{in_task, part, part_in_silence};
+use super::part::{in_task, part, part_in_silence, part_that_prints};
 use super::results::{Consequence, Results};
 use super::status::{Line, Status};
 use crate::checks::{RunCommand, Task, Watch};
@@ -90,6 +91,8 @@ struct Life<'a> {
     /// The `ucr run`, or who waits for the container's end, while it is there.
     child: Option<Child>,
     status: Status,
+    /// What is printed by who waits.
+    code: Option<PipeReader>,
     id: &'a RefCell<String>,
     execute: &'a RunCommand<'a>,
     checks: Option<(Watch<'a>, Results<'a>)>,
@@ -117,6 +120,7 @@ impl Supervisor<'_> {
             supervisor: self,
             child: Some(child),
             status,
+            code: None,
             id: &id,
             execute: &execute,
             checks: None,
@@ -187,12 +191,12 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    fn wait_for_end(&self, id: &str) -> Result<Child> {
+    fn wait_for_end(&self, id: &str) -> Result<(Child, PipeReader)> {
         let wait = Wait {
             names: vec![id.to_owned()],
             codes: Vec::new(),
         };
-        part_in_silence(self.context, Command::Wait(wait))
+        part_that_prints(self.context, Command::Wait(wait))
     }
 }
 
@@ -335,6 +339,12 @@ impl Life<'_> {
             self.seen.exit = Some(child.wait()?);
             self.seen.has_printed = true;
             self.child = None;
+            if let Some(mut code) = self.code.take() {
+                let mut text = String::new();
+                code.read_to_string(&mut text)?;
+                // Without one nobody knows: it is gone.
+                self.seen.exit_code = Some(text.trim().parse().unwrap_or(0));
+            }
         }
         Ok(())
     }
@@ -381,8 +391,8 @@ impl Life<'_> {
         }
         // Natively another process of ours is with it, whose end of the pipe is open.
         if !self.status.is_open() && self.child.is_none() {
-            self.child = Some(self.supervisor.wait_for_end(&self.id.borrow())?);
-            (self.seen.exit, self.seen.exit_code) = (None, Some(0));
+            let (child, code) = self.supervisor.wait_for_end(&self.id.borrow())?;
+            (self.child, self.code, self.seen.exit) = (Some(child), Some(code), None);
         }
         Ok(None)
     }

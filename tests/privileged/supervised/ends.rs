@@ -20,7 +20,7 @@ fn ends_of(stage: &Stage, registry: &ScriptedRegistry, asked: &str, app: &Value)
     for way in ENDS {
         let before = registry.asked(asked).len();
         let limit: &[&str] = match way {
-            "--launch-timeout" => &["--launch-timeout", "2s"],
+            "--launch-timeout" => &["--launch-timeout", "5s"],
             _ => &[],
         };
         let running = stage.start("hangs", app, limit).spawn();
@@ -33,7 +33,7 @@ fn ends_of(stage: &Stage, registry: &ScriptedRegistry, asked: &str, app: &Value)
         }
         let begin = Instant::now();
         let done = running.finish(LIMIT);
-        assert!(begin.elapsed() < Duration::from_secs(15), "{way} {done:?}");
+        assert!(begin.elapsed() < Duration::from_secs(20), "{way} {done:?}");
         match way {
             "--launch-timeout" => assert!(done.stderr.contains("E:launch-timeout"), "{done:?}"),
             _ => assert_ne!(done.code, 0, "{way} {done:?}"),
@@ -176,7 +176,7 @@ fn a_symbolic_link_in_place_of_a_volume() {
         let again = ["--restart", "on-failure:1"];
         let done = stage.start("link", &app, &again).run().expect_code(125);
         assert!(!done.stdout.contains("private"), "{done:?}");
-        assert!(done.stderr.contains("'data' is no directory"), "{done:?}");
+        assert!(done.stderr.contains("E:host-path-missing"), "{done:?}");
         stage.assert_nothing();
         let sandbox = stage.ucr.scratch().dir("sandbox");
         let kept = ["--sandbox", sandbox.to_str().unwrap()];

@@ -182,7 +182,11 @@ fn of_what_fails() {
                 "image": "127.0.0.1:1/none:1",
             }},
         });
-        refused(&pull, &directory, "E:pullconfig-format");
+        let id = match stage.is_docker {
+            true => "E:pullconfig-docker",
+            false => "E:pullconfig-format",
+        };
+        refused(&pull, &directory, id);
         let key = json!({
             "cmd": "true",
             "env": {"KEY": {"secret": "key"}},

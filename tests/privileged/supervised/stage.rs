@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -21,6 +21,7 @@ use crate::support::ucr::{Invocation, Ucr, children};
 
 /// The Engine of these tests: they count what is in it.
 pub static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::new);
+static TURN: Mutex<()> = Mutex::new(());
 static IMAGE: LazyLock<String> = LazyLock::new(|| image(&ENGINE));
 
 pub const LIMIT: Duration = Duration::from_secs(60);
@@ -55,9 +56,15 @@ pub fn natively(test: impl Fn(&Stage) + Sync) {
     });
 }
 
-/// On the Engine's machine.
+/// On the Engine's machine; one after the other, for they count what is in it and take names there.
 pub fn in_docker(test: impl Fn(&Stage) + Sync) {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let host = Host::of(&ENGINE, &IMAGE);
+    let others = ENGINE.ask(["ps", "--all", "--quiet"]);
+    for id in others.lines() {
+        // Of one that failed.
+        ENGINE.ask(["rm", "--force", id]);
+    }
     ENGINE.on_its_machine(|| {
         test(&Stage {
             ucr: host.ucr,
