@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::stage::{LIMIT, Stage, natively, on_both};
 use crate::life::wait_for;
+use crate::support::layer::Layer;
 use crate::support::layout::Layout;
 use crate::support::samples;
 use crate::support::scripted_registry::{Misbehaviour, ScriptedRegistry};
@@ -54,7 +55,10 @@ fn ends_of(stage: &Stage, registry: &ScriptedRegistry, asked: &str, app: &Value)
 #[test]
 fn while_a_pull_hangs() {
     on_both(|stage| {
-        let registry = Layout::of(samples::TAG, &samples::small()).serve("sample");
+        // Whose layers are nowhere yet.
+        let new = Layer::new().dir("only-here", 0o755);
+        let image = samples::small().layer(new);
+        let registry = Layout::of(samples::TAG, &image).serve("sample");
         registry.script("/blobs/", 100, Misbehaviour::StallAfter(10));
         let image = format!("{}/proof/hangs:sample", registry.host());
         let app = json!({"cmd": "true", "container": {"docker": {"image": image}}});
