@@ -67,11 +67,11 @@ complete -c ucr -n "__fish_ucr_using_subcommand pull" -l pull-timeout -d 'Give u
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l mirror -d 'Where to look first for a registry\'s images; repeatable, also from $UCR_MIRRORS' -r
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l limit -d 'Change a limit of layers that guards against bombs, as in bytes=2T; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l app -d 'Take all from a Marathon app definition, ucr-app(5); - is stdin' -r -F
-complete -c ucr -n "__fish_ucr_using_subcommand pull" -l default-network -d 'The network of apps that ask for one of mode container without its name' -r
+complete -c ucr -n "__fish_ucr_using_subcommand pull" -l default-network -d 'The network for apps that say "mode": "container" without a name' -r
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l app-secret -d 'Value of a secret of the app, by name or source: NAME=file:PATH, env:VARIABLE or fd:NUMBER; repeatable' -r
-complete -c ucr -n "__fish_ucr_using_subcommand pull" -l secrets-dir -d 'Directory with a file for each source [default: /etc/ucr/secrets, if it is there]' -r -F
-complete -c ucr -n "__fish_ucr_using_subcommand pull" -l secret-env-prefix -d 'Look for source a/b in the environment variable PREFIX then A_B' -r
-complete -c ucr -n "__fish_ucr_using_subcommand pull" -l secret-command -d 'Program that prints the value of {source}; no shell' -r
+complete -c ucr -n "__fish_ucr_using_subcommand pull" -l secrets-dir -d 'Directory in which the value of source a/b is file a/b [default: /etc/ucr/secrets, if it is there]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand pull" -l secret-env-prefix -d 'The value of source a/b is environment variable PREFIXA_B' -r
+complete -c ucr -n "__fish_ucr_using_subcommand pull" -l secret-command -d 'Program that prints a value, with {source} where the source goes, as in \'get {source}\'; no shell' -r
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
@@ -87,7 +87,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand pull" -l strict -d 'Refuse keys 
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l override-runtime -d 'Let --runtime overrule the app\'s container.type; the app is then checked for that one'
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l allow-privileged -d 'Honour "privileged" of type MESOS, which Marathon refuses'
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -l allow-parameters -d 'Honour "parameters" of type MESOS: each is the option of ucr run of that name'
-complete -c ucr -n "__fish_ucr_using_subcommand pull" -l enforce-spaces -d 'Give an app only secrets of its own part of the path, as DC/OS does'
+complete -c ucr -n "__fish_ucr_using_subcommand pull" -l enforce-spaces -d 'Give an app only secrets whose directory begins its id, as DC/OS does: /shop/web gets shop/key'
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand pull" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l backend -d 'How the root filesystem is made [default: overlay, or copy for users]' -r -f -a "overlay\t'An overlay mount over the store\'s layers: instant, no space'
@@ -106,11 +106,11 @@ complete -c ucr -n "__fish_ucr_using_subcommand provision" -l pull-timeout -d 'G
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l mirror -d 'Where to look first for a registry\'s images; repeatable, also from $UCR_MIRRORS' -r
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l limit -d 'Change a limit of layers that guards against bombs, as in bytes=2T; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l app -d 'Take all from a Marathon app definition, ucr-app(5); - is stdin' -r -F
-complete -c ucr -n "__fish_ucr_using_subcommand provision" -l default-network -d 'The network of apps that ask for one of mode container without its name' -r
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l default-network -d 'The network for apps that say "mode": "container" without a name' -r
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l app-secret -d 'Value of a secret of the app, by name or source: NAME=file:PATH, env:VARIABLE or fd:NUMBER; repeatable' -r
-complete -c ucr -n "__fish_ucr_using_subcommand provision" -l secrets-dir -d 'Directory with a file for each source [default: /etc/ucr/secrets, if it is there]' -r -F
-complete -c ucr -n "__fish_ucr_using_subcommand provision" -l secret-env-prefix -d 'Look for source a/b in the environment variable PREFIX then A_B' -r
-complete -c ucr -n "__fish_ucr_using_subcommand provision" -l secret-command -d 'Program that prints the value of {source}; no shell' -r
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l secrets-dir -d 'Directory in which the value of source a/b is file a/b [default: /etc/ucr/secrets, if it is there]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l secret-env-prefix -d 'The value of source a/b is environment variable PREFIXA_B' -r
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l secret-command -d 'Program that prints a value, with {source} where the source goes, as in \'get {source}\'; no shell' -r
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
@@ -126,7 +126,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand provision" -l strict -d 'Refuse 
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l override-runtime -d 'Let --runtime overrule the app\'s container.type; the app is then checked for that one'
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l allow-privileged -d 'Honour "privileged" of type MESOS, which Marathon refuses'
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -l allow-parameters -d 'Honour "parameters" of type MESOS: each is the option of ucr run of that name'
-complete -c ucr -n "__fish_ucr_using_subcommand provision" -l enforce-spaces -d 'Give an app only secrets of its own part of the path, as DC/OS does'
+complete -c ucr -n "__fish_ucr_using_subcommand provision" -l enforce-spaces -d 'Give an app only secrets whose directory begins its id, as DC/OS does: /shop/web gets shop/key'
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand provision" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l spec -d 'Take the whole description from a JSON document, ucr-spec(5); - is stdin' -r -F
@@ -231,12 +231,12 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l pull-timeout -d 'Give up
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l mirror -d 'Where to look first for a registry\'s images; repeatable, also from $UCR_MIRRORS' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l limit -d 'Change a limit of layers that guards against bombs, as in bytes=2T; repeatable' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l app -d 'Take all from a Marathon app definition, ucr-app(5); - is stdin' -r -F
-complete -c ucr -n "__fish_ucr_using_subcommand run" -l default-network -d 'The network of apps that ask for one of mode container without its name' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l default-network -d 'The network for apps that say "mode": "container" without a name' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l app-secret -d 'Value of a secret of the app, by name or source: NAME=file:PATH, env:VARIABLE or fd:NUMBER; repeatable' -r
-complete -c ucr -n "__fish_ucr_using_subcommand run" -l secrets-dir -d 'Directory with a file for each source [default: /etc/ucr/secrets, if it is there]' -r -F
-complete -c ucr -n "__fish_ucr_using_subcommand run" -l secret-env-prefix -d 'Look for source a/b in the environment variable PREFIX then A_B' -r
-complete -c ucr -n "__fish_ucr_using_subcommand run" -l secret-command -d 'Program that prints the value of {source}; no shell' -r
-complete -c ucr -n "__fish_ucr_using_subcommand run" -l ports -d 'Ports of the host to choose from [default: 31000-32000]; fixed ones must be among them, too' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l secrets-dir -d 'Directory in which the value of source a/b is file a/b [default: /etc/ucr/secrets, if it is there]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l secret-env-prefix -d 'The value of source a/b is environment variable PREFIXA_B' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l secret-command -d 'Program that prints a value, with {source} where the source goes, as in \'get {source}\'; no shell' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l ports -d 'Ports of the host to choose from, as in 8000-8999,9090 [default: 31000-32000]; if said, fixed ones must be among them, too' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l service-ports -d 'Service ports to choose from [default: 10000-20000]' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l seccomp-dir -d 'Directory of profiles for linuxInfo.seccomp [default: /etc/ucr/seccomp]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l launch-timeout -d 'Give up if the app does not run after this time, pull and fetch included, as in 15m' -r
@@ -266,7 +266,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l strict -d 'Refuse keys t
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l override-runtime -d 'Let --runtime overrule the app\'s container.type; the app is then checked for that one'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l allow-privileged -d 'Honour "privileged" of type MESOS, which Marathon refuses'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l allow-parameters -d 'Honour "parameters" of type MESOS: each is the option of ucr run of that name'
-complete -c ucr -n "__fish_ucr_using_subcommand run" -l enforce-spaces -d 'Give an app only secrets of its own part of the path, as DC/OS does'
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l enforce-spaces -d 'Give an app only secrets whose directory begins its id, as DC/OS does: /shop/web gets shop/key'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l limit-cpus -d 'Hold the app to its "cpus" even if other processors idle (Mesos: cgroups_enable_cfs)'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l wait-ready -d 'With --detach: return when the readiness check says that the app is ready'
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l force -d 'Start it even if "instances" is 0'
@@ -275,8 +275,8 @@ complete -c ucr -n "__fish_ucr_using_subcommand inspect" -l raw -d 'Print a docu
 config\t'The image configuration'
 index\t'The index that the manifest was chosen from'"
 complete -c ucr -n "__fish_ucr_using_subcommand inspect" -l app -d 'Take all from a Marathon app definition, ucr-app(5); - is stdin' -r -F
-complete -c ucr -n "__fish_ucr_using_subcommand inspect" -l default-network -d 'The network of apps that ask for one of mode container without its name' -r
-complete -c ucr -n "__fish_ucr_using_subcommand inspect" -l ports -d 'Ports of the host to choose from [default: 31000-32000]; fixed ones must be among them, too' -r
+complete -c ucr -n "__fish_ucr_using_subcommand inspect" -l default-network -d 'The network for apps that say "mode": "container" without a name' -r
+complete -c ucr -n "__fish_ucr_using_subcommand inspect" -l ports -d 'Ports of the host to choose from, as in 8000-8999,9090 [default: 31000-32000]; if said, fixed ones must be among them, too' -r
 complete -c ucr -n "__fish_ucr_using_subcommand inspect" -l service-ports -d 'Service ports to choose from [default: 10000-20000]' -r
 complete -c ucr -n "__fish_ucr_using_subcommand inspect" -l seccomp-dir -d 'Directory of profiles for linuxInfo.seccomp [default: /etc/ucr/seccomp]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand inspect" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F

@@ -67,6 +67,13 @@ impl Context {
         Self { global, ..*self }
     }
 
+    /// The same, where what is printed is for people.
+    pub(super) fn in_text(&self) -> Self {
+        let mut global = self.global.clone();
+        global.format = None;
+        Self { global, ..*self }
+    }
+
     /// How Docker Engine is reached.
     pub(super) fn engine(&self) -> engine::Environment {
         environment::engine(self.global.engine_timeout)

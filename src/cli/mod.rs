@@ -202,8 +202,9 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
 }
 
 fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
-    let matched = |command: clap::Command, arguments: Vec<OsString>| {
-        let matches = command.try_get_matches_from(arguments)?;
+    let matched = |mut command: clap::Command, arguments: Vec<OsString>| {
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        app::check(&mut command, &matches)?;
         Cli::from_arg_matches(&matches)
     };
     // Half of what clap takes, it takes for what the other subcommands have.

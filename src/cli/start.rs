@@ -272,6 +272,7 @@ impl Reporter<'_> {
             "id": id,
             "exit_code": ended.exit.code(),
             "oom_killed": ended.oom_kills > 0,
+            "stopped": ended.is_meant,
         }));
     }
 

@@ -81,7 +81,7 @@ pub fn fault(verb: &str, stderr: &[u8]) -> Fault {
     let has = |part: &str| all.contains(part);
     if has("unknown flag") || has("unknown shorthand flag") || has("requires API version") {
         return Fault::new(Kind::Unsupported, message)
-            .hint("this docker is too old for it, or was told it by --docker-param");
+            .hint("this docker is too old for it, or was told it by --docker-param or an app's parameters");
     }
     if has("no space left on device") {
         return Fault::new(Kind::NoSpace, message).hint("docker system prune frees some");

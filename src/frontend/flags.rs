@@ -118,6 +118,8 @@ pub struct BesideApp {
     pub sandbox: Option<PathBuf>,
     /// See [`ContainerSpec::stdin`].
     pub stdin: bool,
+    /// See [`ContainerSpec::init`].
+    pub init: bool,
 }
 
 impl ContainerFlags {
@@ -129,12 +131,14 @@ impl ContainerFlags {
             cgroups: self.resources.cgroups,
             sandbox: self.sandbox.clone(),
             stdin: self.interactive,
+            init: self.init,
         };
         let mut others = self.clone();
         others.life.leave_to_app();
         others.resources.cgroups = None;
         others.sandbox = None;
         others.interactive = false;
+        others.init = false;
         Ok(others.is_default().then_some(beside))
     }
 

@@ -151,8 +151,12 @@ impl Pipes {
         Ok(())
     }
 
-    /// The last line, as that is where programs say what was wrong.
+    /// The last line, as that is where programs say what was wrong; of one that has printed a value,
+    /// or a part of it, nothing: its trace may have it, too.
     fn complaint(&self, status: ExitStatus) -> String {
+        if !self.value.is_empty() {
+            return status.to_string();
+        }
         let text = String::from_utf8_lossy(&self.complaint);
         let line = text.lines().map(str::trim).rfind(|line| !line.is_empty());
         match line {

@@ -41,11 +41,11 @@ impl FromStr for Explicit {
         // What follows '=' may be a value that was put there by mistake: it is not repeated.
         let name = text.split('=').next().unwrap_or_default();
         let bad = |why: &str| {
-            Fault::new(Kind::Usage, format!("--secret {name}=…: {why}"))
+            Fault::new(Kind::Usage, format!("--app-secret {name}=…: {why}"))
                 .hint("say NAME=file:/PATH, NAME=env:VARIABLE or NAME=fd:NUMBER")
         };
         let (secret, origin) = text.split_once('=').ok_or_else(|| {
-            Fault::new(Kind::Usage, "--secret: it is not NAME=PLACE")
+            Fault::new(Kind::Usage, "--app-secret: it is not NAME=PLACE")
                 .hint("say NAME=file:/PATH, NAME=env:VARIABLE or NAME=fd:NUMBER")
         })?;
         if secret.is_empty() {

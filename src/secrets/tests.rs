@@ -201,8 +201,12 @@ fn commands_are_bounded() {
     assert!(start.elapsed() < Duration::from_secs(20));
     for (command, expected) in [
         (
-            "sh -c 'echo hunter2; echo no such key >&2; exit 3' {source}",
+            "sh -c 'echo no such key >&2; exit 3' {source}",
             "exit status: 3: no such key",
+        ),
+        (
+            "sh -xc 'echo hunter2; echo not hunter2 >&2; exit 3' {source}",
+            "exit status: 3",
         ),
         (
             "sh -c 'yes >&2 & yes | head -c 2000000' {source}",

@@ -130,6 +130,17 @@ impl Store {
         Ok(file)
     }
 
+    /// Removes the rights of dead pulls; what they have fetched is in other files.
+    pub(super) fn sweep_rights(&self) {
+        let is_empty = |path: &PathBuf| path.metadata().is_ok_and(|file| file.len() == 0);
+        let all = file::list(&self.path("ingest")).unwrap_or_default();
+        for path in all.iter().filter(|path| is_empty(path)) {
+            if let Ok(Some(_dead)) = Lock::exclusive(path, Patience::Try) {
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+
     pub(super) fn abandoned_ingests(&self) -> Result<Vec<PathBuf>> {
         let mut dead = Vec::new();
         for path in file::list(&self.path("ingest"))? {

@@ -135,6 +135,10 @@ impl Lock {
             }
             let start = Instant::now();
             while path.exists() && start.elapsed() < SWEEP {
+                // Some only look whether it is a dead one's.
+                if let Ok(Some(lock)) = Self::existing(path) {
+                    return Ok(lock);
+                }
                 std::thread::yield_now();
             }
         }

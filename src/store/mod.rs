@@ -155,6 +155,7 @@ impl Store {
     /// Never waits, and ignores what it cannot remove: the next command tries again.
     pub fn heal(&self) {
         self.sweep_staging();
+        self.sweep_rights();
         self.sweep_containers();
         self.sweep_rootfs();
         self.empty_trash();

@@ -108,7 +108,10 @@ impl Store {
             return;
         };
         for path in dead.iter().filter(|path| !used.contains(*path)) {
-            let _ = sys::remove_path(path);
+            // Again, until it is gone: one that was just made was not locked yet.
+            if let Ok(Some(_dead)) = Lock::existing(path) {
+                let _ = sys::remove_path(path);
+            }
         }
     }
 
@@ -137,6 +140,29 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Between its making and its lock it looks like a dead one's.
+    #[test]
+    fn sandboxes_that_are_just_made_are_not_swept() {
+        let scratch = tempfile::tempdir().unwrap();
+        let store = Store::open(&scratch.path().join("store")).unwrap();
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        let sweep = || {
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                store.sweep_sandboxes(SandboxRoom::Native, || Ok(HashSet::new()));
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(sweep);
+            let make = |number: u32| {
+                let sandbox = store.create_sandbox(SandboxRoom::Native, &number.to_string());
+                sandbox.is_ok_and(|it| it.path().exists() && it.path().exists())
+            };
+            let kept = (0..2000).filter(|number| make(*number)).count();
+            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(kept, 2000);
+        });
+    }
 
     #[test]
     fn sandboxes_of_the_dead_go_unless_a_container_has_them() {

@@ -27,7 +27,7 @@ mod identity;
 mod kernel;
 mod paths;
 mod streams;
-mod table;
+pub mod table;
 
 const LIMIT: Duration = Duration::from_secs(30);
 

@@ -54,6 +54,7 @@ mod runtimes;
 mod seccomp;
 mod secret_values;
 mod starting;
+mod supervised;
 mod terminal;
 mod trees;
 mod volumes;

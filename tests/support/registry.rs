@@ -123,6 +123,12 @@ impl Registry {
         blobs.join(&hex[..2]).join(hex).join("data")
     }
 
+    /// The requests that its log has so far, but those of `push`.
+    pub fn requests(&self) -> Vec<Request> {
+        let log = self.front.process.stdout_so_far();
+        log.lines().filter_map(request).collect()
+    }
+
     /// Stops it, so that its log is complete, and gives all requests but those of `push`.
     pub fn stop(self) -> Vec<Request> {
         self.front.process.signal(Signal::SIGINT);
@@ -130,8 +136,7 @@ impl Registry {
             self.front.process.ended_within(LIMIT),
             "docker-registry does not stop"
         );
-        let log = self.front.process.stdout_so_far();
-        log.lines().filter_map(request).collect()
+        self.requests()
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) fn artifacts(
     let options = Options {
         owner: owner(app),
         cache: Some(store.root().join("artifacts")),
-        deadline: deadline.map(|(deadline, _)| deadline),
+        // Whoever waits for it here ends it in time.
         ..Options::default()
     };
     let child = work(context, || {

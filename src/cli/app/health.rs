@@ -33,7 +33,10 @@ impl Checked<'_> {
 
     /// Whether its own address has to be known: no port of the host leads to it.
     pub(super) fn needs_address(&self) -> bool {
-        self.has_checks() && self.has_own_address()
+        let mut health = self.app.health_checks.iter();
+        let is_tcp = health.any(|it| it.protocol == HealthProtocol::Tcp);
+        let is_behind = !self.app.is_on_host_network();
+        self.has_checks() && (self.has_own_address() || is_tcp && is_behind)
     }
 
     fn has_own_address(&self) -> bool {
@@ -68,7 +71,10 @@ impl Checked<'_> {
         };
         let subject = match check.protocol {
             HealthProtocol::Http | HealthProtocol::Https | HealthProtocol::Tcp => {
-                let address = self.outside(check.port, check.port_index, own);
+                let address = match check.protocol {
+                    HealthProtocol::Tcp => self.behind(check.port, check.port_index, own),
+                    _ => self.outside(check.port, check.port_index, own),
+                };
                 let ignores = check.ignore_http_1xx;
                 return Check::marathon(question, address, pace, patience, ignores);
             }
@@ -149,6 +155,18 @@ impl Checked<'_> {
             _ => (host, port.and_then(|it| it.host)),
         };
         SocketAddr::new(address, said.or(number).unwrap_or(0))
+    }
+
+    /// The same for a connection that nothing is said on: whoever forwards a published port from
+    /// loopback accepts it before he knows whether anybody listens in the container.
+    fn behind(&self, said: Option<u16>, index: Option<usize>, own: Option<IpAddr>) -> SocketAddr {
+        let port = self.ports.get(index.unwrap_or(0));
+        match (own, port) {
+            (Some(own), Some(port)) if said.is_none() && !self.app.is_on_host_network() => {
+                SocketAddr::new(own, port.inside(false))
+            }
+            _ => self.outside(said, index, own),
+        }
     }
 
     /// On which it listens.

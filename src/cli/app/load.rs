@@ -31,7 +31,10 @@ pub(super) struct Loaded {
 /// refused, before anything is done.
 pub(super) fn load(context: &Context, file: &AppFile) -> Result<Loaded> {
     let path = file.app.as_deref().unwrap_or(Path::new("-"));
-    let label = escape(&path.display().to_string());
+    let label = match path == Path::new("-") {
+        true => "standard input".to_owned(),
+        false => escape(&path.display().to_string()),
+    };
     let bytes = read(path).with_context(|| format!("--app {label}"))?;
     let settings = Settings {
         strict: file.strict,

@@ -24,6 +24,6 @@ mod task;
 mod values;
 
 pub(super) use inspect::inspect;
-pub(super) use options::{AppFile, AppMachine, AppRun, AppSecrets};
+pub(super) use options::{AppFile, AppMachine, AppRun, AppSecrets, check};
 pub(super) use pull::{provision, pull};
 pub(super) use run::run;

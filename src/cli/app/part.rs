@@ -1,5 +1,7 @@
 //! Commands of ucr in processes of their own, which end with the one that started them.
 
+use std::io::PipeReader;
+
 use anyhow::{Context as _, Result};
 use rustix::stdio::dup2_stdout;
 
@@ -42,6 +44,16 @@ pub(super) fn part_in_silence(context: &Context, command: Command) -> Result<Chi
         perform(command, context)
     };
     start(quietly, context)
+}
+
+/// The same, with what it prints on stdout.
+pub(super) fn part_that_prints(context: &Context, command: Command) -> Result<(Child, PipeReader)> {
+    let (read, write) = std::io::pipe()?;
+    let printing = || {
+        dup2_stdout(write)?;
+        perform(command, &context.in_text())
+    };
+    Ok((start(printing, context)?, read))
 }
 
 fn start(work: impl FnOnce() -> Result<exit::Outcome>, context: &Context) -> Result<Child> {

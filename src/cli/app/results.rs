@@ -6,7 +6,7 @@ use super::health::Checked;
 use crate::checks::{Event, Standing, State, overall};
 use crate::cli::output;
 use crate::error::escape;
-use crate::runtime::{HealthFile, HealthResult, HealthState, HealthStatus};
+use crate::runtime::{HealthFile, HealthResult, HealthState, HealthStatus, Published};
 
 /// The results of one run.
 pub(super) struct Results<'a> {
@@ -14,6 +14,7 @@ pub(super) struct Results<'a> {
     id: String,
     /// Where `ucr ps` and `ucr inspect` look.
     file: Option<HealthFile>,
+    _mark: Option<Published>,
     state: HealthState,
     standings: Vec<Standing>,
 }
@@ -30,12 +31,18 @@ pub(super) enum Consequence {
 }
 
 impl<'a> Results<'a> {
-    pub(super) fn new(checked: Checked<'a>, id: &str, file: Option<HealthFile>) -> Self {
+    pub(super) fn new(
+        checked: Checked<'a>,
+        id: &str,
+        file: HealthFile,
+        mark: Option<Published>,
+    ) -> Self {
         let count = checked.app.health_checks.len();
         let results = Self {
             checked,
             id: id.to_owned(),
-            file: file.filter(|_| count > 0),
+            file: Some(file).filter(|_| count > 0),
+            _mark: mark.filter(|_| count > 0),
             state: HealthState::default(),
             standings: vec![Standing::default(); count],
         };

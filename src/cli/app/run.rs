@@ -42,8 +42,8 @@ pub(in crate::cli) fn run(run: Run, context: &Context) -> Result<Outcome> {
         let message = "--app with options that describe the container";
         return Err(Fault::new(Kind::Usage, message)
             .hint(
-                "say it in the app definition; --name, --restart, --sandbox, --cgroups and -i are \
-                 said beside it",
+                "say it in the app definition; --name, --restart, --sandbox, --cgroups, --init and \
+                 -i are said beside it",
             )
             .into());
     };
@@ -159,9 +159,6 @@ impl Starter<'_> {
             deadline,
             &inbox,
         )?;
-        // Again: what came may have changed what was made.
-        self.preparation(&run)
-            .make_volumes(&store, prepared.sandbox.path())?;
         run.options.app = Some(self.pull(&values, prepared.sandbox.path())?);
         let restart = self.beside.restart.unwrap_or(Restart::No);
         self.describe(&mut run, &prepared, &values, restart)?;
@@ -179,10 +176,14 @@ impl Starter<'_> {
                 listener: listener.as_ref(),
                 grace: prepared.spec.stop_timeout,
             };
+            // What was fetched, or the last run, may have changed what was made.
+            self.preparation(&run)
+                .make_volumes(&store, prepared.sandbox.path())?;
             let ended = supervisor.supervise(hears)?;
-            if !self.is_again(restart, &ended, &mut backoff) {
+            if self.is_left_to_engine(&run) || !self.is_again(restart, &ended, &mut backoff) {
                 return Ok(Outcome::Exited(ended.exit));
             }
+            supervisor.make_room(&ended)?;
             if backoff.pause(&inbox, ended.ran)? {
                 return Ok(Outcome::Exited(ended.exit));
             }
@@ -229,6 +230,8 @@ impl Starter<'_> {
         let mut spec = prepared.spec.clone();
         parameters::add(&mut spec, self.app())?;
         if self.is_left_to_engine(run) && restart != Restart::No {
+            // The Engine follows whatever the last run made of it.
+            self.preparation(run).refuse_own_volumes()?;
             spec.restart = Some(restart);
         }
         run.given = Some(
@@ -249,6 +252,7 @@ impl Starter<'_> {
     fn is_again(&self, restart: Restart, ended: &Ended, backoff: &mut Backoff) -> bool {
         let has_failed = ended.exit.code() != 0;
         !ended.is_asked
+            && ended.has_run
             && match restart {
                 Restart::No => false,
                 Restart::OnFailure(None) => has_failed,

@@ -18,6 +18,9 @@ pub(super) struct Line {
     pub(super) id: String,
     pub(super) pid: Option<i32>,
     pub(super) exit_code: Option<u8>,
+    /// Somebody asked for its end.
+    #[serde(default)]
+    pub(super) stopped: bool,
 }
 
 /// The reading end.

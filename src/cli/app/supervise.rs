@@ -5,6 +5,7 @@
 //! which runtime serves.
 
 use std::cell::RefCell;
+use std::io::{PipeReader, Read as _};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -13,11 +14,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::health::Checked;
-use super::part::{in_task, part, part_in_silence};
+use super::part::{in_task, part, part_in_silence, part_that_prints};
 use super::results::{Consequence, Results};
 use super::status::{Line, Status};
 use crate::checks::{RunCommand, Task, Watch};
 use crate::cli::context::Context;
+use crate::cli::rm::Rm;
 use crate::cli::run::Run;
 use crate::cli::stop::{Stop, Wait};
 use crate::cli::{Command, delegate, output};
@@ -29,6 +31,8 @@ use crate::sys::signal::{Inbox, is_forwarded, is_job_control, stop_ourselves};
 
 /// How long a start that took too long has for its end.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// As what an app counts that went when its checks failed: by SIGTERM.
+const ENDED: Exit = Exit::Signal(15);
 
 /// One start of an app.
 pub(super) struct Supervisor<'a> {
@@ -53,9 +57,13 @@ pub(super) enum Moment {
 }
 
 /// How it went.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Ended {
+    /// Of the container; empty if there never was one.
+    pub(super) id: String,
     pub(super) exit: Exit,
+    /// Its command was executed; else the fault is not of a kind that another start mends.
+    pub(super) has_run: bool,
     /// Somebody asked for its end: it is not started again.
     pub(super) is_asked: bool,
     /// How long it ran.
@@ -71,6 +79,10 @@ struct Seen {
     /// Of the container.
     exit_code: Option<u8>,
     is_asked: bool,
+    /// In the background: the container's ID is printed.
+    has_printed: bool,
+    /// Its checks ended it, which is a failure like others.
+    is_killed: bool,
 }
 
 /// One container, from its start to its end.
@@ -79,12 +91,16 @@ struct Life<'a> {
     /// The `ucr run`, or who waits for the container's end, while it is there.
     child: Option<Child>,
     status: Status,
+    /// What is printed by who waits.
+    code: Option<PipeReader>,
     id: &'a RefCell<String>,
     execute: &'a RunCommand<'a>,
     checks: Option<(Watch<'a>, Results<'a>)>,
     /// It was told to end: then it is made to.
     killed_at: Option<Instant>,
     seen: Seen,
+    /// What has come, and nobody has heard of.
+    moments: Vec<Moment>,
 }
 
 /// Who hears of a moment.
@@ -104,18 +120,21 @@ impl Supervisor<'_> {
             supervisor: self,
             child: Some(child),
             status,
+            code: None,
             id: &id,
             execute: &execute,
             checks: None,
             killed_at: None,
             seen: Seen::default(),
+            moments: Vec::new(),
         };
         loop {
             life.wait()?;
-            life.hear(hears)?;
-            life.check(hears)?;
+            life.hear()?;
+            life.check()?;
             life.pass_signals()?;
             life.reap()?;
+            life.announce(hears)?;
             life.check_deadline()?;
             life.check_grace()?;
             if let Some(ended) = life.ended()? {
@@ -158,12 +177,26 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    fn wait_for_end(&self, id: &str) -> Result<Child> {
+    /// One in the background stays after its end, with its name, which the next one is to have.
+    pub(super) fn make_room(&self, ended: &Ended) -> Result<()> {
+        if !self.is_detached() || ended.id.is_empty() {
+            return Ok(());
+        }
+        let rm = Rm {
+            force: true,
+            names: vec![ended.id.clone()],
+            removed: Vec::new(),
+        };
+        part_in_silence(self.context, Command::Rm(rm))?.wait()?;
+        Ok(())
+    }
+
+    fn wait_for_end(&self, id: &str) -> Result<(Child, PipeReader)> {
         let wait = Wait {
             names: vec![id.to_owned()],
             codes: Vec::new(),
         };
-        part_in_silence(self.context, Command::Wait(wait))
+        part_that_prints(self.context, Command::Wait(wait))
     }
 }
 
@@ -193,21 +226,24 @@ impl Life<'_> {
     }
 
     /// What the `ucr run` says.
-    fn hear(&mut self, hears: &mut Hears) -> Result<()> {
+    fn hear(&mut self) -> Result<()> {
         for text in self.status.read() {
             self.supervisor.tell(&text);
             let Ok(line) = serde_json::from_str::<Line>(&text) else {
                 continue;
             };
             match line.event.as_str() {
-                "exited" => self.seen.exit_code = line.exit_code,
+                "exited" => {
+                    self.seen.exit_code = line.exit_code;
+                    self.seen.is_asked |= line.stopped && !self.seen.is_killed;
+                }
                 "started" if self.seen.started.is_none() => {
                     self.seen.started = Some(Instant::now());
                     self.id.replace(line.id);
                     self.begin(line.pid)?;
-                    hears(Moment::Running)?;
+                    self.moments.push(Moment::Running);
                     if !self.supervisor.checked.has_readiness() {
-                        hears(Moment::Ready)?;
+                        self.moments.push(Moment::Ready);
                     }
                 }
                 _ => (),
@@ -232,16 +268,20 @@ impl Life<'_> {
             pid,
             start_time: None,
         });
+        let state = context.state()?;
         let is_native = context.runtimes().only() == Some(RuntimeName::Native);
-        let file = is_native.then(|| context.state()?.publish_health(&id));
-        let results = Results::new(checked, &id, file.transpose()?);
+        let mark = match is_native {
+            true => None,
+            false => state.tell_health(&id)?,
+        };
+        let results = Results::new(checked, &id, state.publish_health(&id)?, mark);
         let watch = Watch::new(checked.all(own), task, self.execute)?;
         self.checks = Some((watch, results));
         Ok(())
     }
 
     /// What its checks say.
-    fn check(&mut self, hears: &mut Hears) -> Result<()> {
+    fn check(&mut self) -> Result<()> {
         let Some((watch, results)) = &mut self.checks else {
             return Ok(());
         };
@@ -251,10 +291,11 @@ impl Life<'_> {
                 Consequence::Tell(event) => supervisor.tell(&event.to_string()),
                 Consequence::Ready(event) => {
                     supervisor.tell(&event.to_string());
-                    hears(Moment::Ready)?;
+                    self.moments.push(Moment::Ready);
                 }
                 Consequence::End(why) => {
                     watch.stop();
+                    self.seen.is_killed = true;
                     supervisor.end_for(&why, &self.id.borrow())?;
                 }
             }
@@ -296,9 +337,25 @@ impl Life<'_> {
             && child.has_ended(Duration::ZERO)?
         {
             self.seen.exit = Some(child.wait()?);
+            self.seen.has_printed = true;
             self.child = None;
+            if let Some(mut code) = self.code.take() {
+                let mut text = String::new();
+                code.read_to_string(&mut text)?;
+                // Without one nobody knows: it is gone.
+                self.seen.exit_code = Some(text.trim().parse().unwrap_or(0));
+            }
         }
         Ok(())
+    }
+
+    /// In the background nobody waits any more once he hears: the `ucr run` has to have printed the
+    /// container's ID, and be over.
+    fn announce(&mut self, hears: &mut Hears) -> Result<()> {
+        match self.seen.has_printed || !self.supervisor.is_detached() {
+            true => self.moments.drain(..).try_for_each(hears),
+            false => Ok(()),
+        }
     }
 
     fn check_deadline(&mut self) -> Result<()> {
@@ -330,22 +387,29 @@ impl Life<'_> {
         };
         let goes_on = self.supervisor.is_detached() && exit == Exit::Code(0);
         if !goes_on || self.seen.exit_code.is_some() {
-            return Ok(Some(self.seen.ended(exit)));
+            return Ok(Some(self.seen.ended(exit, &self.id.borrow())));
         }
         // Natively another process of ours is with it, whose end of the pipe is open.
         if !self.status.is_open() && self.child.is_none() {
-            self.child = Some(self.supervisor.wait_for_end(&self.id.borrow())?);
-            (self.seen.exit, self.seen.exit_code) = (None, Some(0));
+            let (child, code) = self.supervisor.wait_for_end(&self.id.borrow())?;
+            (self.child, self.code, self.seen.exit) = (Some(child), Some(code), None);
         }
         Ok(None)
     }
 }
 
 impl Seen {
-    fn ended(&self, exit: Exit) -> Ended {
+    fn ended(&self, exit: Exit, id: &str) -> Ended {
         let own = self.exit_code.map(Exit::Code);
+        let exit = own.filter(|_| exit == Exit::Code(0)).unwrap_or(exit);
         Ended {
-            exit: own.filter(|_| exit == Exit::Code(0)).unwrap_or(exit),
+            id: id.to_owned(),
+            has_run: self.started.is_some(),
+            // It went as it was told to, but it had failed.
+            exit: match exit {
+                Exit::Code(0) if self.is_killed => ENDED,
+                exit => exit,
+            },
             is_asked: self.is_asked,
             ran: self.started.map_or(Duration::ZERO, |it| it.elapsed()),
         }

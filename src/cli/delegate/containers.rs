@@ -23,7 +23,10 @@ impl Delegate<'_> {
     /// Adds what the Engine has to the native runtime's, where both are in the list.
     pub(super) fn ps(&self, ps: &mut Ps) -> Result<Option<Outcome>> {
         match self.docker().and_then(|docker| docker.all()) {
-            Ok(all) => ps.others = all.into_iter().map(shown).collect(),
+            Ok(all) => {
+                let all = all.into_iter().map(|it| self.with_health(it));
+                ps.others = all.map(shown).collect();
+            }
             Err(error) if self.is_alone() => return Err(error),
             Err(error) => {
                 output::remark("note", &format!("docker: {}", crate::error::render(&error)));

@@ -18,7 +18,7 @@ use crate::engine::{Environment, forget};
 use crate::error::{Fault, Kind, kind, render};
 use crate::exit::Outcome;
 use crate::image::ImageConfig;
-use crate::runtime::docker::Docker;
+use crate::runtime::docker::{Docker, SHORT_ID};
 use crate::runtime::{Container, RuntimeName};
 use crate::store::{SandboxRoom, Store};
 
@@ -204,8 +204,18 @@ impl Delegate<'_> {
                 output::remark("note", &format!("docker: {}", render(&error)));
                 Ok(None)
             }
-            found => found,
+            found => Ok(found?.map(|it| self.with_health(it))),
         }
+    }
+
+    /// With what an app's own checks say, of which the Engine does not know.
+    fn with_health(&self, mut container: Container) -> Container {
+        let id = container.record.id.get(..SHORT_ID).unwrap_or_default();
+        let told = self.context.state().ok().and_then(|it| it.told_health(id));
+        if container.process().is_some() && told.is_some() {
+            container.life.health = told;
+        }
+        container
     }
 
     /// The same, of one that runs.

@@ -269,6 +269,8 @@ pub(super) fn ended(state: &State) -> Ended {
         oom_kills: u64::from(state.oom_killed),
         at: seconds(&state.finished_at),
         error: Some(state.error.clone()).filter(|it| !it.is_empty()),
+        // The Engine does not say who did it.
+        is_meant: false,
     }
 }
 

@@ -174,8 +174,12 @@ impl<'a> Container<'a> {
             }
             Some(Restart::Always | Restart::UnlessStopped) => true,
         };
-        let is_meant = || self.published.life().is_ok_and(|life| life.is_stopping);
-        !is_wanted || self.monitor.was_stopped() || is_meant()
+        !is_wanted || self.monitor.was_stopped() || ended.is_meant
+    }
+
+    /// Whether somebody asked for its end.
+    fn is_meant(&self) -> bool {
+        self.published.life().is_ok_and(|life| life.is_stopping)
     }
 
     /// From the first process to its end.
@@ -204,6 +208,7 @@ impl<'a> Container<'a> {
             oom_kills,
             at: sys::now(),
             error,
+            is_meant: self.is_meant(),
         })
     }
 
@@ -424,6 +429,7 @@ fn failed(error: &anyhow::Error) -> Ended {
         oom_kills: 0,
         at: sys::now(),
         error: Some(error::render(error)),
+        is_meant: false,
     }
 }
 

@@ -99,7 +99,8 @@ pub(super) fn show_secrets(
         content,
         mode: 0o400,
         owner: (account.uid, account.gid),
-        read_only: stage.plan.read_only,
+        // As docker's are: nobody is to take another value for it.
+        read_only: true,
         is_needed: true,
     });
     show_all(files, ground, target, kernel)
@@ -140,7 +141,7 @@ struct Shown<'a> {
     content: &'a [u8],
     mode: u32,
     owner: (u32, u32),
-    /// As the directory above it is, in podman and docker, too.
+    /// Names and addresses are as the directory above them is, in podman and docker, too.
     read_only: bool,
     /// Else it can be left out where the host's own filesystem has no place for it.
     is_needed: bool,

@@ -8,13 +8,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::State;
+use super::{Published, State};
+use crate::store::{Lock, Patience};
 use crate::sys;
 
 /// How many results are kept, as in docker.
 const RESULTS: usize = 5;
 /// Below the state directory.
 const DIRECTORY: &str = "health";
+/// Of locks of those who check containers in the Engine.
+pub(super) const MARKS: &str = "checked";
 
 /// What the checks say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +106,21 @@ impl State {
         let parent = path.parent().unwrap_or(Path::new("/"));
         sys::make_private(parent).with_context(|| format!("make {}", parent.display()))?;
         Ok(HealthFile { path })
+    }
+
+    /// What a process that is there says of the health of a container in the Engine.
+    pub fn told_health(&self, id: &str) -> Option<HealthState> {
+        let mark = self.directory.join(MARKS).join(id);
+        let is_dead = !mark.exists() || Lock::exclusive(&mark, Patience::Try).ok()?.is_some();
+        if is_dead {
+            return None;
+        }
+        beside(&self.containers().join(id), id)
+    }
+
+    /// As long as this lives, what is told of the health of a container in the Engine holds.
+    pub fn tell_health(&self, id: &str) -> Result<Option<Published>> {
+        self.take(MARKS, id)
     }
 
     /// Removes what a dead ucr left.

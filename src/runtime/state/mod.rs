@@ -5,7 +5,9 @@
 //! STATE/containers/ID.json   how it was made, then a line for each thing that happened; a flock on
 //!                            it says that its ucr lives
 //! STATE/health/ID           whether it is well, if that is checked; replaced by rename
+//! STATE/checked/ID          flock: a ucr checks this container of the Engine's
 //! STATE/names.lock           flock: held while a name is looked for and taken
+//! STATE/marks.lock           flock: held while one of the following two is taken or swept
 //! STATE/users/N              a range of users that is taken
 //! STATE/network/BRIDGE_IP    an address of a network that is taken, and what is to be undone
 //! STATE/cni/ID               how plugins connected a container, and what they are to undo
@@ -88,8 +90,16 @@ impl State {
 
     /// What a dead ucr had taken is free, marked or not; the marks go all the same.
     fn free_marks(&self) {
-        let marks = ["users", "ports"].map(|room| fs::read_dir(self.directory.join(room)));
-        for mark in marks.into_iter().flatten().flatten().flatten() {
+        let rooms =
+            ["users", "ports", health::MARKS].map(|room| fs::read_dir(self.directory.join(room)));
+        let mut marks = rooms.into_iter().flatten().flatten().flatten().peekable();
+        if marks.peek().is_none() {
+            return;
+        }
+        let Ok(_alone) = self.marking() else {
+            return;
+        };
+        for mark in marks {
             if let Ok(Some(_free)) = Lock::exclusive(&mark.path(), Patience::Try) {
                 let _ = fs::remove_file(mark.path());
             }
@@ -108,10 +118,18 @@ impl State {
         self.take("ports", &format!("{kind}-{number}"))
     }
 
+    /// Who tries whether a mark is a dead one's has it for a moment: nobody else is to take it for
+    /// taken then.
+    fn marking(&self) -> Result<Lock> {
+        let lock = Lock::exclusive(&self.directory.join("marks.lock"), Patience::Wait)?;
+        lock.context("somebody has the lock of marks")
+    }
+
     fn take(&self, room: &str, name: &str) -> Result<Option<Published>> {
         let directory = self.directory.join(room);
         sys::make_private(&directory)?;
         let path = directory.join(name);
+        let _alone = self.marking()?;
         let lock = Lock::exclusive(&path, Patience::Try)?;
         Ok(lock.map(|lock| Published::new(path, lock)))
     }

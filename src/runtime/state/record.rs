@@ -96,6 +96,9 @@ pub struct Ended {
     /// What ucr has to say about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Somebody wanted it to end: whoever starts it again when it fails does not.
+    #[serde(default)]
+    pub is_meant: bool,
 }
 
 /// What happened to a container so far; of one that was kept, all of it.

@@ -9,8 +9,8 @@ mod streams;
 
 use std::time::{Duration, Instant};
 
-pub use host::Host;
 use host::{DEAF, LIMIT, SERVES};
+pub use host::{Host, image};
 
 /// Whatever ucr started it.
 #[test]

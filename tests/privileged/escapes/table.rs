@@ -31,7 +31,8 @@ fn place_of(test: &str) -> (PathBuf, &str) {
     (place, name)
 }
 
-fn is_test(test: &str) -> bool {
+/// Whether there is such a test.
+pub fn is_test(test: &str) -> bool {
     let (place, name) = place_of(test);
     let source = fs::read_to_string(place).unwrap_or_default();
     let Some((before, _)) = source.split_once(&format!("fn {name}()")) else {

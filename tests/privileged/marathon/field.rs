@@ -22,7 +22,7 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// What prints its first environment, as it was given: shells leave out names that they cannot
 /// read.
-pub const ENVIRONMENT: &str = r"tr '\0' '\n' </proc/$$/environ";
+pub const ENVIRONMENT: &str = r"tr '\0' '\n' </proc/$$/environ; true";
 
 /// What [`small`] has beside the usual applets.
 const MORE_APPLETS: [&str; 5] = ["nc", "httpd", "seq", "sed", "tee"];
@@ -178,8 +178,10 @@ impl Field {
         let rooms = ["containers", "rootfs", "tmp", "trash"];
         let kept = self.ucr.entries(&rooms);
         assert!(kept.is_empty(), "left in the store: {kept:#?}");
-        let kept = children(&self.ucr.root().join("sandboxes"));
-        assert!(kept.is_empty(), "left in the store: {kept:#?}");
+        for room in ["sandboxes", "engine-sandboxes"] {
+            let kept = children(&self.ucr.root().join(room));
+            assert!(kept.is_empty(), "left in the store: {kept:#?}");
+        }
         let state = children(&self.ucr.state());
         let kept: Vec<_> = state.iter().flat_map(|room| children(room)).collect();
         assert!(kept.is_empty(), "left in the state: {kept:#?}");

@@ -50,7 +50,8 @@ pub fn read(top: &Object, kind: Type, settings: &Settings) -> Option<DraftContai
 
 fn without_image(object: &Object, key: &str) {
     let text = "a container of type DOCKER, which is the default, needs an image";
-    let hint = "add \"type\": \"MESOS\" for a container without an image";
+    let hint = "add \"docker\": {\"image\": NAME}, or say \"type\": \"MESOS\" for a container \
+                without one";
     object.advise_at(key, "E:docker-required", text, hint);
 }
 

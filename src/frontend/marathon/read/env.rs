@@ -23,6 +23,11 @@ pub fn secrets(top: &Object) -> BTreeMap<String, SecretDeclaration> {
 }
 
 fn declaration(item: &Item) -> Option<String> {
+    if item.is_text() {
+        let text = "is text, but has to be an object";
+        item.advise("E:type", text, "write {\"source\": PATH}");
+        return None;
+    }
     let source = item.object(&["source"])?.required("source", "E:type")?;
     let text = source.text()?;
     if text.is_empty() {
@@ -71,6 +76,11 @@ fn value(item: &Item) -> Option<EnvValue> {
 
 /// `{"secret": NAME}`.
 pub fn secret_name(item: &Item) -> Option<SecretName> {
+    if item.is_text() {
+        let text = "is text, but has to be an object";
+        item.advise("E:type", text, "write {\"secret\": NAME}");
+        return None;
+    }
     let name = item.object(&["secret"])?.required("secret", "E:type")?;
     let secret = name.text()?.to_owned();
     Some(SecretName { secret })

@@ -86,7 +86,13 @@ fn command(check: &Object, protocol: HealthProtocol, item: &Item) -> Option<Heal
     if let Some(why) = why {
         item.refuse("E:health-command", why);
     }
-    let value = command?
+    let command = command?;
+    if command.is_text() {
+        let text = "is text, but has to be an object";
+        command.advise("E:type", text, "write {\"value\": COMMAND}");
+        return None;
+    }
+    let value = command
         .object(&["value"])?
         .required("value", "E:health-command")?;
     let text = value.text()?;

@@ -34,6 +34,12 @@ pub fn absolute(text: &str) -> Result<String, String> {
     Ok(format!("/{}", path.join("/")))
 }
 
+/// The same in letters that are allowed, if that is all that is wrong.
+pub fn corrected(text: &str) -> Option<String> {
+    let text = text.to_lowercase().replace(['_', ' '], "-");
+    absolute(&text).ok()
+}
+
 const PATTERN: &str = "may have lower-case letters and digits, '-' and '.' between them, \
                        and '/' between parts";
 
@@ -53,6 +59,8 @@ mod tests {
         ] {
             assert_eq!(absolute(text).as_deref(), Ok(path), "{text}");
         }
+        assert_eq!(corrected("Shop/My_Db").as_deref(), Some("/shop/my-db"));
+        assert_eq!(corrected("-a"), None);
         let long = "a/".repeat(600) + "a";
         for text in [
             "",

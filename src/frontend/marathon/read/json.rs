@@ -29,6 +29,10 @@ pub fn parse(bytes: &[u8], findings: &mut Findings) -> Option<Value> {
             return None;
         }
     };
+    if text.trim().is_empty() {
+        findings.add("", "E:json", "line 1, column 1: there is nothing in it");
+        return None;
+    }
     let doubles = RefCell::new(Findings::default());
     let seed = Node {
         at: &Step::Top,

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
-use super::nearest::nearest;
+use super::nearest::{meant, nearest};
 use crate::error::escape;
 use crate::frontend::marathon::Findings;
 
@@ -135,7 +135,10 @@ impl<'a> Item<'a> {
     /// Says that it is of the wrong type.
     pub fn mistyped(&self, wanted: &str) {
         let text = format!("is {}, but has to be {wanted}", kind(self.value));
-        self.refuse("E:type", text);
+        match form(self.value, wanted) {
+            Some(hint) => self.advise("E:type", text, hint),
+            None => self.refuse("E:type", text),
+        }
     }
 
     /// Whether it is text.
@@ -228,8 +231,11 @@ impl<'a> Item<'a> {
             .find(|(name, _)| name.eq_ignore_ascii_case(text));
         if row.is_none() {
             let names: Vec<&str> = table.iter().map(|(name, _)| *name).collect();
-            let text = format!("'{}' is none of {}", step(text), names.join(", "));
-            self.refuse(id, text);
+            let message = format!("'{}' is none of {}", step(text), names.join(", "));
+            match meant(text, &names) {
+                Some(name) => self.advise(id, message, format!("is '{name}' meant?")),
+                None => self.refuse(id, message),
+            }
         }
         row.map(|(_, value)| *value)
     }
@@ -289,6 +295,26 @@ impl<'a> Item<'a> {
             map,
             sink: self.sink,
         })
+    }
+}
+
+/// How a value would be written that is of another type by its punctuation only.
+fn form(value: &Value, wanted: &str) -> Option<&'static str> {
+    let is_number = |text: &String| text.parse::<f64>().is_ok();
+    match value {
+        Value::Number(_) | Value::Bool(_) if wanted.starts_with("text") => {
+            Some("write it in double quotes")
+        }
+        Value::String(text) if wanted.ends_with("number") && is_number(text) => {
+            Some("write it without quotes")
+        }
+        Value::String(text) if wanted == "true or false" && text.parse::<bool>().is_ok() => {
+            Some("write it without quotes")
+        }
+        Value::String(_) | Value::Object(_) if wanted == "a list" => {
+            Some("write it between [ and ]")
+        }
+        _ => None,
     }
 }
 

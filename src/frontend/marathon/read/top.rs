@@ -126,7 +126,10 @@ fn identity(top: &Object, draft: &mut Draft) {
     };
     match item.text().map(id::absolute) {
         Some(Ok(path)) => draft.app.id = path,
-        Some(Err(why)) => item.refuse("E:id", why),
+        Some(Err(why)) => match item.text().and_then(id::corrected) {
+            Some(name) => item.advise("E:id", why, format!("say '{name}'")),
+            None => item.refuse("E:id", why),
+        },
         None => {}
     }
     let last = draft.app.id.rsplit(['/', '.']).next().unwrap_or_default();
@@ -170,7 +173,15 @@ fn kind(top: &Object, settings: &Settings) -> Type {
         .value()
         .as_object()
         .and_then(|_| container.map()?.get("type"));
-    let written = written.map(|item| item.choice("E:container-type", &TYPES));
+    let written = written.map(|item| match item.value().as_str() {
+        // What people call it.
+        Some(text) if text.eq_ignore_ascii_case("UCR") => {
+            let text = "'UCR' is none of MESOS, DOCKER";
+            item.advise("E:container-type", text, "it is called MESOS here");
+            None
+        }
+        _ => item.choice("E:container-type", &TYPES),
+    });
     let written = match written {
         None => Type::Docker,
         // Most rules are those of either type: with an unknown one, take the more lenient.

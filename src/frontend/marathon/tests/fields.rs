@@ -329,6 +329,56 @@ fn the_nearest_name_is_a_hint() {
     assert_eq!(hints, [None, Some("is 'cpus' meant?")]);
 }
 
+/// What people write who know only half of it.
+#[test]
+fn common_mistakes_have_a_hint() {
+    for (base, says, hint) in [
+        (B0, r#"{"memory":64}"#, "is 'mem' meant?"),
+        (B0, r#"{"id":"Shop_Web"}"#, "say '/shop-web'"),
+        (B0, r#"{"cpus":"0.5"}"#, "write it without quotes"),
+        (B0, r#"{"env":{"PORT":8080}}"#, "write it in double quotes"),
+        (
+            Bare,
+            r#"{"id":"/t","args":"x"}"#,
+            "write it between [ and ]",
+        ),
+        (
+            B0,
+            r#"{"secrets":{"db":"shop/db"}}"#,
+            r#"write {"source": PATH}"#,
+        ),
+        (
+            B0,
+            r#"{"networks":[{"mode":"bridge"}]}"#,
+            "is 'container/bridge' meant?",
+        ),
+        (
+            BM,
+            r#"{"container":{"type":"UCR"}}"#,
+            "it is called MESOS here",
+        ),
+        (
+            BM,
+            r#"{"container":{"docker":{"pullConfig":"s"}}}"#,
+            r#"write {"secret": NAME}"#,
+        ),
+        (
+            B0,
+            r#"{"healthChecks":[{"protocol":"COMMAND","command":"true"}]}"#,
+            r#"write {"value": COMMAND}"#,
+        ),
+    ] {
+        let read = read(document(base, says).as_bytes(), &Settings::default());
+        let findings = read.map_or_else(|it| it, |(_, it)| it);
+        let hints: Vec<_> = findings
+            .0
+            .iter()
+            .filter_map(|it| it.hint.as_deref())
+            .collect();
+        assert!(hints.contains(&hint), "{says}: {hints:?}");
+    }
+}
+
 #[test]
 fn defaults() {
     let app = accepted(&document(B0, r#"{"mem":null}"#), &Settings::default());

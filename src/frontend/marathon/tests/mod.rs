@@ -3,9 +3,11 @@
 
 mod checks;
 mod container;
+mod environment;
 mod fields;
 mod forms;
 mod hostile;
+mod made;
 mod network;
 mod scheduler;
 mod volumes;

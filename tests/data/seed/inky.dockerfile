@@ -1,0 +1,5 @@
+FROM busybox
+LABEL maintainer="support@mesosphere.io"
+
+CMD ["inky"]
+ENTRYPOINT ["echo"]

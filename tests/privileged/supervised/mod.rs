@@ -1,0 +1,7 @@
+//! `ucr run --app` around the container: ports, checks, times, ends, secrets.
+
+mod checks;
+mod ends;
+mod ports;
+mod secrets;
+mod stage;
