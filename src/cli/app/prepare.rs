@@ -11,7 +11,7 @@ use crate::cli::context::Context;
 use crate::cli::pull;
 use crate::error::{Fault, Kind};
 use crate::frontend::flags::BesideApp;
-use crate::frontend::marathon::app::{App, Mode, Type, Volume, VolumeKind};
+use crate::frontend::marathon::app::{App, Mode, Type, VolumeKind};
 use crate::frontend::marathon::container::{Machine, Places, container, launch_fault};
 use crate::frontend::marathon::environment::Task;
 use crate::frontend::marathon::ports::{Assigned, Offer, Ranges, assign, wanted};
@@ -173,22 +173,6 @@ impl Preparation<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Fails if there is a volume that is a part of the sandbox.
-    pub(super) fn refuse_own_volumes(&self) -> Result<()> {
-        let mut all = self.app.volumes().iter().enumerate();
-        let is_own = |volume: &Volume| matches!(&volume.kind, VolumeKind::Host(path) if !path.starts_with('/'));
-        let Some((index, _)) = all.find(|(_, volume)| is_own(volume)) else {
-            return Ok(());
-        };
-        let message = format!(
-            "/container/volumes({index})/hostPath: it is in the sandbox, which Docker Engine \
-             cannot look after when it starts the container again"
-        );
-        Err(Fault::new(Kind::Unsupported, message)
-            .hint("leave out --detach or --restart, or say a path of the host")
-            .into())
     }
 
     /// Docker makes a directory that is missing, as Marathon's users know it.

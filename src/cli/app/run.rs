@@ -55,6 +55,7 @@ pub(in crate::cli) fn run(run: Run, context: &Context) -> Result<Outcome> {
         output::remark("note", &text);
         return Ok(Outcome::Done);
     }
+    check_restart(&run, &loaded, &beside)?;
     let context = context.with_runtime(loaded.runtime);
     let starter = Starter {
         context: &context,
@@ -66,6 +67,18 @@ pub(in crate::cli) fn run(run: Run, context: &Context) -> Result<Outcome> {
         (false, false) => starter.start(run, &mut |_| Ok(())),
         (false, true) => starter.detach(run),
     }
+}
+
+/// In the background nobody of ucr's hears that a container of the Engine's was stopped, and the
+/// Engine would start one again without its checks, and in whatever its last run has left.
+fn check_restart(run: &Run, loaded: &Loaded, beside: &BesideApp) -> Result<(), Fault> {
+    let restarts = beside.restart.is_some_and(|it| it != Restart::No);
+    if loaded.runtime != RuntimeName::Docker || !run.start.detach || !restarts {
+        return Ok(());
+    }
+    let message = "--restart with --detach, of an app of type DOCKER";
+    Err(Fault::new(Kind::Unsupported, message)
+        .hint("leave out --detach: ucr starts it again; or say type MESOS, which has both"))
 }
 
 /// Who starts it.
@@ -161,7 +174,7 @@ impl Starter<'_> {
         )?;
         run.options.app = Some(self.pull(&values, prepared.sandbox.path())?);
         let restart = self.beside.restart.unwrap_or(Restart::No);
-        self.describe(&mut run, &prepared, &values, restart)?;
+        self.describe(&mut run, &prepared, &values)?;
         let mut backoff = Backoff::new(self.app());
         loop {
             let supervisor = Supervisor {
@@ -180,7 +193,7 @@ impl Starter<'_> {
             self.preparation(&run)
                 .make_volumes(&store, prepared.sandbox.path())?;
             let ended = supervisor.supervise(hears)?;
-            if self.is_left_to_engine(&run) || !self.is_again(restart, &ended, &mut backoff) {
+            if !self.is_again(restart, &ended, &mut backoff) {
                 return Ok(Outcome::Exited(ended.exit));
             }
             supervisor.make_room(&ended)?;
@@ -216,24 +229,13 @@ impl Starter<'_> {
     }
 
     /// Puts what was decided in the place of a command line.
-    fn describe(
-        &self,
-        run: &mut Run,
-        prepared: &Prepared,
-        values: &Values,
-        restart: Restart,
-    ) -> Result<()> {
+    fn describe(&self, run: &mut Run, prepared: &Prepared, values: &Values) -> Result<()> {
         let mut given = GivenValues::default();
         for (name, value) in values {
             given.insert(name, value.bytes());
         }
         let mut spec = prepared.spec.clone();
         parameters::add(&mut spec, self.app())?;
-        if self.is_left_to_engine(run) && restart != Restart::No {
-            // The Engine follows whatever the last run made of it.
-            self.preparation(run).refuse_own_volumes()?;
-            spec.restart = Some(restart);
-        }
         run.given = Some(
             Given {
                 spec,
@@ -242,11 +244,6 @@ impl Starter<'_> {
             .into(),
         );
         Ok(())
-    }
-
-    /// Whether the Engine itself starts it again.
-    fn is_left_to_engine(&self, run: &Run) -> bool {
-        self.loaded.runtime == RuntimeName::Docker && run.start.detach
     }
 
     fn is_again(&self, restart: Restart, ended: &Ended, backoff: &mut Backoff) -> bool {
