@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::support::layout::Layout;
+use crate::support::samples;
 use crate::support::ucr::Ucr;
 
 fn app(ucr: &Ucr, app: &Value) -> String {
@@ -66,4 +68,34 @@ fn what_would_run() {
         "{}",
         none.stderr
     );
+}
+
+/// The image is the app's; its arguments matter where there is a command.
+#[test]
+fn pulled_and_provisioned() {
+    let ucr = Ucr::new();
+    let registry = Layout::of(samples::TAG, &samples::small()).serve(samples::TAG);
+    let image = format!("{}/proof/small:{}", registry.host(), samples::TAG);
+    let docker = json!({"image": image});
+    let definition = json!({
+        "id": "/p",
+        "args": ["echo", "two words"],
+        "container": {"type": "MESOS", "docker": docker},
+    });
+    let file = app(&ucr, &definition);
+    let pulled = ucr.cmd(&["pull", "--app", &file]).run().ok();
+    assert!(pulled.text().starts_with("sha256:"), "{pulled:?}");
+    let tree = ucr.scratch().join("tree");
+    let words = ["provision", "--backend", "copy", "--app", &file];
+    let place = tree.to_str().unwrap();
+    let done = ucr.cmd(&[&words[..], &[place]].concat()).run().ok();
+    assert_eq!(done.text(), place);
+    assert!(tree.join("bin/busybox").is_file());
+    let bundle = ucr.scratch().join("bundle");
+    let place = bundle.to_str().unwrap();
+    let done = ucr.cmd(&[&words[..], &["--bundle", place]].concat()).run();
+    assert_eq!(done.ok().text(), place);
+    let config = std::fs::read(bundle.join("config.json")).unwrap();
+    let config: Value = serde_json::from_slice(&config).unwrap();
+    assert_eq!(config["process"]["args"], definition["args"]);
 }

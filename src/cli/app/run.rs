@@ -29,11 +29,14 @@ use crate::frontend::marathon::container::launch_fault;
 use crate::runtime::{RuntimeName, native};
 use crate::spec::{GivenValues, Restart};
 use crate::sys::process::{Namespaces, adopt, die_with_parent, live_without_parent, spawn};
+use crate::sys::root::Root;
 use crate::sys::signal::Inbox;
 
 /// Longest pull of an app where nobody says how long: as long as a Mesos agent is told to wait for
 /// an executor.
-pub(super) const PULL_TIMEOUT: Duration = Duration::from_secs(600);
+const PULL_TIMEOUT: Duration = Duration::from_secs(600);
+/// Largest docker configuration that is read from a sandbox, in bytes.
+const MAX_CONFIG: u64 = 1 << 20;
 
 /// Runs an app once.
 pub(in crate::cli) fn run(run: Run, context: &Context) -> Result<Outcome> {
@@ -150,10 +153,11 @@ impl Starter<'_> {
     }
 
     fn start(&self, mut run: Run, hears: &mut Hears) -> Result<Outcome> {
-        let inbox = Inbox::open()?;
         let limit = run.app_run.launch_timeout;
         let deadline = limit.map(|limit| (Instant::now() + limit, limit));
         let values = resolve(self.context, self.app(), &run.app_secrets, false)?;
+        // Until here there is nothing to clear up, and Ctrl-C simply ends it.
+        let inbox = Inbox::open()?;
         let (store, state) = (self.context.store()?, self.context.state()?);
         self.context.heal()?;
         if self.loaded.runtime == RuntimeName::Docker {
@@ -258,25 +262,30 @@ impl Starter<'_> {
             }
     }
 
-    /// Docker's own configuration may have been fetched, too.
+    /// Docker's own configuration may have been fetched, too. Whoever made it is as little trusted
+    /// as one who makes secrets: links in there lead nowhere else, and no helper is executed.
     fn pull(&self, values: &Values, sandbox: &Path) -> Result<AppPull> {
-        let mut pull = pull_of(self.app(), values)?;
+        let mut pull = pull_of(self.app(), values);
         if self.loaded.runtime == RuntimeName::Docker {
-            let files = [".docker/config.json", ".dockercfg"].map(|name| sandbox.join(name));
-            pull.auth_file = files.into_iter().find(|path| path.is_file());
+            let root = Root::open(sandbox)?;
+            for name in [".docker/config.json", ".dockercfg"] {
+                let found = root.read_small(Path::new(name), MAX_CONFIG);
+                let found = found.with_context(|| format!("{name} in the sandbox"))?;
+                pull.secret = pull.secret.or(found);
+            }
         }
         Ok(pull)
     }
 }
 
 /// What a pull of its image needs.
-pub(super) fn pull_of(app: &App, values: &Values) -> Result<AppPull> {
+pub(super) fn pull_of(app: &App, values: &Values) -> AppPull {
     let docker = app.docker();
     let secret = docker
         .and_then(|docker| docker.pull_config.as_ref())
         .and_then(|config| values.get(&config.secret));
     let credential = docker.and_then(|docker| docker.credential.as_ref());
-    Ok(AppPull {
+    AppPull {
         force: docker.is_some_and(|docker| docker.force_pull_image),
         secret: secret.map(|value| value.bytes().to_vec()),
         creds: credential.map(|it| {
@@ -284,8 +293,7 @@ pub(super) fn pull_of(app: &App, values: &Values) -> Result<AppPull> {
             (it.principal.clone(), password)
         }),
         timeout: PULL_TIMEOUT,
-        auth_file: None,
-    })
+    }
 }
 
 /// Takes over the descriptor of `--status-fd`.
