@@ -75,8 +75,10 @@ impl Provision {
                 .hint("the app definition has them: ucr provision --app FILE [DIR]"));
         }
         self.directory = self.directory.take().or(place);
-        self.entrypoint.clone_from(&app.entrypoint);
-        self.args.clone_from(&app.args);
+        if self.bundle.is_some() {
+            self.entrypoint.clone_from(&app.entrypoint);
+            self.args.clone_from(&app.args);
+        }
         Ok(())
     }
 

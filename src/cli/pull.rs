@@ -123,8 +123,6 @@ pub(super) struct AppPull {
     pub(super) secret: Option<Vec<u8>>,
     /// User and password.
     pub(super) creds: Option<(String, String)>,
-    /// A file with credentials in the sandbox.
-    pub(super) auth_file: Option<PathBuf>,
     /// Where nobody says one.
     pub(super) timeout: Duration,
 }
@@ -325,10 +323,7 @@ impl PullOptions {
             creds: self
                 .user_and_password()?
                 .or_else(|| app.and_then(|app| app.creds.clone())),
-            auth_file: self
-                .auth_file
-                .clone()
-                .or_else(|| app.and_then(|app| app.auth_file.clone())),
+            auth_file: self.auth_file.clone(),
             pull_secret: secret.or_else(|| app.and_then(|app| app.secret.clone())),
             environment: environment::credentials(),
             ..Sources::default()

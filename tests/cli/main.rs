@@ -9,6 +9,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod app_options;
 mod app_page;
 mod app_samples;
 mod auth;

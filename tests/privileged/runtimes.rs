@@ -86,7 +86,8 @@ fn what_only_one_of_them_can() {
     }
     let neither = run("docker,native", &parameter, &own);
     neither.refused(&[
-        "no runtime can do this: docker: image oci:",
+        "no runtime can do this: docker: image",
+        "no oci: images",
         "; native: docker_parameters[0]",
     ]);
     let quiet = run("docker,native", &["-q"], &own).ok();

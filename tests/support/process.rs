@@ -4,7 +4,7 @@
 //! that keeps a descriptor open cannot hold up a test.
 
 use std::fs::File;
-use std::io::{Seek, Write};
+use std::io::{ErrorKind, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -102,13 +102,24 @@ pub fn spawn(command: &mut Command, stdin: &[u8]) -> Running {
     input.write_all(stdin).expect("write the input");
     input.rewind().expect("rewind the input");
     let (stdout, stderr) = (unnamed(), unnamed());
-    let child = command
+    command
         .stdin(input)
         .stdout(Stdio::from(stdout.try_clone().expect("dup")))
         .stderr(Stdio::from(stderr.try_clone().expect("dup")))
-        .process_group(0)
-        .spawn()
-        .unwrap_or_else(|error| panic!("{line}: {error}"));
+        .process_group(0);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let child = loop {
+        match command.spawn() {
+            // Just written; a child that another test forked meanwhile has a copy of the handle
+            // until it executes something.
+            Err(error)
+                if error.kind() == ErrorKind::ExecutableFileBusy && Instant::now() < deadline =>
+            {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            result => break result.unwrap_or_else(|error| panic!("{line}: {error}")),
+        }
+    };
     let pid = rustix::process::Pid::from_child(&child);
     Running {
         pidfd: pidfd_open(pid, PidfdFlags::empty()).expect("pidfd_open"),

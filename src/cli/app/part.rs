@@ -15,15 +15,7 @@ use crate::sys::signal::unblock;
 
 /// Does what a command line would.
 pub(super) fn part(context: &Context, command: Command) -> Result<Child> {
-    start(|| perform(command, context), context)
-}
-
-/// Does something else.
-pub(super) fn work(
-    context: &Context,
-    work: impl FnOnce() -> Result<exit::Outcome>,
-) -> Result<Child> {
-    start(work, context)
+    work(context, || perform(command, context))
 }
 
 /// Executes the command of a check in a container, in this process.
@@ -43,7 +35,7 @@ pub(super) fn part_in_silence(context: &Context, command: Command) -> Result<Chi
         dup2_stdout(null)?;
         perform(command, context)
     };
-    start(quietly, context)
+    work(context, quietly)
 }
 
 /// The same, with what it prints on stdout.
@@ -53,10 +45,11 @@ pub(super) fn part_that_prints(context: &Context, command: Command) -> Result<(C
         dup2_stdout(write)?;
         perform(command, &context.in_text())
     };
-    Ok((start(printing, context)?, read))
+    Ok((work(context, printing)?, read))
 }
 
-fn start(work: impl FnOnce() -> Result<exit::Outcome>, context: &Context) -> Result<Child> {
+/// Does something else, and says itself what goes wrong.
+pub(super) fn work(context: &Context, work: impl FnOnce() -> Result<Outcome>) -> Result<Child> {
     let body = || {
         let ready = unblock().and_then(|()| die_with_parent());
         let outcome = ready.map_err(Into::into).and_then(|()| work());

@@ -1,5 +1,6 @@
 //! What an app needs before it can be started: ports, a sandbox, volumes, its description.
 
+use std::io::ErrorKind;
 use std::path::{Component, Path};
 
 use anyhow::Result;
@@ -11,7 +12,7 @@ use crate::cli::context::Context;
 use crate::cli::pull;
 use crate::error::{Fault, Kind};
 use crate::frontend::flags::BesideApp;
-use crate::frontend::marathon::app::{App, Mode, Type, Volume, VolumeKind};
+use crate::frontend::marathon::app::{App, Mode, Type, VolumeKind};
 use crate::frontend::marathon::container::{Machine, Places, container, launch_fault};
 use crate::frontend::marathon::environment::Task;
 use crate::frontend::marathon::ports::{Assigned, Offer, Ranges, assign, wanted};
@@ -43,6 +44,7 @@ pub(super) struct Preparation<'a> {
 impl Preparation<'_> {
     /// Takes ports and makes directories.
     pub(super) fn prepare<'s>(&self, store: &Store, leases: Leases<'s>) -> Result<Prepared<'s>> {
+        self.check_volumes()?;
         let mut leases = leases;
         let task = task(self.app, self.beside.name.clone())?;
         let ports = assign(&wanted(self.app), &self.machine.offer(), &mut leases)?;
@@ -56,7 +58,6 @@ impl Preparation<'_> {
                 store.create_sandbox(room, &task.id)?
             }
         };
-        self.make_volumes(store, sandbox.path())?;
         let spec = self.spec(store, &task, &ports, sandbox.path())?;
         Ok(Prepared {
             spec,
@@ -146,49 +147,44 @@ impl Preparation<'_> {
             .hint("put it there, or say --seccomp-dir DIR"))
     }
 
-    /// Directories that the app may expect, and those of the host that have to be there.
-    pub(super) fn make_volumes(&self, store: &Store, sandbox: &Path) -> Result<()> {
-        let persistent = |path: &str| {
-            let volumes = self.app.volumes().iter();
-            let mut kept = volumes.filter(|it| matches!(it.kind, VolumeKind::Persistent(_)));
-            kept.any(|it| Some(it.container_path.as_str()) == path.split('/').next())
-        };
+    /// What has to be there, before anything is fetched.
+    fn check_volumes(&self) -> Result<()> {
         for (index, volume) in self.app.volumes().iter().enumerate() {
-            match &volume.kind {
-                VolumeKind::Persistent(_) => {
-                    store.persistent(&self.app.id, &volume.container_path)?;
-                }
-                VolumeKind::Host(path) if path.starts_with('/') => {
-                    self.check_host_path(index, Path::new(path), volume.mode)?;
-                }
-                VolumeKind::Host(path) => match persistent(path) {
-                    true => {
-                        let (first, rest) = path.split_once('/').unwrap_or((path, ""));
-                        let root = store.persistent(&self.app.id, first)?;
-                        make_below(&root, Path::new(rest), index)?;
-                    }
-                    false => make_below(sandbox, Path::new(path), index)?,
-                },
-                VolumeKind::Secret(_) | VolumeKind::External(_) => (),
+            if let VolumeKind::Host(path) = &volume.kind
+                && path.starts_with('/')
+            {
+                self.check_host_path(index, Path::new(path), volume.mode)?;
             }
         }
         Ok(())
     }
 
-    /// Fails if there is a volume that is a part of the sandbox.
-    pub(super) fn refuse_own_volumes(&self) -> Result<()> {
-        let mut all = self.app.volumes().iter().enumerate();
-        let is_own = |volume: &Volume| matches!(&volume.kind, VolumeKind::Host(path) if !path.starts_with('/'));
-        let Some((index, _)) = all.find(|(_, volume)| is_own(volume)) else {
-            return Ok(());
+    /// Directories of the sandbox and of persistent volumes that the app may expect.
+    pub(super) fn make_volumes(&self, store: &Store, sandbox: &Path) -> Result<()> {
+        let volumes = self.app.volumes();
+        let is_persistent = |name: &str| {
+            let mut kept = volumes.iter();
+            kept.any(|it| matches!(it.kind, VolumeKind::Persistent(_)) && it.container_path == name)
         };
-        let message = format!(
-            "/container/volumes({index})/hostPath: it is in the sandbox, which Docker Engine \
-             cannot look after when it starts the container again"
-        );
-        Err(Fault::new(Kind::Unsupported, message)
-            .hint("leave out --detach or --restart, or say a path of the host")
-            .into())
+        for (index, volume) in volumes.iter().enumerate() {
+            match &volume.kind {
+                VolumeKind::Persistent(_) => {
+                    store.persistent(&self.app.id, &volume.container_path)?;
+                }
+                VolumeKind::Host(path) if !path.starts_with('/') => {
+                    let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+                    match is_persistent(first) {
+                        true => {
+                            let root = store.persistent(&self.app.id, first)?;
+                            make_below(&root, Path::new(rest), index)?;
+                        }
+                        false => make_below(sandbox, Path::new(path), index)?,
+                    }
+                }
+                VolumeKind::Host(_) | VolumeKind::Secret(_) | VolumeKind::External(_) => (),
+            }
+        }
+        Ok(())
     }
 
     /// Docker makes a directory that is missing, as Marathon's users know it.
@@ -219,19 +215,18 @@ fn make_below(root: &Path, path: &Path, index: usize) -> Result<()> {
     if !path.components().all(is_plain) {
         return Err(refuse("leads out of the sandbox").into());
     }
-    let made = Root::open(root).and_then(|it| it.create_dir_all(path, 0o1777));
-    made.map_err(|error| match error.kind() {
-        // A file is as good.
-        std::io::ErrorKind::NotADirectory if root.join(path).exists() => None,
-        _ => Some(refuse(&format!("cannot be made: {error}"))),
-    })
-    .map_or_else(|fault| fault.map_or(Ok(()), Err), |_| Ok(()))?;
+    let place = root.join(path);
+    match Root::open(root).and_then(|it| it.create_dir_all(path, 0o1777)) {
+        // A file that was fetched is as good.
+        Err(error) if error.kind() != ErrorKind::NotADirectory || !place.exists() => {
+            return Err(refuse(&format!("cannot be made: {error}")).into());
+        }
+        _ => (),
+    }
     // Docker follows links, so there may be none.
-    let is_there =
-        |place: &Path| Some(place.canonicalize().ok()? == root.canonicalize().ok()?.join(path));
-    match is_there(&root.join(path)) {
-        Some(true) => Ok(()),
-        _ => Err(refuse("is a link").into()),
+    match place.canonicalize()? == root.canonicalize()?.join(path) {
+        true => Ok(()),
+        false => Err(refuse("is a link").into()),
     }
 }
 

@@ -57,7 +57,7 @@ fn wanted(context: &Context, file: &AppFile, secrets: &AppSecrets) -> Result<Wan
     let values = resolve(context, &loaded.app, secrets, true)?;
     Ok(Wanted {
         image,
-        pull: pull_of(&loaded.app, &values)?,
+        pull: pull_of(&loaded.app, &values),
         context: context.with_runtime(loaded.runtime),
         app: loaded.app,
     })

@@ -29,11 +29,14 @@ use crate::frontend::marathon::container::launch_fault;
 use crate::runtime::{RuntimeName, native};
 use crate::spec::{GivenValues, Restart};
 use crate::sys::process::{Namespaces, adopt, die_with_parent, live_without_parent, spawn};
+use crate::sys::root::Root;
 use crate::sys::signal::Inbox;
 
 /// Longest pull of an app where nobody says how long: as long as a Mesos agent is told to wait for
 /// an executor.
-pub(super) const PULL_TIMEOUT: Duration = Duration::from_secs(600);
+const PULL_TIMEOUT: Duration = Duration::from_secs(600);
+/// Largest docker configuration that is read from a sandbox, in bytes.
+const MAX_CONFIG: u64 = 1 << 20;
 
 /// Runs an app once.
 pub(in crate::cli) fn run(run: Run, context: &Context) -> Result<Outcome> {
@@ -55,6 +58,7 @@ pub(in crate::cli) fn run(run: Run, context: &Context) -> Result<Outcome> {
         output::remark("note", &text);
         return Ok(Outcome::Done);
     }
+    check_restart(&run, &loaded, &beside)?;
     let context = context.with_runtime(loaded.runtime);
     let starter = Starter {
         context: &context,
@@ -66,6 +70,18 @@ pub(in crate::cli) fn run(run: Run, context: &Context) -> Result<Outcome> {
         (false, false) => starter.start(run, &mut |_| Ok(())),
         (false, true) => starter.detach(run),
     }
+}
+
+/// In the background nobody of ucr's hears that a container of the Engine's was stopped, and the
+/// Engine would start one again without its checks, and in whatever its last run has left.
+fn check_restart(run: &Run, loaded: &Loaded, beside: &BesideApp) -> Result<(), Fault> {
+    let restarts = beside.restart.is_some_and(|it| it != Restart::No);
+    if loaded.runtime != RuntimeName::Docker || !run.start.detach || !restarts {
+        return Ok(());
+    }
+    let message = "--restart with --detach, of an app of type DOCKER";
+    Err(Fault::new(Kind::Unsupported, message)
+        .hint("leave out --detach: ucr starts it again; or say type MESOS, which has both"))
 }
 
 /// Who starts it.
@@ -137,10 +153,11 @@ impl Starter<'_> {
     }
 
     fn start(&self, mut run: Run, hears: &mut Hears) -> Result<Outcome> {
-        let inbox = Inbox::open()?;
         let limit = run.app_run.launch_timeout;
         let deadline = limit.map(|limit| (Instant::now() + limit, limit));
         let values = resolve(self.context, self.app(), &run.app_secrets, false)?;
+        // Until here there is nothing to clear up, and Ctrl-C simply ends it.
+        let inbox = Inbox::open()?;
         let (store, state) = (self.context.store()?, self.context.state()?);
         self.context.heal()?;
         if self.loaded.runtime == RuntimeName::Docker {
@@ -161,7 +178,7 @@ impl Starter<'_> {
         )?;
         run.options.app = Some(self.pull(&values, prepared.sandbox.path())?);
         let restart = self.beside.restart.unwrap_or(Restart::No);
-        self.describe(&mut run, &prepared, &values, restart)?;
+        self.describe(&mut run, &prepared, &values)?;
         let mut backoff = Backoff::new(self.app());
         loop {
             let supervisor = Supervisor {
@@ -180,7 +197,7 @@ impl Starter<'_> {
             self.preparation(&run)
                 .make_volumes(&store, prepared.sandbox.path())?;
             let ended = supervisor.supervise(hears)?;
-            if self.is_left_to_engine(&run) || !self.is_again(restart, &ended, &mut backoff) {
+            if !self.is_again(restart, &ended, &mut backoff) {
                 return Ok(Outcome::Exited(ended.exit));
             }
             supervisor.make_room(&ended)?;
@@ -216,24 +233,13 @@ impl Starter<'_> {
     }
 
     /// Puts what was decided in the place of a command line.
-    fn describe(
-        &self,
-        run: &mut Run,
-        prepared: &Prepared,
-        values: &Values,
-        restart: Restart,
-    ) -> Result<()> {
+    fn describe(&self, run: &mut Run, prepared: &Prepared, values: &Values) -> Result<()> {
         let mut given = GivenValues::default();
         for (name, value) in values {
             given.insert(name, value.bytes());
         }
         let mut spec = prepared.spec.clone();
         parameters::add(&mut spec, self.app())?;
-        if self.is_left_to_engine(run) && restart != Restart::No {
-            // The Engine follows whatever the last run made of it.
-            self.preparation(run).refuse_own_volumes()?;
-            spec.restart = Some(restart);
-        }
         run.given = Some(
             Given {
                 spec,
@@ -242,11 +248,6 @@ impl Starter<'_> {
             .into(),
         );
         Ok(())
-    }
-
-    /// Whether the Engine itself starts it again.
-    fn is_left_to_engine(&self, run: &Run) -> bool {
-        self.loaded.runtime == RuntimeName::Docker && run.start.detach
     }
 
     fn is_again(&self, restart: Restart, ended: &Ended, backoff: &mut Backoff) -> bool {
@@ -261,25 +262,30 @@ impl Starter<'_> {
             }
     }
 
-    /// Docker's own configuration may have been fetched, too.
+    /// Docker's own configuration may have been fetched, too. Whoever made it is as little trusted
+    /// as one who makes secrets: links in there lead nowhere else, and no helper is executed.
     fn pull(&self, values: &Values, sandbox: &Path) -> Result<AppPull> {
-        let mut pull = pull_of(self.app(), values)?;
+        let mut pull = pull_of(self.app(), values);
         if self.loaded.runtime == RuntimeName::Docker {
-            let files = [".docker/config.json", ".dockercfg"].map(|name| sandbox.join(name));
-            pull.auth_file = files.into_iter().find(|path| path.is_file());
+            let root = Root::open(sandbox)?;
+            for name in [".docker/config.json", ".dockercfg"] {
+                let found = root.read_small(Path::new(name), MAX_CONFIG);
+                let found = found.with_context(|| format!("{name} in the sandbox"))?;
+                pull.secret = pull.secret.or(found);
+            }
         }
         Ok(pull)
     }
 }
 
 /// What a pull of its image needs.
-pub(super) fn pull_of(app: &App, values: &Values) -> Result<AppPull> {
+pub(super) fn pull_of(app: &App, values: &Values) -> AppPull {
     let docker = app.docker();
     let secret = docker
         .and_then(|docker| docker.pull_config.as_ref())
         .and_then(|config| values.get(&config.secret));
     let credential = docker.and_then(|docker| docker.credential.as_ref());
-    Ok(AppPull {
+    AppPull {
         force: docker.is_some_and(|docker| docker.force_pull_image),
         secret: secret.map(|value| value.bytes().to_vec()),
         creds: credential.map(|it| {
@@ -287,8 +293,7 @@ pub(super) fn pull_of(app: &App, values: &Values) -> Result<AppPull> {
             (it.principal.clone(), password)
         }),
         timeout: PULL_TIMEOUT,
-        auth_file: None,
-    })
+    }
 }
 
 /// Takes over the descriptor of `--status-fd`.

@@ -342,8 +342,9 @@ impl Life<'_> {
             if let Some(mut code) = self.code.take() {
                 let mut text = String::new();
                 code.read_to_string(&mut text)?;
-                // Without one nobody knows: it is gone.
-                self.seen.exit_code = Some(text.trim().parse().unwrap_or(0));
+                // What nobody saw is as if it had been killed, as for `ucr wait`.
+                let code = text.trim().parse().unwrap_or(Exit::Signal(9).code());
+                self.seen.exit_code = Some(code);
             }
         }
         Ok(())

@@ -48,8 +48,12 @@ fn a_server_on_the_network_of_the_host() {
                       busybox httpd -f -h /tmp/www -p $PORT_WEB & wait";
         let app = json!({"cmd": script, "portDefinitions": [{"port": 0, "name": "web"}]});
         let running = stage.foreground("host", &app, &["--ports", "31555-31560"]);
-        let found = (31555..=31560).map(|port| (port, ask(port)));
-        let found: Vec<_> = found.filter(|(_, text)| text.is_some()).collect();
+        let mut found = Vec::new();
+        wait_for("answer", || {
+            let all = (31555..=31560).map(|port| (port, ask(port)));
+            found = all.filter(|(_, text)| text.is_some()).collect();
+            !found.is_empty()
+        });
         let [(port, text)] = &found[..] else {
             panic!("{found:?}");
         };
