@@ -46,6 +46,7 @@ use crate::runtime::Runtimes;
 use crate::sys::process::become_undumpable;
 use context::Context;
 use rootless::Users;
+use start::Listener;
 
 /// Pull, provision and run container images without a daemon
 #[derive(Debug, Parser)]
@@ -246,7 +247,7 @@ fn dispatch(cli: Cli) -> Result<Outcome> {
     let verbose = cli.verbosity.verbose || cli.command.is_verbose();
     let context = Context::new(cli.global, verbose);
     match cli.command {
-        Command::Run(run) if run.app.app.is_some() => app::run(*run, &context),
+        Command::Run(run) if run.app.app.is_some() => run_app(*run, &context),
         Command::Pull(pull) if pull.app.app.is_some() => app::pull(pull, &context),
         Command::Provision(provision) if provision.app.app.is_some() => {
             app::provision(provision, &context)
@@ -258,8 +259,26 @@ fn dispatch(cli: Cli) -> Result<Outcome> {
     }
 }
 
-/// Does what a command says.
-fn perform(mut command: Command, context: &Context) -> Result<Outcome> {
+/// Does what `ucr run --app` says.
+fn run_app(run: run::Run, context: &Context) -> Result<Outcome> {
+    let listener = run.start.listener();
+    let outcome = app::run(run, context);
+    listener.hear(&outcome);
+    outcome
+}
+
+/// Does what a command without an app says.
+fn perform(command: Command, context: &Context) -> Result<Outcome> {
+    let listener = match &command {
+        Command::Run(run) => run.start.listener(),
+        _ => Listener::NOBODY,
+    };
+    let outcome = carry_out(command, context);
+    listener.hear(&outcome);
+    outcome
+}
+
+fn carry_out(mut command: Command, context: &Context) -> Result<Outcome> {
     if let Some(outcome) = delegate::serve(&mut command, context)? {
         return Ok(outcome);
     }
