@@ -54,7 +54,8 @@ impl Trust {
                 read_certificates(file, &mut extra)?;
             }
             if let Some(cert) = files.iter().find(|f| has_extension(f, "cert")) {
-                identity = identity.or(Some(tls::read_identity(cert, &cert.with_extension("key"))?));
+                identity =
+                    identity.or(Some(tls::read_identity(cert, &cert.with_extension("key"))?));
             }
         }
         let verified = match self.skip_verify {
