@@ -13,6 +13,7 @@ pub mod docker;
 mod document;
 mod environment;
 mod exec;
+mod executor;
 mod images;
 mod inspect;
 mod logs;
@@ -133,6 +134,7 @@ enum Command {
     Images(images::Images),
     Ps(ps::Ps),
     Exec(exec::Exec),
+    Executor(Box<executor::Executor>),
     Rm(rm::Rm),
     Stop(stop::Stop),
     Kill(stop::Kill),
@@ -293,6 +295,7 @@ fn carry_out(mut command: Command, context: &Context) -> Result<Outcome> {
         Command::Images(images) => images.run(context),
         Command::Ps(ps) => ps.run(context),
         Command::Exec(exec) => exec.run(context),
+        Command::Executor(executor) => executor.run(context),
         Command::Rm(rm) => rm.run(context),
         Command::Stop(stop) => stop.run(context),
         Command::Kill(kill) => kill.run(context),

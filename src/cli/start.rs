@@ -269,6 +269,11 @@ impl Start<'_> {
 }
 
 impl Listener {
+    /// Whoever reads this descriptor.
+    pub(super) fn of(status: &OwnedFd) -> Self {
+        Self(status.try_clone().ok())
+    }
+
     /// Of a command that starts nothing.
     pub(super) const NOBODY: Self = Self(None);
 
@@ -319,8 +324,8 @@ impl Reporter<'_> {
             }
             Happening::Started { id, pid } => {
                 let mut event = json!({ "event": "started", "id": id, "pid": pid });
-                if let Some(addresses) = self.addresses(id) {
-                    event["addresses"] = addresses.into();
+                if let Some(address) = self.address(id) {
+                    event["ip"] = address.to_string().into();
                 }
                 self.say(&event);
             }
@@ -334,14 +339,9 @@ impl Reporter<'_> {
     }
 
     /// Its own, where somebody wants to know.
-    fn addresses(&self, id: &str) -> Option<Vec<String>> {
+    fn address(&self, id: &str) -> Option<IpAddr> {
         self.status.as_ref()?;
-        let container = delegate::container(self.context, id).ok()??;
-        let attached = container.life.attached?;
-        let (ip, ip6) = (attached.ip.map(IpAddr::V4), attached.ip6.map(IpAddr::V6));
-        let all = ip.into_iter().chain(ip6);
-        let all: Vec<String> = all.map(|it| it.to_string()).collect();
-        (!all.is_empty()).then_some(all)
+        delegate::container(self.context, id).ok()??.address()
     }
 }
 
