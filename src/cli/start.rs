@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
@@ -276,6 +276,11 @@ impl Listener {
 
     /// Of a command that starts nothing.
     pub(super) const NOBODY: Self = Self(None);
+
+    /// What has to stay open.
+    pub(super) fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.0.as_ref().map(AsFd::as_fd)
+    }
 
     /// Says why there is no container, if that is what came of it.
     pub(super) fn hear<T>(&self, outcome: &Result<T>) {

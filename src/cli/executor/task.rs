@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -117,14 +117,15 @@ impl Means<'_> {
 
     /// In a process of its own, with nothing of the executor's but what it knows.
     fn body(&self, context: &Context, id: &str, definition: TaskDefinition, status: OwnedFd) -> u8 {
+        let listener = Listener::of(&status);
         let ready = unblock()
             .and_then(|()| die_with_parent())
-            .and_then(|()| close_all_but([status.as_fd()].into_iter()))
+            .and_then(|()| close_all_but(listener.as_fd().into_iter().chain([status.as_fd()])))
             // The agent's signals to our group are for the executor.
             .and_then(|()| Ok(rustix::process::setpgid(None, None)?));
         let outcome = ready
             .map_err(Into::into)
-            .and_then(|()| self.run(context, id, definition, &status));
+            .and_then(|()| self.run(context, id, definition, (&listener, status)));
         if let Err(error) = &outcome {
             output::error(error, context.wants_json(Format::Text));
         }
@@ -136,46 +137,77 @@ impl Means<'_> {
         context: &Context,
         id: &str,
         definition: TaskDefinition,
-        status: &OwnedFd,
+        (listener, status): (&Listener, OwnedFd),
     ) -> Result<Outcome> {
+        if let failed @ Exit::Code(1..) | failed @ Exit::Signal(_) =
+            self.fetch(context, &definition, listener)?
+        {
+            return Ok(Outcome::Exited(failed));
+        }
+        let document = definition.app.as_ref().map(document).transpose();
+        let prepared = document.and_then(|document| {
+            let run = self.command(id, definition, document.as_ref(), status)?;
+            Ok((document, run))
+        });
+        listener.hear(&prepared);
+        // What is in memory is open until it was read.
+        let (document, run) = prepared?;
+        match document {
+            Some(_) => run_app(run, context),
+            None => perform(Command::Run(Box::new(run)), context),
+        }
+    }
+
+    /// Gets what it wants in its sandbox.
+    fn fetch(
+        &self,
+        context: &Context,
+        definition: &TaskDefinition,
+        listener: &Listener,
+    ) -> Result<Exit> {
+        if definition.artifacts.is_empty() {
+            return Ok(Exit::Code(0));
+        }
+        let options = Options {
+            cache: Some(self.surroundings.store().root().join("artifacts")),
+            ..Options::default()
+        };
         let sandbox = self.surroundings.sandbox();
-        if !definition.artifacts.is_empty() {
-            let cache = self.surroundings.store().root().join("artifacts");
-            let options = Options {
-                cache: Some(cache),
-                ..Options::default()
-            };
-            let listener = Listener::of(status);
-            let child = fetch_all(context, &definition.artifacts, sandbox, &options, &listener)?;
-            if child.wait()? != Exit::Code(0) {
-                return Ok(Outcome::Exited(Exit::Code(exit::FAULT)));
-            }
-        }
+        let fetching = fetch_all(context, &definition.artifacts, sandbox, &options, listener)?;
+        Ok(fetching.wait()?)
+    }
+
+    /// The command that runs it, which from now on has the descriptor.
+    fn command(
+        &self,
+        id: &str,
+        definition: TaskDefinition,
+        app: Option<&File>,
+        status: OwnedFd,
+    ) -> Result<Run> {
+        let secret = pull_secret(&definition, self.surroundings.sandbox())?;
+        let document = app.map(|file| format!("/proc/self/fd/{}", file.as_raw_fd()));
         let mut words: Vec<&str> = self.words.iter().map(String::as_str).collect();
-        let fd = status.as_raw_fd().to_string();
-        words.extend(["--status-fd", &fd]);
-        if let Some(app) = &definition.app {
-            let document = document(app)?;
-            let path = format!("/proc/self/fd/{}", document.as_raw_fd());
-            words.extend(["--app", &path]);
-            let mut run = Run::of_words(&words)?;
-            run.options = self.options.clone();
-            return run_app(run, context);
+        match &document {
+            Some(path) => words.extend(["--app", path]),
+            None => words.extend(["--spec", "-"]),
         }
-        words.extend(["--spec", "-"]);
         let mut run = Run::of_words(&words)?;
         run.options = self.options.clone();
-        run.options.app = Some(AppPull {
-            force: definition.force_pull,
-            secret: pull_secret(&definition, sandbox)?,
-            creds: None,
-            timeout: PULL_TIMEOUT,
-        });
-        let mut spec = definition.spec;
-        spec.name = Some(name(id)?);
-        let values = definition.secrets;
-        run.given = Some(Given { spec, values }.into());
-        perform(Command::Run(Box::new(run)), context)
+        if document.is_none() {
+            run.options.app = Some(AppPull {
+                force: definition.force_pull,
+                secret,
+                creds: None,
+                timeout: PULL_TIMEOUT,
+            });
+            let mut spec = definition.spec;
+            spec.name = Some(name(id)?);
+            let values = definition.secrets;
+            run.given = Some(Given { spec, values }.into());
+        }
+        run.start.status_fd = Some(status.into_raw_fd());
+        Ok(run)
     }
 }
 
