@@ -36,7 +36,7 @@ mod usage;
 mod volume;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -48,6 +48,9 @@ use crate::sys::process::become_undumpable;
 use context::Context;
 use rootless::Users;
 use start::Listener;
+
+/// A link of this name to the program is `ucr executor`.
+const EXECUTOR_NAME: &str = "ucr-executor";
 
 /// Pull, provision and run container images without a daemon
 #[derive(Debug, Parser)]
@@ -186,6 +189,7 @@ pub fn command() -> clap::Command {
 
 /// Runs a command line, prints what went wrong, and returns the program's exit code.
 pub fn main(arguments: Vec<OsString>) -> u8 {
+    let arguments = by_name(arguments);
     // Passwords and secrets must not get into a core file. Where it cannot be had, nothing is lost.
     let _ = become_undumpable();
     let as_json = usage::asks_for_json(&arguments);
@@ -202,6 +206,15 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
         output::error(error, as_json);
     }
     exit::code(&outcome)
+}
+
+/// Called by this name it is `ucr executor`: Marathon's `executor` is a path without arguments.
+fn by_name(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let name = arguments.first().map(Path::new).and_then(Path::file_name);
+    if name.is_some_and(|name| name == EXECUTOR_NAME) {
+        arguments.insert(1, "executor".into());
+    }
+    arguments
 }
 
 fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
