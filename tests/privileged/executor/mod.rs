@@ -7,6 +7,7 @@ mod connection;
 mod ends;
 mod failures;
 mod groups;
+mod soak;
 mod sources;
 
 use std::fs;
