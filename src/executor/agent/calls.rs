@@ -128,15 +128,14 @@ impl Calls {
                 _ => Err(format!("the agent closed the connection after {kind}")),
             };
         };
-        // The body of a good answer means nothing, that of another one is for people.
-        let is_enough = match head.status {
-            202 => head.until_close || outcome != Outcome::Unfinished,
-            _ => outcome != Outcome::Unfinished || now >= *until,
-        };
+        let is_late = now >= *until;
+        let is_whole = outcome != Outcome::Unfinished;
         match head.status {
-            _ if !is_enough && now < *until => return Ok(false),
-            202 if is_enough => (),
-            202 => return Err(peer.too_slow(kind)),
+            // What else it says means nothing.
+            202 if is_whole || head.until_close => (),
+            202 if is_late => return Err(peer.too_slow(kind)),
+            // What it says is for people, as far as it comes in time.
+            _ if !is_whole && !is_late => return Ok(false),
             400 => heard.push(Heard::Refused {
                 status: 400,
                 why: answer.why(kind, peer.token.as_ref()),
