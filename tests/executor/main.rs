@@ -9,6 +9,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod fake;
 mod faults;
 mod owner;
 mod roads;
