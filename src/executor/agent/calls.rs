@@ -40,8 +40,14 @@ impl Calls {
         self.queue.is_empty()
     }
 
+    /// A call that waits can be written as soon as the line can be.
     pub(super) fn wanted(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
-        self.line.as_ref().map(|line| line.exchange.wanted())
+        let line = self.line.as_ref()?;
+        let (fd, mut flags) = line.exchange.wanted();
+        if matches!(line.state, State::Idle) && !self.queue.is_empty() {
+            flags |= PollFlags::OUT;
+        }
+        Some((fd, flags))
     }
 
     /// Now, if there is something that can be begun.

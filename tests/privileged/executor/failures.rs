@@ -14,8 +14,22 @@ fn reasons() {
             "docker": {"name": format!("{}-not-there", stage.image)}}}});
         let failed = Some("REASON_CONTAINER_LAUNCH_FAILED");
         let rows = [
-            ("code", "exit 3", json!({}), "STARTING RUNNING FAILED", None, "status 3"),
-            ("signal", "kill -SEGV $$", json!({}), "STARTING RUNNING FAILED", None, "SIGSEGV"),
+            (
+                "code",
+                "exit 3",
+                json!({}),
+                "STARTING RUNNING FAILED",
+                None,
+                "status 3",
+            ),
+            (
+                "signal",
+                "kill -SEGV $$",
+                json!({}),
+                "STARTING RUNNING FAILED",
+                None,
+                "SIGSEGV",
+            ),
             (
                 "unpullable",
                 "true",
