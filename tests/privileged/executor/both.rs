@@ -21,7 +21,7 @@ type Row = (&'static str, &'static str, fn() -> Value, Act, &'static str);
 const ROWS: &[Row] = &[
     (
         "zero",
-        "echo said; echo kept >>of-both",
+        "echo said; echo kept >>$MESOS_SANDBOX/of-both",
         || json!({}),
         Act::Nothing,
         "STARTING RUNNING FINISHED",
@@ -49,7 +49,7 @@ const ROWS: &[Row] = &[
     ),
     (
         "ill",
-        "sleep 1000",
+        "trap 'exit 0' TERM; while :; do sleep 0.1; done",
         || {
             json!({"health_check": {"type": "COMMAND", "command": {"value": "false"},
         "delay_seconds": 0, "interval_seconds": 0.2, "grace_period_seconds": 0},

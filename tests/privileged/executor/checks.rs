@@ -40,11 +40,12 @@ fn three_failures() {
 #[test]
 fn a_server() {
     natively(|stage| {
+        stage.run(&["network", "create", "own"]).ok();
         let play = Play::begin(stage);
         let script = "mkdir /tmp/www; echo ok >/tmp/www/index.html; \
                       busybox httpd -f -h /tmp/www -p 8080 & sleep 1000";
         let mut container = play.container();
-        container["network_infos"] = json!([{"name": "none"}]);
+        container["network_infos"] = json!([{"name": "own"}]);
         let more = json!({
             "container": container,
             "health_check": {"type": "HTTP", "delay_seconds": 0, "interval_seconds": 0.1,
@@ -61,6 +62,15 @@ fn a_server() {
         play.agent.kill("t", None);
         let last = over(&play.agent, "t");
         assert_eq!(last.status["healthy"], true, "{last:?}");
+        // Its own address is in every update from the second on.
+        for update in &play.agent.updates("t")[1..] {
+            let network = &update.status["container_status"]["network_infos"][0];
+            let address = network["ip_addresses"][0]["ip_address"].as_str();
+            assert!(
+                address.is_some_and(|it| it.starts_with("10.")),
+                "{update:?}"
+            );
+        }
         play.end();
     });
 }

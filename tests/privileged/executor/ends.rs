@@ -188,7 +188,7 @@ fn a_signal() {
     natively(|stage| {
         let play = Play::begin(stage);
         play.launch_running("t", "sleep 1000", json!({}));
-        play.running.signal_group(rustix::process::Signal::TERM);
+        play.running.signal_group(nix::sys::signal::Signal::SIGTERM);
         let (agent, _) = play.end();
         assert_eq!(states(&agent, "t"), "STARTING RUNNING KILLING KILLED");
     });

@@ -26,7 +26,7 @@ fn the_first_call_and_who_knows_the_token() {
         assert_eq!(first.body["framework_id"]["value"], FRAMEWORK);
         let empty = json!({"unacknowledged_tasks": [], "unacknowledged_updates": []});
         assert_eq!(first.body["subscribe"], empty);
-        let executor = play.running.pid().as_raw_nonzero().get();
+        let executor = play.running.pid().as_raw();
         let below = descendants(executor);
         assert!(below.len() >= 2, "{below:?}");
         for pid in below.into_iter().chain([executor]) {
@@ -214,7 +214,7 @@ fn what_a_task_can_have() {
         let secret = "bm9ib2R5LXNlZXM=";
         let command = json!({
             "value": "cat artifact; echo $S | tr a-z A-Z; cat /in/x; ulimit -n; id -u",
-            "user": "nobody",
+            "user": "65534",
             "uris": [{"value": format!("file://{}", file.display()), "extract": false}],
             "environment": {"variables": [
                 {"name": "S", "type": "SECRET", "secret": {"type": "VALUE", "value": {"data": secret}}},
