@@ -20,6 +20,7 @@ pub mod engine;
 pub mod image;
 pub mod layer;
 pub mod layout;
+pub mod mesos_launcher;
 pub mod need;
 pub mod netns;
 pub mod process;
