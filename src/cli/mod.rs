@@ -13,6 +13,7 @@ pub mod docker;
 mod document;
 mod environment;
 mod exec;
+mod executor;
 mod images;
 mod inspect;
 mod logs;

@@ -307,7 +307,7 @@ impl Launcher {
 
 impl Drop for Launcher {
     fn drop(&mut self) {
-        self.destroy(Duration::from_secs(5));
+        self.kill_frozen(Instant::now() + Duration::from_secs(1));
         // Where a test has failed: whoever blocks an agent goes, too.
         for hierarchy in USED {
             for pid in self.processes(hierarchy) {

@@ -10,7 +10,7 @@ use crate::support::mesos_launcher::{Launcher, marked};
 const SERVES: &str = "echo ready; while :; do sleep 0.05; done";
 
 /// What the Engine has with this label, running or not.
-fn known(host: &Host, label: &str) -> String {
+pub fn known(host: &Host, label: &str) -> String {
     let filter = format!("label={label}");
     let words = ["ps", "--all", "--quiet", "--filter", &filter];
     host.run(&words).ok().text().to_owned()

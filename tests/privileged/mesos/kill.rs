@@ -16,15 +16,16 @@ use crate::support::ucr::children;
 
 use super::places::{assert_inside, elsewhere};
 use super::{LIMIT, new_mark, run_words, started};
+use crate::cni::{Plugged, bridge};
 use crate::lan::{alone, eventually, ip, nft};
 use crate::world::World;
 
 /// Longer than anything here needs; the agent itself would wait for a minute.
-const BOUND: Duration = Duration::from_secs(2);
+pub const BOUND: Duration = Duration::from_secs(2);
 
 /// What can be left of a task that was killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Trace {
+pub enum Trace {
     /// Its cgroups in hierarchies that the launcher does not use, empty.
     Cgroups,
     /// A record in the state directory, of which no process has the lock.
@@ -46,7 +47,7 @@ const PLAIN: &[Trace] = &[Cgroups, Record, Directory];
 const BRIDGED: &[Trace] = &[Cgroups, Record, Directory, Lease];
 const PUBLISHED: &[Trace] = &[Cgroups, Record, Directory, Lease, Redirections];
 
-fn traces(world: &World, id: &str) -> BTreeSet<Trace> {
+pub fn traces(world: &World, id: &str) -> BTreeSet<Trace> {
     let store = world.ucr.root();
     let has = |directory: PathBuf| !children(&directory).is_empty();
     let downloads = ["tmp", "ingest"].map(|part| store.join(part));
@@ -67,7 +68,7 @@ fn traces(world: &World, id: &str) -> BTreeSet<Trace> {
 
 /// Destroys a task; afterwards nothing runs, nothing is mounted, and the agent is not kept waiting.
 #[track_caller]
-fn destroy(name: &str, world: &World, launcher: &mut Launcher, mark: &str) -> Destroyed {
+pub fn destroy_all(name: &str, world: &World, launcher: &mut Launcher, mark: &str) -> Destroyed {
     assert!(assert_inside(launcher, mark) > 0, "{name}: nobody is there");
     let destroyed = launcher.destroy(BOUND);
     assert!(destroyed.in_the_way.is_empty(), "{name}: {destroyed:#?}");
@@ -97,18 +98,23 @@ fn assert_no_namespace(name: &str, namespace: &Path) {
     assert_eq!(inside.count(), 0, "{name}: {text}");
 }
 
-/// A running container, its ID, and the network namespace of its first process.
 fn running(world: &World, flags: &[&str], mark: &str) -> (Launcher, String, PathBuf) {
+    running_with(world, flags, mark, &[])
+}
+
+/// A running container, its ID, and the network namespace of its first process.
+pub fn running_with(
+    world: &World,
+    flags: &[&str],
+    mark: &str,
+    env: &[(&str, &str)],
+) -> (Launcher, String, PathBuf) {
     let script = format!(": {mark}; sleep 1000 & echo ready; while :; do sleep 0.05; done");
-    let flags = [flags, &["--env", "X=y"]].concat();
-    let words = run_words(world, &flags, &["sh", "-c", &script]);
-    let mut launcher = started(world, &words, &[]);
-    let mut document = serde_json::Value::Null;
-    launcher.wait_until("container", LIMIT, |_| {
-        let listed = world.ucr.run(["ps", "--format", "json"]).ok().json();
-        document = listed[0].clone();
-        document["status"] == "running" && marked(mark).len() > 1
-    });
+    let words = run_words(world, flags, &["sh", "-c", &script]);
+    let mut launcher = started(world, &words, env);
+    launcher.wait_until("ready", LIMIT, |it| it.text("stdout").contains("ready"));
+    let listed = world.ucr.run(["ps", "--format", "json"]).ok().json();
+    let document = &listed[0];
     let id = document["id"].as_str().unwrap().to_owned();
     let namespace = fs::read_link(format!("/proc/{}/ns/net", document["pid"])).unwrap();
     (launcher, id, namespace)
@@ -135,7 +141,7 @@ fn in_the_middle_of_a_run() {
             let world = World::small();
             let (name, mark) = (flags.join(" "), new_mark());
             let (mut launcher, id, namespace) = running(&world, flags, &mark);
-            let destroyed = destroy(&name, &world, &mut launcher, &mark);
+            let destroyed = destroy_all(&name, &world, &mut launcher, &mark);
             if namespace != own {
                 assert_no_namespace(&name, &namespace);
             }
@@ -175,13 +181,48 @@ fn in_the_background() {
         let mut launcher = started(&world, &words, &[]);
         assert_eq!(launcher.ended_within(LIMIT), Some(0));
         let id = launcher.text("stdout").trim().to_owned();
-        let destroyed = destroy("-d", &world, &mut launcher, &mark);
+        let destroyed = destroy_all("-d", &world, &mut launcher, &mark);
         println!("-d: {destroyed:?}");
         assert_eq!(traces(&world, &id), PUBLISHED.iter().copied().collect());
         assert_eq!(world.ucr.run(["ps", "--quiet"]).ok().text(), "");
         // It is kept, as one that has ended.
         assert_eq!(traces(&world, &id), [Directory].into());
         world.ucr.run(["rm", &id]).ok();
+        world.assert_clean();
+    });
+}
+
+/// A container that plugins connect, from whatever directory it is started.
+pub fn plugged_flags(plugged: &Plugged) -> Vec<String> {
+    let scratch = plugged.world.ucr.scratch().path().display().to_string();
+    let flags = plugged.flags().into_iter();
+    let flags = flags.map(|it| it.replace("-dir=", &format!("-dir={scratch}/")));
+    flags.chain(["-p".into(), "8080:80".into()]).collect()
+}
+
+/// The network namespace is kept for the plugins in the task's own namespace of mounts, and goes with
+/// that: they are told that it is gone. Debian's bridge then leaves its masquerading behind.
+#[test]
+fn networks_of_plugins() {
+    alone(|| {
+        let plugged = Plugged::new(&bridge(&[]));
+        let (world, mark) = (&plugged.world, new_mark());
+        let flags = plugged_flags(&plugged);
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        let (mut launcher, id, namespace) = running(world, &flags, &mark);
+        let destroyed = destroy_all("cni", world, &mut launcher, &mark);
+        println!(
+            "cni: {:?}, left: {:?}, {:?}",
+            destroyed.took,
+            traces(world, &id),
+            plugged.traces()
+        );
+        assert_no_namespace("cni", &namespace);
+        world.ucr.run(["ps"]).ok();
+        println!("cni: after ucr ps: {:?}", plugged.traces());
+        let is_masquerading = |it: &String| it.starts_with("-A ") && !it.contains("CNI-DN");
+        let left = plugged.traces();
+        assert!(left.iter().all(is_masquerading), "{left:#?}");
         world.assert_clean();
     });
 }
@@ -221,7 +262,7 @@ fn in_a_pull_and_in_an_unpack() {
             });
             // ucr and the process that pulls.
             assert_eq!(launcher.processes("freezer").len(), 2);
-            let destroyed = destroy(stalls, &world, &mut launcher, &mark);
+            let destroyed = destroy_all(stalls, &world, &mut launcher, &mark);
             let seen = traces(&world, "");
             println!("{stalls}: {:?}, left: {seen:?}", destroyed.took);
             assert_eq!(seen, left.iter().copied().collect());

@@ -7,6 +7,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use ucr::runtime::native::cgroup::leave_all;
+use ucr::sys::process::{Exit, Namespaces, spawn};
 
 use crate::support::mesos_launcher::{Launcher, USED, describe, marked};
 use crate::support::process;
@@ -16,7 +18,7 @@ use crate::lan::alone;
 use crate::world::World;
 
 /// The cgroup of a process in each version 1 hierarchy, by its names.
-fn cgroups(pid: i32) -> BTreeMap<String, String> {
+pub fn cgroups(pid: i32) -> BTreeMap<String, String> {
     let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
     let line = |line: &str| {
         let mut fields = line.splitn(3, ':').skip(1);
@@ -106,6 +108,25 @@ fn every_process_stays_with_the_task() {
     });
 }
 
+/// Into the task's cgroups, and out again: what the warden of an executor does.
+#[test]
+fn the_way_out_of_all_hierarchies() {
+    let launcher = Launcher::new(64);
+    let child = spawn(Namespaces::default(), || {
+        let pid = std::process::id().cast_signed();
+        let enter =
+            |hierarchy: &&str| fs::write(launcher.cgroup(hierarchy).join("cgroup.procs"), "0");
+        let is_in = USED.iter().all(|it| enter(it).is_ok());
+        let was_in = cgroups(pid).values().filter(|path| *path != "/").count();
+        let has_left = leave_all().is_ok() && cgroups(pid).values().all(|path| path == "/");
+        u8::from(!(is_in && was_in >= USED.len() && has_left))
+    });
+    assert_eq!(child.unwrap().wait().unwrap(), Exit::Code(0));
+    for hierarchy in USED {
+        assert_eq!(launcher.processes(hierarchy), Vec::<i32>::new());
+    }
+}
+
 /// The launcher of these tests sees what would keep a real agent waiting.
 #[test]
 fn a_process_that_leaves_one_hierarchy_is_in_the_way() {
@@ -128,7 +149,7 @@ fn a_process_that_leaves_one_hierarchy_is_in_the_way() {
     for word in ["/memory/", "/cpu/", &mark, "Device or resource busy"] {
         assert!(seen.contains(word), "no {word} in\n{seen}");
     }
-    assert!(!seen.contains("/freezer/"), "{seen}");
+    assert!(!seen.contains("/freezer/ucr"), "{seen}");
     drop(launcher);
     assert_eq!(marked(&mark), Vec::<i32>::new());
 }
