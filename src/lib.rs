@@ -12,15 +12,16 @@
 //! ```text
 //!   main                          -> cli, runtime::native::reaper
 //!   cli                           -> anything below
-//!   executor                      -> frontend, checks, spec, sys, error
+//!   executor                      -> frontend, checks, spec, tls, sys, error
 //!   runtime                       -> provision, bundle and lower
-//!   checks                        -> spec, sys, error
+//!   checks                        -> spec, tls, sys, error
 //!   frontend                      -> spec, image, error
 //!   pull   provision   bundle   fetch   -> any lower
-//!   store   registry   layer   source   -> image, spec, credentials, sys, error; never each other
+//!   store   registry   layer   source   -> image, spec, credentials, sys, error; never each other; registry: tls, too
 //!   engine                        -> credentials, sys, error; source may import it
 //!   spec   credentials            -> image, error
 //!   secrets                       -> error, sys
+//!   tls                           -> error
 //!   image                         -> error
 //!   exit                          -> error, sys
 //!   sys   error                   -> std and the kernel
@@ -50,3 +51,4 @@ pub mod spec;
 pub mod store;
 #[allow(unsafe_code, reason = "the only module that talks to the kernel")]
 pub mod sys;
+pub mod tls;

@@ -85,7 +85,7 @@ pub struct Watch<'a> {
     entries: Vec<Entry>,
     task: Option<Task>,
     network: Option<Network>,
-    run: &'a RunCommand<'a>,
+    run: Box<RunCommand<'a>>,
     began: Instant,
     epoll: OwnedFd,
     timer: OwnedFd,
@@ -120,7 +120,7 @@ struct Current {
 impl<'a> Watch<'a> {
     /// Begins to check a task that runs since now. Without a process on this machine nothing can be
     /// checked in its network. The caller must be single-threaded whenever it calls [`Self::step`].
-    pub fn new(checks: Vec<Check>, task: Option<Task>, run: &'a RunCommand<'a>) -> Result<Self> {
+    pub fn new(checks: Vec<Check>, task: Option<Task>, run: Box<RunCommand<'a>>) -> Result<Self> {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
@@ -231,7 +231,7 @@ impl<'a> Watch<'a> {
             return Ok(());
         }
         entry.next = None;
-        match Running::start(&entry.check.probe, self.network.as_ref(), self.run) {
+        match Running::start(&entry.check.probe, self.network.as_ref(), &*self.run) {
             Ok(probe) => self.attend(index, probe, now),
             Err(error) => {
                 let finding = Finding::failed(error::render(&error));

@@ -41,6 +41,14 @@ impl CniOptions {
         }
     }
 
+    /// The same options for another command.
+    pub(super) fn words(&self) -> impl Iterator<Item = String> {
+        let lists = self.cni_config_dir.iter();
+        let lists = lists.map(|path| format!("--cni-config-dir={}", path.display()));
+        let plugins = self.cni_plugin_dir.iter();
+        lists.chain(plugins.map(|path| format!("--cni-plugin-dir={}", path.display())))
+    }
+
     pub(super) fn places(&self, context: &Context) -> Result<Places> {
         let listed = |name: &str| -> Vec<PathBuf> {
             let value = environment::variable(name).unwrap_or_default();

@@ -11,7 +11,7 @@ use crate::store::Store;
 use crate::sys;
 
 /// Resolved global options.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Context {
     global: Global,
     verbose: bool,

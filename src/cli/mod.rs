@@ -36,7 +36,7 @@ mod usage;
 mod volume;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -47,6 +47,10 @@ use crate::runtime::Runtimes;
 use crate::sys::process::become_undumpable;
 use context::Context;
 use rootless::Users;
+use start::Listener;
+
+/// A link of this name to the program is `ucr executor`.
+const EXECUTOR_NAME: &str = "ucr-executor";
 
 /// Pull, provision and run container images without a daemon
 #[derive(Debug, Parser)]
@@ -133,6 +137,7 @@ enum Command {
     Images(images::Images),
     Ps(ps::Ps),
     Exec(exec::Exec),
+    Executor(Box<executor::Executor>),
     Rm(rm::Rm),
     Stop(stop::Stop),
     Kill(stop::Kill),
@@ -184,6 +189,7 @@ pub fn command() -> clap::Command {
 
 /// Runs a command line, prints what went wrong, and returns the program's exit code.
 pub fn main(arguments: Vec<OsString>) -> u8 {
+    let arguments = by_name(arguments);
     // Passwords and secrets must not get into a core file. Where it cannot be had, nothing is lost.
     let _ = become_undumpable();
     let as_json = usage::asks_for_json(&arguments);
@@ -200,6 +206,15 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
         output::error(error, as_json);
     }
     exit::code(&outcome)
+}
+
+/// Called by this name it is `ucr executor`: Marathon's `executor` is a path without arguments.
+fn by_name(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let name = arguments.first().map(Path::new).and_then(Path::file_name);
+    if name.is_some_and(|name| name == EXECUTOR_NAME) {
+        arguments.insert(1, "executor".into());
+    }
+    arguments
 }
 
 fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
@@ -247,7 +262,7 @@ fn dispatch(cli: Cli) -> Result<Outcome> {
     let verbose = cli.verbosity.verbose || cli.command.is_verbose();
     let context = Context::new(cli.global, verbose);
     match cli.command {
-        Command::Run(run) if run.app.app.is_some() => app::run(*run, &context),
+        Command::Run(run) if run.app.app.is_some() => run_app(*run, &context),
         Command::Pull(pull) if pull.app.app.is_some() => app::pull(pull, &context),
         Command::Provision(provision) if provision.app.app.is_some() => {
             app::provision(provision, &context)
@@ -259,8 +274,26 @@ fn dispatch(cli: Cli) -> Result<Outcome> {
     }
 }
 
-/// Does what a command says.
-fn perform(mut command: Command, context: &Context) -> Result<Outcome> {
+/// Does what `ucr run --app` says.
+fn run_app(run: run::Run, context: &Context) -> Result<Outcome> {
+    let listener = run.start.listener();
+    let outcome = app::run(run, context);
+    listener.hear(&outcome);
+    outcome
+}
+
+/// Does what a command without an app says.
+fn perform(command: Command, context: &Context) -> Result<Outcome> {
+    let listener = match &command {
+        Command::Run(run) => run.start.listener(),
+        _ => Listener::NOBODY,
+    };
+    let outcome = carry_out(command, context);
+    listener.hear(&outcome);
+    outcome
+}
+
+fn carry_out(mut command: Command, context: &Context) -> Result<Outcome> {
     if let Some(outcome) = delegate::serve(&mut command, context)? {
         return Ok(outcome);
     }
@@ -275,6 +308,7 @@ fn perform(mut command: Command, context: &Context) -> Result<Outcome> {
         Command::Images(images) => images.run(context),
         Command::Ps(ps) => ps.run(context),
         Command::Exec(exec) => exec.run(context),
+        Command::Executor(executor) => executor.run(context),
         Command::Rm(rm) => rm.run(context),
         Command::Stop(stop) => stop.run(context),
         Command::Kill(kill) => kill.run(context),

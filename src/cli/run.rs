@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use anyhow::{Context as _, Result};
-use clap::Args;
+use clap::{Args, FromArgMatches};
 
 use super::app::{AppFile, AppMachine, AppRun, AppSecrets};
 use super::cni::CniOptions;
@@ -104,6 +104,14 @@ pub(super) struct Given {
 }
 
 impl Run {
+    /// As a command line says it, from its first option on.
+    pub(super) fn of_words(words: &[&str]) -> Result<Self> {
+        let command = Self::augment_args(clap::Command::new("run")).no_binary_name(true);
+        Ok(Self::from_arg_matches(
+            &command.try_get_matches_from(words)?,
+        )?)
+    }
+
     /// Where an ordinary user's works: namespaces can be joined only where they were made.
     pub(super) fn users(&self, context: &Context) -> Users {
         let joined = self.container.joined();
@@ -281,11 +289,15 @@ impl Run {
         if let Some(image) = self.options.find_local(context, name)? {
             return Ok(Ok(image));
         }
-        let pull = || match self.pull(context, name) {
-            Ok(()) => 0,
-            Err(error) => {
-                output::error(&error, context.wants_json(super::Format::Text));
-                exit::code(&Err(error))
+        let pull = || {
+            let outcome = self.pull(context, name);
+            self.start.listener().hear(&outcome);
+            match outcome {
+                Ok(()) => 0,
+                Err(error) => {
+                    output::error(&error, context.wants_json(super::Format::Text));
+                    exit::code(&Err(error))
+                }
             }
         };
         match spawn(Namespaces::default(), pull)?.wait()? {

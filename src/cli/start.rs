@@ -1,7 +1,8 @@
 //! How `ucr run` starts a container: in the foreground, in the background, attached or not.
 
 use std::cell::{Cell, RefCell};
-use std::os::fd::{AsFd, OwnedFd};
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
@@ -11,8 +12,8 @@ use serde_json::json;
 use super::background::{self, Background};
 use super::cidfile::CidFile;
 use super::context::Context;
-use super::{Format, output};
-use crate::error::{Fault, Kind};
+use super::{Format, delegate, output};
+use crate::error::{self, Fault, Kind};
 use crate::exit::Outcome;
 use crate::runtime::native::network::cni::Places;
 use crate::runtime::native::{Asked, Attachment, DetachKeys, Native};
@@ -20,7 +21,7 @@ use crate::runtime::{Ended, Happening, IGNORED};
 use crate::spec::{ContainerSpec, GivenValues, Restart};
 use crate::store::Image;
 use crate::sys;
-use crate::sys::process::adopt;
+use crate::sys::process::{adopt, copy};
 use crate::sys::tty::{Size, is_terminal};
 
 /// How a container is started.
@@ -48,10 +49,13 @@ pub(super) struct StartOptions {
     #[arg(long, value_name = "FILE")]
     pub(super) cidfile: Option<PathBuf>,
     /// Write what happens to this open descriptor, a line of JSON each: created, started, health,
-    /// exited
+    /// exited, failed
     #[arg(long, value_name = "FD")]
     pub(super) status_fd: Option<i32>,
 }
+
+/// Hears that there will be no container, whoever of ucr's processes finds out.
+pub(super) struct Listener(Option<OwnedFd>);
 
 /// A container's start, and who hears of it.
 struct Start<'a> {
@@ -182,6 +186,13 @@ impl StartOptions {
         path.map(CidFile::create).transpose()
     }
 
+    /// Who hears of a failure, if somebody is to.
+    pub(super) fn listener(&self) -> Listener {
+        let number = self.status_fd.filter(|number| *number > 2);
+        // If it is none, that is said when it is used.
+        Listener(number.and_then(|number| copy(number).ok()))
+    }
+
     fn status_fd(&self) -> Result<Option<OwnedFd>> {
         let Some(number) = self.status_fd else {
             return Ok(None);
@@ -257,6 +268,34 @@ impl Start<'_> {
     }
 }
 
+impl Listener {
+    /// Whoever reads this descriptor.
+    pub(super) fn of(status: &OwnedFd) -> Self {
+        Self(status.try_clone().ok())
+    }
+
+    /// Of a command that starts nothing.
+    pub(super) const NOBODY: Self = Self(None);
+
+    /// What has to stay open.
+    pub(super) fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.0.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Says why there is no container, if that is what came of it.
+    pub(super) fn hear<T>(&self, outcome: &Result<T>) {
+        if let (Some(fd), Err(error)) = (&self.0, outcome) {
+            let event = json!({
+                "event": "failed",
+                "kind": error::kind(error).name(),
+                "message": error::render(error),
+                "hint": error::hint(error),
+            });
+            say(fd, &event);
+        }
+    }
+}
+
 impl Reporter<'_> {
     /// There never was a container.
     pub(super) fn discard(&self) {
@@ -289,17 +328,31 @@ impl Reporter<'_> {
                 self.say(&json!({ "event": "health", "id": id, "status": status }));
             }
             Happening::Started { id, pid } => {
-                self.say(&json!({ "event": "started", "id": id, "pid": pid }));
+                let mut event = json!({ "event": "started", "id": id, "pid": pid });
+                if let Some(address) = self.address(id) {
+                    event["ip"] = address.to_string().into();
+                }
+                self.say(&event);
             }
         }
     }
 
     fn say(&self, event: &serde_json::Value) {
         if let Some(status) = &self.status {
-            // A reader that goes away early has what it wanted.
-            let _ = rustix::io::write(status, format!("{event}\n").as_bytes());
+            say(status, event);
         }
     }
+
+    /// Its own, where somebody wants to know.
+    fn address(&self, id: &str) -> Option<IpAddr> {
+        self.status.as_ref()?;
+        delegate::container(self.context, id).ok()??.address()
+    }
+}
+
+fn say(to: &OwnedFd, event: &serde_json::Value) {
+    // A reader that goes away early has what it wanted.
+    let _ = rustix::io::write(to, format!("{event}\n").as_bytes());
 }
 
 fn is_start(happening: &Happening) -> bool {

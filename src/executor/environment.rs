@@ -98,9 +98,9 @@ pub struct Tls {
 pub struct Token(Zeroizing<String>);
 
 impl Token {
-    /// The value of the header `Authorization`.
-    pub fn header(&self) -> Zeroizing<String> {
-        Zeroizing::new(format!("Bearer {}", *self.0))
+    /// A copy of what it is.
+    pub fn secret(&self) -> Zeroizing<String> {
+        self.0.clone()
     }
 }
 
@@ -445,7 +445,7 @@ mod tests {
         let found = with(&[(TOKEN, "eyJhbGciOiJIUzI1NiJ9.e30.x-_")]).unwrap();
         assert!(!format!("{found:?}").contains("eyJ"));
         let token = found.token.unwrap();
-        assert_eq!(*token.header(), "Bearer eyJhbGciOiJIUzI1NiJ9.e30.x-_");
+        assert_eq!(*token.secret(), "eyJhbGciOiJIUzI1NiJ9.e30.x-_");
     }
 
     #[test]

@@ -6,9 +6,11 @@
 //! agent ◄───────────── api::Call ◄─────────────────────────────────┘
 //! ```
 //!
-//! The pieces are pure: bytes, variables, clocks and random numbers come from whoever does the I/O.
+//! The pieces but `agent` are pure: bytes, variables, clocks and random numbers come from whoever does
+//! the I/O.
 //! It never knows which runtime it drives: each task is a `ucr run --spec` child.
 
+pub mod agent;
 pub mod api;
 pub mod environment;
 pub mod launch;

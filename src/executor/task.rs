@@ -354,13 +354,22 @@ fn by_itself(end: End) -> News {
 /// In Mesos's words.
 fn said(exit: Exit) -> String {
     match exit {
-        Exit::Code(code) => format!("Command exited with status {code}"),
+        Exit::Code(code) => {
+            let signal = code.checked_sub(128).and_then(signal_name);
+            let signal = signal.map(|name| format!(" (as after signal {name})"));
+            let signal = signal.unwrap_or_default();
+            format!("Command exited with status {code}{signal}")
+        }
         Exit::Signal(number) => {
-            let signal = number.to_string().parse::<SignalNumber>();
-            let name = signal.map_or_else(|_| number.to_string(), |signal| signal.to_string());
+            let name = signal_name(number).unwrap_or_else(|| number.to_string());
             format!("Command terminated with signal {name}")
         }
     }
+}
+
+fn signal_name(number: u8) -> Option<String> {
+    let signal = number.to_string().parse::<SignalNumber>().ok()?;
+    Some(signal.to_string())
 }
 
 #[cfg(test)]

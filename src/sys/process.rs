@@ -425,6 +425,17 @@ pub fn adopt(fd: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Another descriptor for what somebody else's number stands for.
+pub fn copy(fd: i32) -> io::Result<OwnedFd> {
+    // SAFETY: fcntl checks the descriptor itself.
+    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) };
+    match copy {
+        -1 => Err(io::Error::last_os_error()),
+        // SAFETY: the kernel has just opened it for us; nobody else owns it.
+        copy => Ok(unsafe { OwnedFd::from_raw_fd(copy) }),
+    }
+}
+
 /// Lets a descriptor survive exec.
 pub fn keep_across_exec(fd: BorrowedFd) -> io::Result<()> {
     Ok(rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::empty())?)

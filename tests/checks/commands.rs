@@ -21,7 +21,7 @@ pub const TESTS: &[Test] = &[
 /// The first result, of a check that kills at its first failure.
 fn result(text: &str, timeout: u64, run: &ucr::checks::RunCommand) -> (State, String) {
     let check = Check::mesos(shell(text), ms(0), pace(60_000, timeout), patience(0, 1));
-    let mut watch = Watch::new(vec![check], None, run).unwrap();
+    let mut watch = Watch::new(vec![check], None, Box::new(run)).unwrap();
     let all = events(&mut watch, LIMIT, |it| !it.is_empty());
     let Some(Event::Health { standing, .. }) = all.first() else {
         panic!("{all:?}");

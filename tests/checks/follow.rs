@@ -92,7 +92,7 @@ pub fn events(
 pub fn first_results(checks: Vec<Check>, count: usize) -> Vec<Option<(State, Option<String>)>> {
     let mut results = vec![None; checks.len()];
     let run = no_command;
-    let mut watch = Watch::new(checks, None, &run).unwrap();
+    let mut watch = Watch::new(checks, None, Box::new(&run)).unwrap();
     let mut take = |all: Vec<Event>| {
         for event in all {
             let Event::Health { index, standing } = event else {

@@ -120,7 +120,7 @@ fn redirects_are_followed_by_mesos() {
             Check::report(subject, ms(0), pace(60_000, 3000))
         });
         let run = no_command;
-        let mut watch = Watch::new(checks.collect(), Some(task), &run).unwrap();
+        let mut watch = Watch::new(checks.collect(), Some(task), Box::new(&run)).unwrap();
         let mut found = vec![None; rows.len()];
         let mut all = events(&mut watch, LIMIT, |it| it.len() == 4);
         all.extend(events(&mut watch, ms(300), |_| false));

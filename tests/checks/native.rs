@@ -85,7 +85,7 @@ fn commands_and_ports() {
             mesos(missing, 20_000),
             mesos(port(9, Question::Connect), 20_000),
         ];
-        let mut watch = Watch::new(checks, Some(task), &run).unwrap();
+        let mut watch = Watch::new(checks, Some(task), Box::new(&run)).unwrap();
         let mut all = events(&mut watch, ms(2000), |_| false);
         let sleeping = || {
             let list = ucr.run(["exec", "box", "ps", "-o", "args"]).ok().stdout;

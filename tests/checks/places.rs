@@ -43,7 +43,7 @@ fn inside_and_outside() {
             once(get(), ([127, 0, 0, 1], PORT).into(), false),
         ];
         let run = no_command;
-        let mut watch = Watch::new(checks, Some(task(&server)), &run).unwrap();
+        let mut watch = Watch::new(checks, Some(task(&server)), Box::new(&run)).unwrap();
         let all = events(&mut watch, LIMIT, |it| it.len() >= 3);
         let state = |check: usize| {
             all.iter().find_map(|event| match event {
@@ -70,10 +70,11 @@ fn another_process_with_the_number() {
             ..task(&server)
         };
         let run = no_command;
-        let mut watch = Watch::new(vec![inside(Question::Connect)], Some(stale), &run).unwrap();
+        let mut watch =
+            Watch::new(vec![inside(Question::Connect)], Some(stale), Box::new(&run)).unwrap();
         assert_eq!(events(&mut watch, ms(500), |_| false), []);
         assert_eq!(watch.standings().next().unwrap().state, State::Unknown);
-        let mut watch = Watch::new(vec![inside(Question::Connect)], None, &run).unwrap();
+        let mut watch = Watch::new(vec![inside(Question::Connect)], None, Box::new(&run)).unwrap();
         events(&mut watch, ms(500), |_| false);
         let standing = watch.standings().next().unwrap();
         let cause = standing.cause.as_deref().unwrap();

@@ -72,7 +72,7 @@ fn killed_by_the_rules_of_each_family() {
         ];
         for (check, expected) in rows {
             let run = no_command;
-            let mut watch = Watch::new(vec![check.clone()], Some(own()), &run).unwrap();
+            let mut watch = Watch::new(vec![check.clone()], Some(own()), Box::new(&run)).unwrap();
             let limit = if expected.is_some() { LIMIT } else { ms(1000) };
             let all = events(&mut watch, limit, is_kill);
             let failures = all.iter().find_map(|event| match event {
@@ -108,7 +108,7 @@ fn ready_once() {
         let codes = BTreeSet::from([400]);
         let check = Check::readiness("r".into(), get, address, pace(100, 3000), codes);
         let run = no_command;
-        let mut watch = Watch::new(vec![check], None, &run).unwrap();
+        let mut watch = Watch::new(vec![check], None, Box::new(&run)).unwrap();
         let all = events(&mut watch, ms(700), |_| false);
         assert_eq!(
             all,
@@ -140,7 +140,7 @@ fn told_when_it_changes() {
         let file = dir.path().join("n").display().to_string();
         let text = format!("echo >> {file}; n=$(wc -l < {file}); test $n -lt 3 -o $n -gt 4");
         let check = Check::report(shell(&text), ms(0), pace(100, 5000));
-        let mut watch = Watch::new(vec![check], None, &run_here).unwrap();
+        let mut watch = Watch::new(vec![check], None, Box::new(&run_here)).unwrap();
         let all = events(&mut watch, LIMIT, |it| it.len() == 3);
         let codes = [0, 1, 0].map(|code| Event::Checked {
             index: 0,
@@ -164,7 +164,7 @@ fn one_at_a_time() {
             Check::mesos(shell(&slow), ms(0), pace(100, 0), patience(0, 1)),
             Check::report(shell("exit 7"), ms(0), pace(100, 0)),
         ];
-        let mut watch = Watch::new(checks, None, &run_here).unwrap();
+        let mut watch = Watch::new(checks, None, Box::new(&run_here)).unwrap();
         let start = Instant::now();
         let all = events(&mut watch, LIMIT, |it| !it.is_empty());
         let seven = Report::Command(Some(7));
@@ -201,7 +201,7 @@ fn dropped_and_stopped() {
             started.set(started.get() + 1);
             run_here(command)
         };
-        let mut watch = Watch::new(checks(), None, &run).unwrap();
+        let mut watch = Watch::new(checks(), None, Box::new(&run)).unwrap();
         assert_eq!(events(&mut watch, ms(600), |_| false), []);
         assert_eq!(
             crate::follow::children().len(),
@@ -212,7 +212,7 @@ fn dropped_and_stopped() {
         drop(watch);
         assert!(start.elapsed() < ms(1000), "{:?}", start.elapsed());
         assert_eq!(crate::follow::children().len(), 1);
-        let mut watch = Watch::new(checks(), None, &run).unwrap();
+        let mut watch = Watch::new(checks(), None, Box::new(&run)).unwrap();
         assert_eq!(events(&mut watch, ms(400), |_| false), []);
         watch.stop();
         assert_eq!(events(&mut watch, ms(800), |_| false), []);
@@ -239,7 +239,7 @@ fn the_end_of_the_task_is_no_failure() {
             patience(0, 0),
         );
         let run = no_command;
-        let mut watch = Watch::new(vec![check], Some(known), &run).unwrap();
+        let mut watch = Watch::new(vec![check], Some(known), Box::new(&run)).unwrap();
         task.signal(libc::SIGKILL).unwrap();
         assert_eq!(events(&mut watch, ms(800), |_| false), []);
         assert_eq!(task.wait().unwrap(), Exit::Signal(9));
@@ -260,7 +260,7 @@ fn healthy_if_all_are() {
             ),
             Check::report(shell("true"), ms(0), pace(9000, 0)),
         ];
-        let mut watch = Watch::new(checks, None, &run_here).unwrap();
+        let mut watch = Watch::new(checks, None, Box::new(&run_here)).unwrap();
         assert_eq!(overall(watch.standings()), Some(State::Unknown));
         events(&mut watch, ms(2600), |_| false);
         let standings: Vec<_> = watch.standings().cloned().collect();
@@ -273,7 +273,7 @@ fn healthy_if_all_are() {
 fn nothing_to_do() {
     leaving_nothing(|| {
         let run = no_command;
-        let mut watch = Watch::new(Vec::new(), None, &run).unwrap();
+        let mut watch = Watch::new(Vec::new(), None, Box::new(&run)).unwrap();
         assert_eq!(events(&mut watch, ms(100), |_| false), []);
         assert_eq!(overall(watch.standings()), None);
     });

@@ -163,8 +163,12 @@ fn a_session() {
     tmux.keys(&["i"]);
     tmux.type_line("written by vi");
     tmux.keys(&["Escape"]);
+    // What comes with it would be taken for one key.
+    tmux.shows("- /tmp/file");
     tmux.type_line(":wq");
-    tmux.type_line("clear; cat /tmp/file; sleep 1000");
+    // What is stopped must be the sleep: with a stopped `cat`, too, the shell would not exit.
+    tmux.type_line("clear; cat /tmp/file; echo in''sleep; sleep 1000");
+    tmux.shows("insleep");
     tmux.shows("written by vi");
     tmux.keys_until(&["C-z"], "Stopped");
     tmux.type_line("kill -9 %1; wait; clear; exit 7");

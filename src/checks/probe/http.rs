@@ -8,16 +8,13 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use httparse::{EMPTY_HEADER, Response};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{
-    WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
-};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, StreamOwned};
 use url::{Position, Url};
 
 use super::Outcome;
 use crate::checks::plan::{Http, Scheme};
+use crate::tls;
 
 /// Most bytes of the heads of one answer, those of the interim ones before it included.
 const MAX_HEADS: usize = 64 << 10;
@@ -75,7 +72,8 @@ fn get(url: &Url, interim: &dyn Fn(u16)) -> Result<Answer> {
             let host = url.host_str().unwrap_or_default();
             let name = host.trim_start_matches('[').trim_end_matches(']');
             let name = ServerName::try_from(name.to_owned()).context("name the server")?;
-            let client = ClientConnection::new(Arc::new(careless()?), name).context("begin TLS")?;
+            let careless = tls::trusting_anyone()?.with_no_client_auth();
+            let client = ClientConnection::new(Arc::new(careless), name).context("begin TLS")?;
             converse(StreamOwned::new(client, socket), url, interim)
         }
         _ => converse(socket, url, interim),
@@ -164,57 +162,6 @@ fn parse(bytes: &[u8]) -> Result<Option<(Answer, usize)>> {
         location: location.map(|it| it.value.to_vec()),
     };
     Ok(Some((answer, length)))
-}
-
-fn careless() -> Result<ClientConfig> {
-    let provider = Arc::new(ring::default_provider());
-    let anyone = Anyone(provider.signature_verification_algorithms);
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .context("begin TLS")?;
-    let trusting = builder
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(anyone));
-    Ok(trusting.with_no_client_auth())
-}
-
-/// Takes any certificate, if its owner is at the other end.
-#[derive(Debug)]
-struct Anyone(WebPkiSupportedAlgorithms);
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.0)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.0)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
-    }
 }
 
 #[cfg(test)]

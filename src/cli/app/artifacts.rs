@@ -13,8 +13,9 @@ use super::part::work;
 use super::supervise::{end, too_long};
 use crate::cli::context::Context;
 use crate::cli::output;
+use crate::cli::start::Listener;
 use crate::error::{Fault, Kind};
-use crate::exit::Exit;
+use crate::exit::{Exit, Outcome};
 use crate::fetch::{self, Options};
 use crate::frontend::marathon::app::App;
 use crate::spec::Artifact;
@@ -40,15 +41,8 @@ pub(super) fn artifacts(
         // Whoever waits for it here ends it in time.
         ..Options::default()
     };
-    let child = work(context, || {
-        let root = Root::open(sandbox).context("open the sandbox")?;
-        for artifact in app.fetch.iter().map(artifact) {
-            for note in fetch::fetch(&artifact, &root, &options)? {
-                context.note(&note);
-            }
-        }
-        Ok(crate::exit::Outcome::Done)
-    })?;
+    let all: Vec<Artifact> = app.fetch.iter().map(artifact).collect();
+    let child = fetch_all(context, &all, sandbox, &options, &Listener::NOBODY)?;
     loop {
         let left = deadline.map(|(it, _)| it.saturating_duration_since(Instant::now()));
         let limit = left.map(Timespec::try_from).transpose()?;
@@ -80,6 +74,30 @@ pub(super) fn artifacts(
             }
         }
     }
+}
+
+/// Fetches into a sandbox, in a process of its own, which says what goes wrong.
+pub(in crate::cli) fn fetch_all(
+    context: &Context,
+    artifacts: &[Artifact],
+    sandbox: &Path,
+    options: &Options,
+    listener: &Listener,
+) -> Result<Child> {
+    let fetch = || {
+        let root = Root::open(sandbox).context("open the sandbox")?;
+        for artifact in artifacts {
+            for note in fetch::fetch(artifact, &root, options)? {
+                context.note(&note);
+            }
+        }
+        Ok(Outcome::Done)
+    };
+    work(context, || {
+        let outcome = fetch();
+        listener.hear(&outcome);
+        outcome
+    })
 }
 
 /// It has said itself what went wrong.

@@ -19,7 +19,11 @@ pub(super) fn part(context: &Context, command: Command) -> Result<Child> {
 }
 
 /// Executes the command of a check in a container, in this process.
-pub(super) fn in_task(context: &Context, id: &str, command: &checks::Command) -> Result<Exit> {
+pub(in crate::cli) fn in_task(
+    context: &Context,
+    id: &str,
+    command: &checks::Command,
+) -> Result<Exit> {
     unblock()?;
     let exec = Exec::plain(id.to_owned(), command.argv());
     match perform(Command::Exec(exec), context)? {
@@ -29,7 +33,7 @@ pub(super) fn in_task(context: &Context, id: &str, command: &checks::Command) ->
 }
 
 /// The same, without its stdout.
-pub(super) fn part_in_silence(context: &Context, command: Command) -> Result<Child> {
+pub(in crate::cli) fn part_in_silence(context: &Context, command: Command) -> Result<Child> {
     let quietly = || {
         let null = std::fs::OpenOptions::new().write(true).open("/dev/null")?;
         dup2_stdout(null)?;
@@ -49,7 +53,10 @@ pub(super) fn part_that_prints(context: &Context, command: Command) -> Result<(C
 }
 
 /// Does something else, and says itself what goes wrong.
-pub(super) fn work(context: &Context, work: impl FnOnce() -> Result<Outcome>) -> Result<Child> {
+pub(in crate::cli) fn work(
+    context: &Context,
+    work: impl FnOnce() -> Result<Outcome>,
+) -> Result<Child> {
     let body = || {
         let ready = unblock().and_then(|()| die_with_parent());
         let outcome = ready.map_err(Into::into).and_then(|()| work());

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::ioctl_fionbio;
@@ -12,19 +13,46 @@ const MAX_LINE: usize = 64 << 10;
 
 /// Something that happened.
 #[derive(Debug, Deserialize)]
-pub(super) struct Line {
-    pub(super) event: String,
+pub(in crate::cli) struct Line {
+    pub(in crate::cli) event: String,
     #[serde(default)]
-    pub(super) id: String,
-    pub(super) pid: Option<i32>,
-    pub(super) exit_code: Option<u8>,
+    pub(in crate::cli) id: String,
+    pub(in crate::cli) pid: Option<i32>,
+    /// Its own address.
+    pub(in crate::cli) ip: Option<IpAddr>,
+    pub(in crate::cli) exit_code: Option<u8>,
+    #[serde(default)]
+    pub(in crate::cli) oom_killed: bool,
     /// Somebody asked for its end.
     #[serde(default)]
-    pub(super) stopped: bool,
+    pub(in crate::cli) stopped: bool,
+    /// Of a failure.
+    #[serde(default)]
+    pub(in crate::cli) kind: String,
+    #[serde(default)]
+    pub(in crate::cli) message: String,
+    pub(in crate::cli) hint: Option<String>,
+    /// Why checks ended it.
+    #[serde(default)]
+    pub(in crate::cli) reason: String,
+    /// Its health, or what a readiness check was answered.
+    #[serde(default)]
+    status: serde_json::Value,
+}
+
+impl Line {
+    /// What its health is, where that is known.
+    pub(in crate::cli) fn healthy(&self) -> Option<bool> {
+        match self.status.as_str() {
+            Some("healthy") => Some(true),
+            Some("unhealthy") => Some(false),
+            _ => None,
+        }
+    }
 }
 
 /// The reading end.
-pub(super) struct Status {
+pub(in crate::cli) struct Status {
     file: File,
     bytes: Vec<u8>,
     is_open: bool,
@@ -32,7 +60,7 @@ pub(super) struct Status {
 
 impl Status {
     /// Both ends.
-    pub(super) fn pipe() -> io::Result<(Self, OwnedFd)> {
+    pub(in crate::cli) fn pipe() -> io::Result<(Self, OwnedFd)> {
         let (read, write) = io::pipe()?;
         ioctl_fionbio(&read, true)?;
         let status = Self {
@@ -43,17 +71,17 @@ impl Status {
         Ok((status, write.into()))
     }
 
-    pub(super) fn handle(&self) -> BorrowedFd<'_> {
+    pub(in crate::cli) fn handle(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
 
     /// Whether more may come.
-    pub(super) fn is_open(&self) -> bool {
+    pub(in crate::cli) fn is_open(&self) -> bool {
         self.is_open
     }
 
     /// The lines that are there, as they are.
-    pub(super) fn read(&mut self) -> Vec<String> {
+    pub(in crate::cli) fn read(&mut self) -> Vec<String> {
         let mut buffer = [0_u8; 4096];
         loop {
             match self.file.read(&mut buffer) {

@@ -4,7 +4,6 @@
 //! One thread; whatever may wait or needs threads is done in a process of its own. It never knows
 //! which runtime serves.
 
-use std::cell::RefCell;
 use std::io::{PipeReader, Read as _};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -17,7 +16,7 @@ use super::health::Checked;
 use super::part::{in_task, part, part_in_silence, part_that_prints};
 use super::results::{Consequence, Results};
 use super::status::{Line, Status};
-use crate::checks::{RunCommand, Task, Watch};
+use crate::checks::{Task, Watch};
 use crate::cli::context::Context;
 use crate::cli::rm::Rm;
 use crate::cli::run::Run;
@@ -93,8 +92,7 @@ struct Life<'a> {
     status: Status,
     /// What is printed by who waits.
     code: Option<PipeReader>,
-    id: &'a RefCell<String>,
-    execute: &'a RunCommand<'a>,
+    id: String,
     checks: Option<(Watch<'a>, Results<'a>)>,
     /// It was told to end: then it is made to.
     killed_at: Option<Instant>,
@@ -114,15 +112,12 @@ impl Supervisor<'_> {
         run.start.status_fd = Some(write.as_raw_fd());
         let child = part(self.context, Command::Run(Box::new(run)))?;
         drop(write);
-        let id = RefCell::new(String::new());
-        let execute = |command: &_| in_task(self.context, &id.borrow(), command);
         let mut life = Life {
             supervisor: self,
             child: Some(child),
             status,
             code: None,
-            id: &id,
-            execute: &execute,
+            id: String::new(),
             checks: None,
             killed_at: None,
             seen: Seen::default(),
@@ -239,7 +234,7 @@ impl Life<'_> {
                 }
                 "started" if self.seen.started.is_none() => {
                     self.seen.started = Some(Instant::now());
-                    self.id.replace(line.id);
+                    self.id = line.id;
                     self.begin(line.pid)?;
                     self.moments.push(Moment::Running);
                     if !self.supervisor.checked.has_readiness() {
@@ -259,7 +254,7 @@ impl Life<'_> {
         if !checked.has_checks() {
             return Ok(());
         }
-        let id = self.id.borrow();
+        let id = self.id.clone();
         let own = match checked.needs_address() {
             true => delegate::container(context, &id)?.and_then(|it| it.address()),
             false => None,
@@ -275,7 +270,8 @@ impl Life<'_> {
             false => state.tell_health(&id)?,
         };
         let results = Results::new(checked, &id, state.publish_health(&id)?, mark);
-        let watch = Watch::new(checked.all(own), task, self.execute)?;
+        let execute = Box::new(move |command: &_| in_task(context, &id, command));
+        let watch = Watch::new(checked.all(own), task, execute)?;
         self.checks = Some((watch, results));
         Ok(())
     }
@@ -296,7 +292,7 @@ impl Life<'_> {
                 Consequence::End(why) => {
                     watch.stop();
                     self.seen.is_killed = true;
-                    supervisor.end_for(&why, &self.id.borrow())?;
+                    supervisor.end_for(&why, &self.id)?;
                 }
             }
         }
@@ -325,7 +321,7 @@ impl Life<'_> {
             match &self.child {
                 Some(child) if is_sent && !supervisor.is_detached() => child.signal(number)?,
                 Some(_) if !supervisor.is_detached() => (),
-                _ if is_end => supervisor.stop(&self.id.borrow(), supervisor.grace)?,
+                _ if is_end => supervisor.stop(&self.id, supervisor.grace)?,
                 _ => (),
             }
         }
@@ -378,7 +374,7 @@ impl Life<'_> {
         if self.killed_at.take_if(is_over).is_none() || self.child.is_none() {
             return Ok(());
         }
-        self.supervisor.stop(&self.id.borrow(), Some(0))
+        self.supervisor.stop(&self.id, Some(0))
     }
 
     /// In the background the `ucr run` is over long before its container is.
@@ -388,11 +384,11 @@ impl Life<'_> {
         };
         let goes_on = self.supervisor.is_detached() && exit == Exit::Code(0);
         if !goes_on || self.seen.exit_code.is_some() {
-            return Ok(Some(self.seen.ended(exit, &self.id.borrow())));
+            return Ok(Some(self.seen.ended(exit, &self.id)));
         }
         // Natively another process of ours is with it, whose end of the pipe is open.
         if !self.status.is_open() && self.child.is_none() {
-            let (child, code) = self.supervisor.wait_for_end(&self.id.borrow())?;
+            let (child, code) = self.supervisor.wait_for_end(&self.id)?;
             (self.child, self.code, self.seen.exit) = (Some(child), Some(code), None);
         }
         Ok(None)

@@ -66,6 +66,8 @@ pub(super) fn serve(command: &mut Command, context: &Context) -> Result<Option<O
         Command::Logs(logs) => delegate.logs(logs),
         Command::Attach(attach) => delegate.attach(attach),
         Command::Exec(exec) => delegate.exec(exec),
+        // Its tasks say themselves by which runtime.
+        Command::Executor(_) => Ok(None),
         Command::Top(_) => delegate.not_here("top", "docker top CONTAINER"),
         Command::Stats(_) => delegate.not_here("stats", "docker stats CONTAINER"),
         Command::Cp(_) => delegate.not_here("cp", "docker cp"),

@@ -35,6 +35,19 @@ pub enum State {
 }
 
 impl State {
+    /// Its name without what all have in common.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "STARTING",
+            Self::Running => "RUNNING",
+            Self::Killing => "KILLING",
+            Self::Finished => "FINISHED",
+            Self::Failed => "FAILED",
+            Self::Killed => "KILLED",
+            Self::Error => "ERROR",
+        }
+    }
+
     /// Whether nothing comes after it.
     pub fn is_terminal(self) -> bool {
         match self {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::definition::{Place, TaskDefinition};
+use super::definition::{Containerizer, Place, TaskDefinition};
 use super::{checks, command, container, resources, source, value};
 use crate::frontend::marathon::{Findings, Item, Object, Sink};
 use crate::spec::{Health, HealthTest};
@@ -78,6 +78,9 @@ fn fill(found: &mut TaskDefinition, task: &Object, place: &Place, inner: &mut Fi
         container::read(found, &container, place);
     }
     source::read(found, task, &labels, place, inner);
+    // As under Mesos's launcher: the command is not process 1, on which signals without a handler
+    // have no effect.
+    found.spec.init = found.containerizer == Containerizer::Mesos;
     if let Some(policy) = task.get("kill_policy") {
         let policy = policy.object(&["grace_period"]);
         found.grace = policy.and_then(|it| value::span(&it.get("grace_period")?));

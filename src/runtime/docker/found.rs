@@ -20,9 +20,6 @@ use crate::runtime::{
 };
 use crate::spec::{ContainerSpec, Process, Protocol, SignalNumber};
 
-/// How often a list is asked for in which containers went meanwhile.
-const TRIES: usize = 5;
-
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Inspected {
@@ -91,31 +88,15 @@ impl Docker {
     pub fn all(&self) -> Result<Vec<Container>> {
         let filter = format!("label={KEY_LABEL}");
         let words = ["ps", "--all", "--quiet", "--no-trunc", "--filter", &filter];
-        for _ in 0..TRIES {
-            let ids = self.engine.call(&words, self.engine.short(), None)?;
-            let ids = String::from_utf8_lossy(&ids).into_owned();
-            let ids: Vec<&str> = ids.split_whitespace().filter(|it| is_id(it)).collect();
-            if ids.is_empty() {
-                return Ok(Vec::new());
-            }
-            let inspected = self
-                .images_with_keys()
-                .and_then(|keys| self.inspect(&ids, &keys));
-            match inspected {
-                Ok(mut all) => {
-                    all.sort_by_key(|it| (it.record.created_at, it.record.id.clone()));
-                    return Ok(all);
-                }
-                // One of them went between the two.
-                Err(error) if kind(&error) == Kind::NotFound => (),
-                Err(error) => return Err(error),
-            }
+        let ids = self.engine.call(&words, self.engine.short(), None)?;
+        let ids = String::from_utf8_lossy(&ids).into_owned();
+        let ids: Vec<&str> = ids.split_whitespace().filter(|it| is_id(it)).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
         }
-        Err(Fault::new(
-            Kind::Network,
-            "Docker Engine: containers come and go too quickly",
-        )
-        .into())
+        let mut all = self.inspect(&ids, &self.images_with_keys()?)?;
+        all.sort_by_key(|it| (it.record.created_at, it.record.id.clone()));
+        Ok(all)
     }
 
     /// The images that were made of containers of ucr's, and the keys that they have from them: so
@@ -129,10 +110,9 @@ impl Docker {
             return Ok(BTreeMap::new());
         }
         let format = format!("{{{{.Id}}}} {{{{index .Config.Labels \"{KEY_LABEL}\"}}}}");
-        let mut words = vec!["image", "inspect", "--format", &format];
-        words.extend(ids.split_whitespace());
-        let answer = self.engine.call(&words, self.engine.short(), None)?;
-        let lines = String::from_utf8_lossy(&answer).into_owned();
+        let words = ["image", "inspect", "--format", &format];
+        let ids: Vec<&str> = ids.split_whitespace().collect();
+        let lines = self.describe(&words, &ids)?;
         let pairs = lines.lines().filter_map(|line| line.split_once(' '));
         Ok(pairs
             .map(|(id, key)| (id.to_owned(), key.to_owned()))
@@ -140,10 +120,8 @@ impl Docker {
     }
 
     fn inspect(&self, ids: &[&str], keys: &BTreeMap<String, String>) -> Result<Vec<Container>> {
-        let mut words = vec!["inspect", "--type", "container", "--format", "{{json .}}"];
-        words.extend(ids);
-        let answer = self.engine.call(&words, self.engine.short(), None)?;
-        let lines = String::from_utf8_lossy(&answer);
+        let words = ["inspect", "--type", "container", "--format", "{{json .}}"];
+        let lines = self.describe(&words, ids)?;
         let understood = lines.lines().map(|line| {
             let found: Inspected = serde_json::from_str(line)?;
             let labels = found.config.labels.as_ref();
@@ -155,6 +133,30 @@ impl Docker {
             .collect::<Result<Vec<_>>>()
             .context("containers as Docker Engine describes them")?;
         Ok(understood.into_iter().flatten().collect())
+    }
+
+    /// What a command says of each of these, but for those that went since they were listed: if one
+    /// did, each is asked for by itself, for on a busy Engine another always goes meanwhile.
+    fn describe(&self, words: &[&str], ids: &[&str]) -> Result<String> {
+        let ask = |ids: &[&str]| {
+            let words = [words, ids].concat();
+            let answer = self.engine.call(&words, self.engine.short(), None)?;
+            Ok::<_, anyhow::Error>(String::from_utf8_lossy(&answer).into_owned())
+        };
+        let is_gone = |error: &anyhow::Error| kind(error) == Kind::NotFound;
+        match ask(ids) {
+            Err(error) if is_gone(&error) => (),
+            other => return other,
+        }
+        let mut lines = String::new();
+        for id in ids {
+            match ask(&[id]) {
+                Ok(line) => lines.push_str(&line),
+                Err(error) if is_gone(&error) => (),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(lines)
     }
 
     /// The state of one container.
@@ -209,7 +211,7 @@ fn container(found: Inspected) -> Container {
     let stop_signal = stop_signal.and_then(|name| name.parse::<SignalNumber>().ok());
     let attached = attached(&spec, found.network_settings);
     Container {
-        is_watched: !matches!(found.state.status.as_str(), "exited" | "dead"),
+        is_watched: !is_over(&found.state),
         life: life(&found.state, found.restart_count, attached),
         record: ContainerRecord {
             id: found.id,
@@ -241,8 +243,7 @@ fn life(state: &State, restarts: u32, attached: Option<Attached>) -> Life {
         start_time: None,
         at: seconds(&state.started_at),
     });
-    let is_over = matches!(state.status.as_str(), "exited" | "dead");
-    let ended = is_over.then(|| ended(state));
+    let ended = is_over(state).then(|| ended(state));
     let health = state.health.as_ref().filter(|it| it.status != "none");
     Life {
         started,
@@ -260,6 +261,11 @@ fn life(state: &State, restarts: u32, attached: Option<Attached>) -> Life {
             log: Vec::new(),
         }),
     }
+}
+
+/// Whether it runs no more; who removes it may be at it.
+fn is_over(state: &State) -> bool {
+    matches!(state.status.as_str(), "exited" | "dead" | "removing")
 }
 
 /// How a container ended, as the Engine saw it.
@@ -369,5 +375,27 @@ mod tests {
             "0.0.0.0:32768->80/tcp"
         );
         assert!(found.record.is_kept && found.process().is_none());
+    }
+
+    #[test]
+    fn what_is_over() {
+        let rows = [
+            ("created", false),
+            ("running", false),
+            ("paused", false),
+            ("restarting", false),
+            ("removing", true),
+            ("exited", true),
+            ("dead", true),
+        ];
+        for (status, expected) in rows {
+            let state = json!({
+                "Status": status, "ExitCode": 137, "Pid": 0,
+                "StartedAt": "2026-11-23T00:00:01Z", "FinishedAt": "2026-11-23T00:00:02Z",
+            });
+            let state: State = serde_json::from_value(state).unwrap();
+            assert_eq!(is_over(&state), expected, "{status}");
+            assert_eq!(life(&state, 0, None).ended.is_some(), expected, "{status}");
+        }
     }
 }

@@ -1,0 +1,67 @@
+//! The agent's variables, which nobody else is to see: a process's first environment can be read
+//! in `/proc` for as long as it lives, and is what every program gets that it starts.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use rustix::fs::{MemfdFlags, memfd_create};
+use zeroize::Zeroizing;
+
+use crate::executor::environment::{self as variables, Configuration, is_private};
+use crate::sys::process::{adopt, keep_across_exec};
+
+/// Where the variables are, once they are in memory instead.
+const HANDED_OVER: &str = "UCR_EXECUTOR_FD";
+
+/// What the agent says. The first time this program starts itself again without having it in its
+/// environment.
+pub(super) fn configuration() -> Result<Configuration> {
+    let own = |name: &str| std::env::var(name).ok();
+    match own(HANDED_OVER).and_then(|number| number.parse().ok()) {
+        Some(number) => handed_over(number),
+        None => {
+            // What is wrong with them is said before.
+            variables::configuration(&own)?;
+            let Err(error) = start_again();
+            Err(error.context("start again without the agent's variables"))
+        }
+    }
+}
+
+fn handed_over(number: i32) -> Result<Configuration> {
+    let memory = adopt(number).context(HANDED_OVER)?;
+    let mut text = Zeroizing::new(Vec::new());
+    File::from(memory).read_to_end(&mut text)?;
+    let all: BTreeMap<String, String> = serde_json::from_slice(&text)?;
+    let all: BTreeMap<_, _> = all
+        .into_iter()
+        .map(|(name, value)| (name, Zeroizing::new(value)))
+        .collect();
+    let get = |name: &str| all.get(name).map(|value| value.to_string());
+    Ok(variables::configuration(&get)?)
+}
+
+fn start_again() -> Result<Infallible> {
+    let (private, others): (Vec<_>, Vec<_>) =
+        std::env::vars_os().partition(|(name, _)| name.to_str().is_some_and(is_private));
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    let private: BTreeMap<String, String> = private.into_iter().filter_map(text).collect();
+    let mut memory = File::from(memfd_create("variables", MemfdFlags::CLOEXEC)?);
+    memory.write_all(&Zeroizing::new(serde_json::to_vec(&private)?))?;
+    memory.rewind()?;
+    keep_across_exec(memory.as_fd())?;
+    let mut words = std::env::args_os();
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0(words.next().unwrap_or_else(|| "ucr".into()));
+    command.args(words).env_clear().envs(others);
+    command.env(HANDED_OVER, memory.as_raw_fd().to_string());
+    Err(command.exec().into())
+}
