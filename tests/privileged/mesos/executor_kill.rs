@@ -1,21 +1,23 @@
 //! The agent kills an executor with its tasks: its warden keeps nobody waiting, and does what the next
 //! command of ucr would do, unasked.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use serde_json::{Value, json};
 
-use super::engine::known;
-use super::kill::{BOUND, destroy_all, plugged_flags, running_with, traces};
+use super::kill::{BOUND, destroy_all, traces};
 use super::places::cgroups;
-use super::{LIMIT, MEMORY, command, new_mark, run_words};
-use crate::cni::{Plugged, bridge};
+use super::{LIMIT, MEMORY, command, new_mark};
 use crate::engine_life::Host;
+use crate::executor::data;
 use crate::lan::alone;
-use crate::support::mesos_launcher::{Launcher, describe, marked};
+use crate::support::fake_agent::FakeAgent;
+use crate::support::layout::Layout;
+use crate::support::mesos_launcher::{Launcher, marked};
+use crate::support::samples;
 use crate::world::World;
 
 /// The warden's own bound, and a little.
@@ -72,6 +74,77 @@ fn assert_apart(pid: i32) {
     assert_eq!(open.len(), 5, "and the executor: {open:?}");
 }
 
+/// An executor under a launcher, with one task.
+struct Killed {
+    agent: FakeAgent,
+    launcher: Launcher,
+    mark: String,
+}
+
+impl Killed {
+    /// Starts both; they run when this returns.
+    fn begin(ucr: &[&str], env: &[(&str, &str)], container: &Value) -> Self {
+        let (agent, mark) = (FakeAgent::start(), new_mark());
+        let mut launcher = Launcher::new(MEMORY);
+        let mut command = Command::new(ucr[0]);
+        command.args(&ucr[1..]);
+        let own = agent.environment();
+        let own = own
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let env: Vec<_> = own
+            .chain(env.iter().copied())
+            .chain([("MARK", mark.as_str())])
+            .collect();
+        launcher.start(&command, &env);
+        let script = format!(": {mark}; echo ready; while :; do sleep 0.05; done");
+        let scalar = |name: &str, value: f64| json!({"name": name, "type": "SCALAR", "scalar": {"value": value}});
+        let ports = json!({"range": [{"begin": 8080, "end": 8080}]});
+        agent.launch(json!({
+            "task_id": {"value": "t"},
+            "container": container,
+            "data": data(&json!({"value": script})),
+            "resources": [
+                scalar("cpus", 0.1),
+                scalar("mem", 64.0),
+                {"name": "ports", "type": "RANGES", "ranges": ports},
+            ],
+        }));
+        let is_running = |_: &Launcher| agent.states("t").contains(&"TASK_RUNNING".to_owned());
+        launcher.wait_until("TASK_RUNNING", LIMIT, is_running);
+        Self {
+            agent,
+            launcher,
+            mark,
+        }
+    }
+
+    /// With native containers.
+    fn native(world: &World, network: &Value) -> Self {
+        Self::hidden(world, &[], network)
+    }
+
+    /// The same, started by another program.
+    fn hidden(world: &World, by: &[&str], network: &Value) -> Self {
+        let registry = Layout::of("1", &samples::small()).serve("1");
+        let name = format!("{}/small:1", registry.host());
+        let image = json!({"type": "DOCKER", "docker": {"name": name}});
+        let mut container = json!({"type": "MESOS", "mesos": {"image": image}});
+        if let Value::Object(network) = network.clone() {
+            container.as_object_mut().unwrap().extend(network);
+        }
+        Self::begin(
+            &[
+                by,
+                &words(&command(world, &["executor", "--cgroups=best-effort"])),
+            ]
+            .concat(),
+            &[],
+            &container,
+        )
+    }
+}
+
 #[track_caller]
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
     let begin = Instant::now();
@@ -82,30 +155,39 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
     begin.elapsed()
 }
 
+/// The program of a command, and its arguments.
+fn words(command: &Command) -> Vec<&str> {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.filter_map(|word| word.to_str()).collect()
+}
+
+/// What an agent may say of a container's network.
+fn network(name: &str, ports: &[u16]) -> Value {
+    let mapping = |port: &u16| json!({"host_port": port, "container_port": 80});
+    let mappings: Vec<_> = ports.iter().map(mapping).collect();
+    json!({"network_infos": [{"name": name, "port_mappings": mappings}]})
+}
+
 #[test]
 fn nothing_is_left_for_the_next_command() {
     alone(|| {
-        for flags in [
-            &["--network=none"][..],
-            &["-p", "8080:80", "-p", "53:53/udp"],
-            &["--memory=64m", "--cpus=0.5", "-t"],
-        ] {
+        for network in [json!({}), network("front", &[8080])] {
             let world = World::small();
-            let (name, mark) = (flags.join(" "), new_mark());
-            let env = [("UCR_WARDEN_HOOK", "1")];
-            let (mut launcher, id, _) = running_with(&world, flags, &mark, &env);
-            let warden = the_warden(&mark);
+            world.ucr.run(["network", "create", "front"]).ok();
+            let mut it = Killed::native(&world, &network);
+            let id = world.ucr.run(["ps", "--quiet"]).ok().text().to_owned();
+            let warden = the_warden(&it.mark);
             assert_apart(warden);
-            let (rss, pss) = (memory(warden, "Rss:"), memory(warden, "Pss:"));
-            let own = memory(warden, "Private_Dirty:");
+            let (rss, own) = (memory(warden, "Rss:"), memory(warden, "Private_Dirty:"));
             assert!(rss < MOST, "{rss} KiB");
-            let destroyed = launcher.destroy(BOUND);
-            assert!(destroyed.in_the_way.is_empty(), "{name}: {destroyed:#?}");
+            let destroyed = it.launcher.destroy(BOUND);
+            assert!(destroyed.in_the_way.is_empty(), "{network}: {destroyed:#?}");
+            assert!(!destroyed.killed.is_empty());
             let healed = wait_until("healed", || traces(&world, &id).is_empty());
-            let gone = wait_until("gone", || marked(&mark).is_empty());
+            let gone = wait_until("gone", || marked(&it.mark).is_empty());
             println!(
-                "{name}: rss {rss} KiB, pss {pss}, private dirty {own}; {} killed, cgroups gone after {:?}, \
-                 healed {healed:?} later, warden gone {gone:?} later",
+                "{network}: rss {rss} KiB, private dirty {own}; {} killed, cgroups gone after {:?}, healed \
+                 {healed:?} later, warden gone {gone:?} later",
                 destroyed.killed.len(),
                 destroyed.took
             );
@@ -119,37 +201,17 @@ fn nothing_is_left_for_the_next_command() {
 fn an_executor_that_is_killed_alone() {
     alone(|| {
         let world = World::small();
-        let mark = new_mark();
-        let env = [("UCR_WARDEN_HOOK", "1")];
-        let (mut launcher, id, _) = running_with(&world, &["-p", "8080:80"], &mark, &env);
-        launcher.signal(Signal::SIGKILL);
-        assert_eq!(launcher.ended_within(LIMIT), Some(-9));
+        world.ucr.run(["network", "create", "front"]).ok();
+        let mut it = Killed::native(&world, &network("front", &[8080]));
+        let id = world.ucr.run(["ps", "--quiet"]).ok().text().to_owned();
+        it.launcher.signal(Signal::SIGKILL);
+        assert_eq!(it.launcher.ended_within(LIMIT), Some(-9));
         let healed = wait_until("healed", || traces(&world, &id).is_empty());
-        let gone = wait_until("gone", || marked(&mark).is_empty());
+        let gone = wait_until("gone", || marked(&it.mark).is_empty());
         println!("alone: healed after {healed:?}, warden gone {gone:?} later");
-        let destroyed = launcher.destroy(BOUND);
+        let destroyed = it.launcher.destroy(BOUND);
         assert!(destroyed.in_the_way.is_empty(), "{destroyed:#?}");
         world.assert_clean();
-    });
-}
-
-/// It sees the network namespace where it is kept, so that plugins find all that they did.
-#[test]
-fn networks_of_plugins() {
-    alone(|| {
-        let plugged = Plugged::new(&bridge(&[]));
-        let (world, mark) = (&plugged.world, new_mark());
-        let flags = plugged_flags(&plugged);
-        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-        let env = [("UCR_WARDEN_HOOK", "1")];
-        let (mut launcher, id, _) = running_with(world, &flags, &mark, &env);
-        let destroyed = launcher.destroy(BOUND);
-        assert!(destroyed.in_the_way.is_empty(), "{destroyed:#?}");
-        let is_clean = || traces(world, &id).is_empty() && plugged.traces().is_empty();
-        let healed = wait_until("healed", is_clean);
-        wait_until("gone", || marked(&mark).is_empty());
-        println!("cni: healed after {healed:?}");
-        plugged.assert_no_traces();
     });
 }
 
@@ -157,69 +219,49 @@ fn networks_of_plugins() {
 #[test]
 fn docker_engine() {
     let host = Host::new();
-    let (mark, label) = (new_mark(), new_mark());
-    let mut command = host.ucr.command();
-    command.args(["--runtime=docker", "run", "-e", &format!("MARK={mark}")]);
-    let script = "echo ready; while :; do sleep 0.05; done";
-    command.args(["--label", &label, &host.image, "sh", "-c", script]);
-    let mut launcher = Launcher::new(MEMORY);
-    let env = [
-        ("DOCKER_HOST", &*host.host()),
-        ("UCR_WARDEN_HOOK", "docker"),
-    ];
-    launcher.start(&command, &env);
-    launcher.wait_until("ready", LIMIT, |it| it.text("stdout").contains("ready"));
-    assert_apart(the_warden(&mark));
-    let destroyed = launcher.destroy(BOUND);
+    let container = json!({"type": "DOCKER", "docker": {"image": host.image}});
+    let env = [("DOCKER_HOST", &*host.host())];
+    let own = host.ucr.command();
+    let mut it = Killed::begin(
+        &[&words(&own)[..], &["executor"]].concat(),
+        &env,
+        &container,
+    );
+    assert_apart(the_warden(&it.mark));
+    assert!(!host.run(&["ps", "--quiet"]).ok().text().is_empty());
+    let destroyed = it.launcher.destroy(BOUND);
     assert!(destroyed.in_the_way.is_empty(), "{destroyed:#?}");
     let healed = wait_until("healed", || host.private().is_empty());
-    let gone = wait_until("gone", || marked(&mark).is_empty());
+    let gone = wait_until("gone", || marked(&it.mark).is_empty());
     println!("docker: healed {healed:?} later, all gone {gone:?} later");
-    assert_eq!(known(&host, &label), "");
 }
 
 /// With nothing left to do it does not stay.
 #[test]
 fn an_executor_that_leaves_nothing() {
     let world = World::small();
-    let mark = new_mark();
-    let env = [("UCR_WARDEN_HOOK", "dismiss")];
-    let (mut launcher, _, _) = running_with(&world, &[], &mark, &env);
-    assert_eq!(wardens(&mark), Vec::<i32>::new());
-    let all: BTreeSet<_> = launcher.processes("freezer").into_iter().collect();
-    let others = marked(&mark).into_iter().filter(|pid| !all.contains(pid));
-    assert_eq!(
-        others.map(describe).collect::<Vec<_>>(),
-        Vec::<String>::new()
-    );
-    destroy_all("dismissed", &world, &mut launcher, &mark);
+    let mut it = Killed::native(&world, &json!({}));
+    assert_eq!(wardens(&it.mark).len(), 1);
+    it.agent.shutdown();
+    assert_eq!(it.launcher.ended_within(LIMIT), Some(0));
+    assert_eq!(marked(&it.mark), Vec::<i32>::new());
+    let destroyed = it.launcher.destroy(BOUND);
+    assert!(destroyed.killed.is_empty(), "{destroyed:?}");
+    assert!(destroyed.in_the_way.is_empty(), "{destroyed:?}");
+    world.assert_clean();
 }
 
 /// It would keep the agent waiting, so there is none; all else goes on.
 #[test]
 fn where_it_cannot_leave() {
     let world = World::small();
-    let mark = new_mark();
-    let script = format!(": {mark}; echo ready; while :; do sleep 0.05; done");
-    let words = run_words(&world, &[], &["sh", "-c", &script]);
-    let run = command(&world, &words);
-    let mut hidden = Command::new("sh");
-    hidden.args([
-        "-c",
-        "mount -t tmpfs none /sys/fs/cgroup && exec \"$@\"",
-        "sh",
-    ]);
-    hidden.arg(run.get_program()).args(run.get_args());
-    let mut launcher = Launcher::new(MEMORY);
-    launcher.start(&hidden, &[("UCR_WARDEN_HOOK", "1")]);
-    launcher.wait_until("ready", LIMIT, |it| it.text("stdout").contains("ready"));
-    assert_eq!(wardens(&mark), Vec::<i32>::new());
-    let said = launcher.text("stderr");
-    assert!(
-        said.contains("no warden") && said.contains("its top is not mounted"),
-        "{said}"
-    );
-    destroy_all("hidden", &world, &mut launcher, &mark);
+    let script = "mount -t tmpfs none /sys/fs/cgroup && exec \"$@\"";
+    let mut it = Killed::hidden(&world, &["sh", "-c", script, "sh"], &json!({}));
+    assert_eq!(wardens(&it.mark), Vec::<i32>::new());
+    let said = it.launcher.text("stderr");
+    assert!(said.contains("no warden"), "{said}");
+    assert!(said.contains("its top is not mounted"), "{said}");
+    destroy_all("hidden", &world, &mut it.launcher, &it.mark);
     world.ucr.run(["ps"]).ok();
     world.assert_clean();
 }
