@@ -10,7 +10,6 @@
 mod environment;
 mod order;
 mod task;
-#[expect(dead_code, reason = "work.rs is to start it")]
 mod warden;
 mod work;
 

@@ -1,6 +1,7 @@
 //! ucr under the linux launcher of a Mesos agent: `ucr run` as a task's command, and the end by force.
 
 mod engine;
+mod executor_kill;
 mod kill;
 mod places;
 mod plain;
