@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -19,12 +19,14 @@ use crate::sys::process::{adopt, keep_across_exec};
 /// Where the variables are, once they are in memory instead.
 const HANDED_OVER: &str = "UCR_EXECUTOR_FD";
 
-/// What the agent says. The first time this program starts itself again without having it in its
-/// environment.
-pub(super) fn configuration() -> Result<Configuration> {
+/// What the agent says, not read yet.
+pub(super) struct Variables(OwnedFd);
+
+/// The first time this program starts itself again without them in its environment.
+pub(super) fn variables() -> Result<Variables> {
     let own = |name: &str| std::env::var(name).ok();
     match own(HANDED_OVER).and_then(|number| number.parse().ok()) {
-        Some(number) => handed_over(number),
+        Some(number) => Ok(Variables(adopt(number).context(HANDED_OVER)?)),
         None => {
             // What is wrong with them is said before.
             variables::configuration(&own)?;
@@ -34,17 +36,17 @@ pub(super) fn configuration() -> Result<Configuration> {
     }
 }
 
-fn handed_over(number: i32) -> Result<Configuration> {
-    let memory = adopt(number).context(HANDED_OVER)?;
-    let mut text = Zeroizing::new(Vec::new());
-    File::from(memory).read_to_end(&mut text)?;
-    let all: BTreeMap<String, String> = serde_json::from_slice(&text)?;
-    let all: BTreeMap<_, _> = all
-        .into_iter()
-        .map(|(name, value)| (name, Zeroizing::new(value)))
-        .collect();
-    let get = |name: &str| all.get(name).map(|value| value.to_string());
-    Ok(variables::configuration(&get)?)
+impl Variables {
+    /// Reads and forgets them.
+    pub(super) fn configuration(self) -> Result<Configuration> {
+        let mut text = Zeroizing::new(Vec::new());
+        File::from(self.0).read_to_end(&mut text)?;
+        let all: BTreeMap<String, String> = serde_json::from_slice(&text)?;
+        let all = all.into_iter();
+        let all: BTreeMap<_, _> = all.map(|(name, it)| (name, Zeroizing::new(it))).collect();
+        let get = |name: &str| all.get(name).map(|value| value.to_string());
+        Ok(variables::configuration(&get)?)
+    }
 }
 
 fn start_again() -> Result<Infallible> {

@@ -62,8 +62,11 @@ pub(super) struct Executor {
 
 impl Executor {
     pub(super) fn run(self, context: &Context) -> Result<Outcome> {
-        let configuration = environment::configuration()?;
-        work::work(&self, context, &configuration)
+        let variables = environment::variables()?;
+        // First: it has a copy of all that was read before.
+        let warden = warden::start(context)?;
+        let configuration = variables.configuration()?;
+        work::work(&self, context, &configuration, warden)
     }
 
     /// Options of `ucr run` that hold for all tasks.

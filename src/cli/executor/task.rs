@@ -19,7 +19,7 @@ use crate::cli::run::{Given, Run};
 use crate::cli::start::Listener;
 use crate::cli::stop::{Kill, Stop};
 use crate::cli::{Command, Format, output, perform, run_app};
-use crate::error::Kind;
+use crate::error::{self, Kind};
 use crate::executor::api::{CheckStatus, Reason};
 use crate::executor::launch;
 use crate::executor::task::{End, Happening};
@@ -27,6 +27,7 @@ use crate::exit::{self, Exit, Outcome};
 use crate::fetch::Options;
 use crate::frontend::mesos::{Containerizer, TaskDefinition};
 use crate::spec::SignalNumber;
+use crate::sys::proc::Proc;
 use crate::sys::process::{Child, Namespaces, close_all_but, die_with_parent, spawn};
 use crate::sys::root::Root;
 use crate::sys::signal::unblock;
@@ -235,8 +236,7 @@ fn pull_secret(definition: &TaskDefinition, sandbox: &Path) -> Result<Option<Vec
     let found = found.with_context(|| format!("label ucr.pull-secret: {file}"))?;
     let missing = || {
         let message = format!("label ucr.pull-secret: there is no file {file}");
-        crate::error::Fault::new(Kind::NotFound, message)
-            .hint("relative paths start in the sandbox")
+        error::Fault::new(Kind::NotFound, message).hint("relative paths start in the sandbox")
     };
     Ok(Some(found.ok_or_else(missing)?))
 }
@@ -339,7 +339,7 @@ impl Task {
                 let addresses = line.ip.into_iter().collect();
                 happenings.push(Happening::Started { addresses });
                 if !self.checks.is_empty() {
-                    self.watch = Some(self.begin_checks(line.pid)?);
+                    self.watch = self.begin_checks(line.pid)?;
                 }
             }
             "exited" => {
@@ -352,13 +352,13 @@ impl Task {
                 self.seen.failure = Some((Kind::from_name(&line.kind), message));
             }
             // An app's own checks are made by its `ucr run`.
-            "health" if self.is_app => happenings.extend(match line.healthy() {
-                Some(healthy) => Some(Happening::Health {
+            "health" if self.is_app => {
+                let health = |healthy| Happening::Health {
                     healthy,
                     fatal: None,
-                }),
-                None => None,
-            }),
+                };
+                happenings.extend(line.healthy().map(health));
+            }
             "killed" if self.is_app => happenings.push(Happening::Health {
                 healthy: false,
                 fatal: Some(line.reason),
@@ -368,14 +368,29 @@ impl Task {
         Ok(())
     }
 
-    fn begin_checks(&self, pid: Option<i32>) -> Result<Watch<'static>> {
+    /// None if it is over already.
+    fn begin_checks(&self, pid: Option<i32>) -> Result<Option<Watch<'static>>> {
         let task = pid.map(|pid| checks::Task {
             pid,
             start_time: None,
         });
         let (context, id) = (Rc::clone(&self.context), self.container.clone());
         let execute = move |command: &checks::Command| in_task(&context, &id, command);
-        Watch::new(self.checks.clone(), task, Box::new(execute))
+        let watch = Watch::new(self.checks.clone(), task, Box::new(execute));
+        let proc = Proc::open()?;
+        let is_gone = |pid| proc.start_time(pid).is_none() || proc.is_ending(pid);
+        match watch {
+            Err(_) if pid.is_some_and(is_gone) => Ok(None),
+            watch => watch.map(Some),
+        }
+    }
+
+    /// Nothing is known of it any more, or can be done to it: it is ended for that.
+    pub(super) fn give_up(&mut self, why: &anyhow::Error) -> Result<Vec<Happening>> {
+        self.watch = None;
+        self.seen.failure = Some((Some(error::kind(why)), error::render(why)));
+        self.child.signal(libc::SIGKILL)?;
+        Ok(Vec::new())
     }
 
     fn check(&mut self, happenings: &mut Vec<Happening>) -> Result<()> {

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::Executor;
 use super::order::Surroundings;
 use super::task::{Means, Task};
-use super::warden::{self, Warden};
+use super::warden::Warden;
 use crate::cli::context::Context;
 use crate::cli::output;
 use crate::error::render;
@@ -54,9 +54,8 @@ pub(super) fn work(
     executor: &Executor,
     context: &Context,
     configuration: &Configuration,
+    warden: Warden,
 ) -> Result<Outcome> {
-    // First: it has a copy of all that is there.
-    let warden = warden::start(context)?;
     if let Some(why) = warden.remark() {
         say(&why);
     }
@@ -149,7 +148,8 @@ impl Work<'_> {
     fn step_tasks(&mut self, inputs: &mut VecDeque<Input>) -> Result<()> {
         let mut ended = Vec::new();
         for (index, task) in self.tasks.iter_mut().enumerate() {
-            for happening in task.step()? {
+            let happenings = task.step().or_else(|error| task.give_up(&error))?;
+            for happening in happenings {
                 if matches!(happening, Happening::Ended(_)) {
                     ended.push(index);
                 }
@@ -159,7 +159,10 @@ impl Work<'_> {
         for index in ended.into_iter().rev() {
             let task = self.tasks.swap_remove(index);
             if task.is_unfinished() {
-                self.helpers.push(task.heal()?);
+                match task.heal() {
+                    Ok(helper) => self.helpers.push(helper),
+                    Err(error) => say(&format!("task {}: {}", task.id(), render(&error))),
+                }
             }
         }
         for helper in std::mem::take(&mut self.helpers) {
@@ -241,7 +244,8 @@ impl Work<'_> {
 
     fn start(&mut self, id: String) -> Option<Input> {
         let definition = self.definitions.remove(&id)?;
-        if definition.containerizer == Containerizer::Docker {
+        // Which runtime an app is for is found out by its child.
+        if definition.containerizer == Containerizer::Docker || definition.app.is_some() {
             self.warden.docker_is_used();
         }
         match self.means.start(&id, definition) {
@@ -259,7 +263,7 @@ impl Work<'_> {
 
     fn with(&mut self, id: &str, what: impl FnOnce(&mut Task) -> Result<()>) -> Result<()> {
         match self.tasks.iter_mut().find(|task| task.id() == id) {
-            Some(task) => what(task),
+            Some(task) => what(task).or_else(|error| task.give_up(&error).map(drop)),
             None => Ok(()),
         }
     }
@@ -290,7 +294,11 @@ impl Work<'_> {
             let mut all: Vec<_> = wanted
                 .map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags))
                 .collect();
-            let left = deadline.saturating_duration_since(Instant::now());
+            let due = self
+                .agent
+                .deadline()
+                .map_or(deadline, |it| it.min(deadline));
+            let left = due.saturating_duration_since(Instant::now());
             match poll(&mut all, Some(&Timespec::try_from(left)?)) {
                 Ok(_) | Err(Errno::INTR) => (),
                 Err(error) => return Err(error.into()),
