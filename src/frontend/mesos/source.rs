@@ -3,11 +3,12 @@
 
 use serde_json::Value;
 
-use super::definition::{Place, TaskDefinition};
+use super::definition::{Containerizer, Place, TaskDefinition};
 use super::{command, value};
 use crate::error::escape;
 use crate::frontend::marathon::{Findings, Item, Object, Sink, parse, step};
 use crate::image::Reference;
+use crate::spec::SANDBOX;
 
 /// Of the JSON in `data`.
 const VERSION: i64 = 1;
@@ -70,6 +71,20 @@ pub(super) fn read(
         ),
         _ => (),
     }
+    if found.app.is_some() {
+        beside_app(task, found.pull_secret_file.is_some(), inner);
+    }
+}
+
+/// An app says these things itself, and what is said here would be lost.
+fn beside_app(task: &Object, has_pull_secret: bool, inner: &mut Findings) {
+    if has_pull_secret {
+        let path = format!("/labels/{PULL_SECRET}");
+        inner.add(path, "E:app", "a Marathon app has its own pullConfig");
+    }
+    if task.has("limits") {
+        task.refuse_at("limits", "W:no-effect", "the app's resourceLimits count");
+    }
 }
 
 fn image<'a>(
@@ -87,6 +102,10 @@ fn image<'a>(
         Ok(reference) => {
             found.spec.image = reference.to_string();
             found.spec.rootfs = None;
+            // As if the container had said it.
+            if found.containerizer == Containerizer::Mesos {
+                found.spec.fallback_working_dir = Some(SANDBOX.to_owned());
+            }
         }
         Err(fault) => inner.add(path, "E:image", escape(&fault.to_string())),
     }
