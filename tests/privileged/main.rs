@@ -27,6 +27,7 @@ mod engine;
 mod engine_life;
 mod escapes;
 mod exec;
+mod executor;
 mod exit_codes;
 mod fetched;
 mod health;

@@ -17,6 +17,7 @@ pub mod buildah;
 pub mod cgroups;
 pub mod docker_archive;
 pub mod engine;
+pub mod fake_agent;
 pub mod image;
 pub mod layer;
 pub mod layout;

@@ -4,4 +4,4 @@ mod checks;
 mod ends;
 mod ports;
 mod secrets;
-mod stage;
+pub mod stage;

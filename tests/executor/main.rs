@@ -1,0 +1,15 @@
+//! `ucr::executor::agent` against an agent on loopback that misbehaves as it is told.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod faults;
+mod owner;
+mod roads;
+mod stream;

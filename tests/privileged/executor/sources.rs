@@ -1,0 +1,219 @@
+//! What runs, and in what environment.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::{Play, data, descendants, environ, over, states};
+use crate::supervised::stage::natively;
+use crate::support::fake_agent::{EXECUTOR, FRAMEWORK, Options};
+
+/// Case 61: the first call, its head, and who knows the token.
+#[test]
+fn the_first_call_and_who_knows_the_token() {
+    const TOKEN: &str = "made.up-token_of-this-test";
+    natively(|stage| {
+        let options = Options {
+            token: Some(TOKEN),
+            ..Options::default()
+        };
+        let play = Play::with(stage, options, &[]);
+        play.launch_running("t", "env; echo ready; sleep 1000", json!({}));
+        play.printed("ready");
+        let first = &play.agent.calls()[0];
+        assert_eq!(first.body["type"], "SUBSCRIBE");
+        assert_eq!(first.body["executor_id"]["value"], EXECUTOR);
+        assert_eq!(first.body["framework_id"]["value"], FRAMEWORK);
+        let empty = json!({"unacknowledged_tasks": [], "unacknowledged_updates": []});
+        assert_eq!(first.body["subscribe"], empty);
+        let executor = play.running.pid().as_raw_nonzero().get();
+        let below = descendants(executor);
+        assert!(below.len() >= 2, "{below:?}");
+        for pid in below.into_iter().chain([executor]) {
+            let environment = environ(pid);
+            assert!(!environment.is_empty(), "{pid}");
+            assert!(!environment.contains(TOKEN), "{pid}: {environment}");
+            let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
+            assert!(!line.contains(TOKEN), "{pid}: {line}");
+        }
+        let (_, done) = play.shut_down();
+        let said = format!("{}{}", done.stdout, done.stderr);
+        assert!(!said.contains(TOKEN), "{said}");
+        // The sandbox is all that a task knows of Mesos.
+        let known: Vec<&str> = said
+            .lines()
+            .filter(|line| line.starts_with("MESOS_") || line.starts_with("LIBPROCESS"))
+            .collect();
+        assert_eq!(known.len(), 1, "{known:?}");
+        assert!(known[0].starts_with("MESOS_SANDBOX="), "{known:?}");
+    });
+}
+
+/// Cases 64 and 76, and where output goes.
+#[test]
+fn a_task_and_its_updates() {
+    natively(|stage| {
+        let play = Play::begin(stage);
+        play.launch("t", "echo out; echo err >&2; echo kept >file", json!({}));
+        let last = over(&play.agent, "t");
+        assert_eq!(last.message.as_deref(), Some("Command exited with status 0"));
+        let sandbox = play.agent.sandbox();
+        assert_eq!(std::fs::read_to_string(sandbox.join("file")).unwrap(), "kept\n");
+        let (agent, done) = play.end();
+        assert_eq!(states(&agent, "t"), "STARTING RUNNING FINISHED");
+        let updates = agent.updates("t");
+        for update in &updates {
+            assert_eq!(update.status["source"], "SOURCE_EXECUTOR");
+            assert_eq!(update.status["agent_id"]["value"], super::super::support::fake_agent::AGENT);
+            assert!(update.is_acknowledged && update.times == 1, "{update:?}");
+        }
+        let mut uuids: Vec<&str> = updates.iter().map(|it| it.uuid.as_str()).collect();
+        uuids.sort_unstable();
+        uuids.dedup();
+        assert_eq!(uuids.len(), 3);
+        assert!(done.stdout.contains("out\n") && done.stderr.contains("err\n"), "{done:?}");
+    });
+}
+
+/// `data`, labels, words, the image; in this order.
+#[test]
+fn where_the_command_comes_from() {
+    natively(|stage| {
+        let play = Play::with(stage, Options::default(), &["--", "echo", "of words"]);
+        let label = |key: &str, value: &str| json!({"labels": [{"key": key, "value": value}]});
+        let of = |id: &str, more: serde_json::Value| {
+            let mut task = json!({"task_id": {"value": id}, "container": play.container()});
+            task.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            play.agent.launch(task);
+        };
+        let said = data(&json!({"value": "echo of data"}));
+        of("data", json!({"data": said, "labels": label("ucr.command", "echo never")}));
+        of("command", json!({"labels": label("ucr.command", "echo of command")}));
+        of("args", json!({"labels": label("ucr.args", "[\"echo\", \"of args\"]")}));
+        of("words", json!({}));
+        play.agent.launch(json!({
+            "task_id": {"value": "image"},
+            "labels": {"labels": [
+                {"key": "ucr.image", "value": stage.image},
+                {"key": "ucr.command", "value": "echo of label"},
+            ]},
+        }));
+        let app = json!({
+            "id": "/of/app",
+            "cmd": "echo of $MARATHON_APP_ID",
+            "container": {"type": "MESOS", "docker": {"image": stage.image}},
+        });
+        play.agent.launch(json!({
+            "task_id": {"value": "app"},
+            "labels": label("ucr.app", &app.to_string()),
+        }));
+        for id in ["data", "command", "args", "words", "image", "app"] {
+            let last = over(&play.agent, id);
+            assert_eq!(last.state, "TASK_FINISHED", "{id} {last:?}");
+        }
+        let (_, done) = play.end();
+        let mut lines: Vec<&str> = done.stdout.lines().filter(|it| it.starts_with("of ")).collect();
+        lines.sort_unstable();
+        let expected = ["of /of/app", "of args", "of command", "of data", "of label", "of words"];
+        assert_eq!(lines, expected, "{done:?}");
+    });
+}
+
+/// Case 76, the third, and what else makes no sense.
+#[test]
+fn what_is_refused() {
+    natively(|stage| {
+        let play = Play::begin(stage);
+        let rows = [
+            ("none", json!({"task_id": {"value": "none"}}), "/container: is required"),
+            (
+                "data",
+                json!({"task_id": {"value": "data"}, "container": play.container(),
+                    "data": "eyJ1Y3IiOiAxLCAiYXJncyI6IFtdfQ=="}),
+                "/data/args",
+            ),
+            (
+                "persistent",
+                play.task("persistent", "true", json!({"resources": [{"name": "disk",
+                    "type": "SCALAR", "scalar": {"value": 8}, "disk": {"persistence": {"id": "p"}}}]})),
+                "/resources",
+            ),
+        ];
+        for (id, task, words) in rows {
+            play.agent.launch(task);
+            let last = over(&play.agent, id);
+            assert_eq!(last.state, "TASK_ERROR", "{id} {last:?}");
+            assert_eq!(last.reason.as_deref(), Some("REASON_TASK_INVALID"), "{id}");
+            let message = last.message.unwrap_or_default();
+            assert!(message.contains(words), "{id}: {message}");
+            assert_eq!(states(&play.agent, id), "ERROR");
+        }
+        play.end();
+    });
+}
+
+/// Inside an image, or with none of its variables, it says what to do.
+#[test]
+fn an_executor_in_the_wrong_place() {
+    natively(|stage| {
+        let done = stage.cmd(&["executor"]).run();
+        done.refused(&["MESOS_FRAMEWORK_ID", "hint:", "Mesos agent"]);
+        let play = Play::begin(stage);
+        let mut command = stage.cmd(&["executor"]);
+        for (name, value) in play.agent.environment() {
+            command = command.env(&name, value);
+        }
+        let done = command.env("MESOS_SANDBOX", "/mnt/mesos/sandbox").run();
+        done.refused(&["inside a container image", "hint:", "ucr.image"]);
+        play.agent.wait_until("a stream", |agent| agent.is_subscribed());
+        play.shut_down();
+    });
+}
+
+/// A value in TaskInfo, files that are fetched, limits, a volume, and a link of another name.
+#[test]
+fn what_a_task_can_have() {
+    natively(|stage| {
+        let play = Play::begin(stage);
+        let file = stage.ucr.scratch().file("artifact", "fetched\n");
+        let secret = "bm9ib2R5LXNlZXM=";
+        let command = json!({
+            "value": "cat artifact; echo $S | tr a-z A-Z; cat /in/x; ulimit -n; id -u",
+            "user": "nobody",
+            "uris": [{"value": format!("file://{}", file.display()), "extract": false}],
+            "environment": {"variables": [
+                {"name": "S", "type": "SECRET", "secret": {"type": "VALUE", "value": {"data": secret}}},
+            ]},
+        });
+        let mut container = play.container();
+        stage.ucr.scratch().dir("volume");
+        stage.ucr.scratch().file("volume/x", "of a volume\n");
+        container["volumes"] = json!([{"mode": "RO", "container_path": "/in",
+            "host_path": stage.ucr.scratch().join("volume")}]);
+        container["rlimit_info"] = json!({"rlimits": [{"type": "RLMT_NOFILE", "soft": 77, "hard": 78}]});
+        let more = json!({"data": data(&command), "container": container});
+        play.launch("t", "", more);
+        let last = over(&play.agent, "t");
+        assert_eq!(last.state, "TASK_FINISHED", "{last:?}");
+        let inspected = format!("{:?}", play.agent.calls());
+        assert!(!inspected.contains("nobody-sees"));
+        let (_, done) = play.end();
+        assert_eq!(done.stdout, "fetched\nNOBODY-SEES\nof a volume\n77\n65534\n", "{done:?}");
+    });
+}
+
+/// Marathon's `executor` is a path.
+#[test]
+fn by_its_other_name() {
+    natively(|stage| {
+        let link = stage.ucr.scratch().join("ucr-executor");
+        std::os::unix::fs::symlink(crate::support::ucr::Ucr::binary(), &link).unwrap();
+        let done = std::process::Command::new(Path::new(&link))
+            .args(["echo", "--never"])
+            .env_clear()
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(said.contains("MESOS_FRAMEWORK_ID"), "{said}");
+    });
+}
