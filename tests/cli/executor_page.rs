@@ -1,6 +1,7 @@
 //! ucr-executor(7) has every key that the reader of TaskInfo knows, every identifier of a finding and
 //! every label, and no other; its examples are tasks.
 
+use std::fs;
 use std::path::Path;
 
 use base64::Engine;
@@ -11,7 +12,8 @@ use ucr::frontend::mesos::{Containerizer, Place, TaskDefinition, read};
 use ucr::spec::Network;
 
 use crate::pages::{
-    Words, assert_explained, examples, findings, identifiers, known, page, section, sources,
+    Words, assert_explained, examples, findings, identifiers, known, page, repository, section,
+    sources,
 };
 
 const PAGE: &str = "ucr-executor.7";
@@ -119,7 +121,7 @@ fn as_marathon_sends(app: &Value) -> Value {
     let executor = app["executor"].as_str().expect("a path");
     let cmd = app["cmd"].as_str().expect("a command");
     let pairs = |object: &Value, key: &str| {
-        let all = object.as_object().expect("an object").iter();
+        let all = object.as_object().into_iter().flatten();
         all.map(|(name, value)| json!({key: name, "value": value}))
             .collect::<Vec<_>>()
     };
@@ -129,10 +131,9 @@ fn as_marathon_sends(app: &Value) -> Value {
         "user": app["user"],
         "environment": {"variables": pairs(&app["env"], "name")}}});
     task["resources"] = json!([{"name": "mem", "type": "SCALAR", "scalar": {"value": app["mem"]}}]);
-    let grace = app["taskKillGracePeriodSeconds"]
-        .as_u64()
-        .expect("a number");
-    task["kill_policy"] = json!({"grace_period": {"nanoseconds": grace * 1_000_000_000}});
+    if let Some(grace) = app["taskKillGracePeriodSeconds"].as_u64() {
+        task["kill_policy"] = json!({"grace_period": {"nanoseconds": grace * 1_000_000_000}});
+    }
     task
 }
 
@@ -191,6 +192,17 @@ fn examples_are_understood_without_a_finding() {
     // What is base64 there is what stands below in plain.
     assert_eq!(in_data.len(), 1);
     assert_eq!(in_data[0], examples[2].trim_end());
+}
+
+/// The app of README.md, too.
+#[test]
+fn the_app_for_beginners() {
+    let text = fs::read_to_string(repository("README.md")).expect("it is there");
+    let (_, rest) = text.split_once("```json\n").expect("an example");
+    let (app, _) = rest.split_once("```").expect("its end");
+    let app: Value = serde_json::from_str(app).expect("JSON");
+    let found = understood(&as_marathon_sends(&app), &["httpd"]);
+    assert_eq!(found.spec.image, "docker.io/library/busybox:1.38");
 }
 
 /// The program is told of the page, and the page of the program.
