@@ -19,23 +19,76 @@ enum Act {
 type Row = (&'static str, &'static str, fn() -> Value, Act, &'static str);
 
 const ROWS: &[Row] = &[
-    ("zero", "echo said; echo kept >>of-both", || json!({}), Act::Nothing, "STARTING RUNNING FINISHED"),
-    ("three", "exit 3", || json!({}), Act::Nothing, "STARTING RUNNING FAILED"),
-    ("killed", "trap 'exit 0' TERM; while :; do sleep 0.1; done", || json!({}), Act::Kill(30),
-        "STARTING RUNNING KILLING KILLED"),
-    ("deaf", "trap '' TERM; while :; do sleep 0.1; done", || json!({}), Act::Kill(1),
-        "STARTING RUNNING KILLING KILLED"),
-    ("ill", "sleep 1000", || json!({"health_check": {"type": "COMMAND", "command": {"value": "false"},
+    (
+        "zero",
+        "echo said; echo kept >>$MESOS_SANDBOX/of-both",
+        || json!({}),
+        Act::Nothing,
+        "STARTING RUNNING FINISHED",
+    ),
+    (
+        "three",
+        "exit 3",
+        || json!({}),
+        Act::Nothing,
+        "STARTING RUNNING FAILED",
+    ),
+    (
+        "killed",
+        "trap 'exit 0' TERM; while :; do sleep 0.1; done",
+        || json!({}),
+        Act::Kill(30),
+        "STARTING RUNNING KILLING KILLED",
+    ),
+    (
+        "deaf",
+        "trap '' TERM; while :; do sleep 0.1; done",
+        || json!({}),
+        Act::Kill(1),
+        "STARTING RUNNING KILLING KILLED",
+    ),
+    (
+        "ill",
+        "trap 'exit 0' TERM; while :; do sleep 0.1; done",
+        || {
+            json!({"health_check": {"type": "COMMAND", "command": {"value": "false"},
         "delay_seconds": 0, "interval_seconds": 0.2, "grace_period_seconds": 0},
-        "kill_policy": {"grace_period": {"nanoseconds": 500_000_000}}}), Act::Nothing,
-        "STARTING RUNNING RUNNING/HEALTH RUNNING/HEALTH RUNNING/HEALTH KILLING KILLED"),
-    ("long", "sleep 1000", || json!({"max_completion_time": {"nanoseconds": 1_000_000_000}}), Act::Nothing,
-        "STARTING RUNNING FAILED/MAX_COMPLETION_TIME_REACHED"),
-    ("memory", "x=a; while :; do x=$x$x; done", || json!({}), Act::Nothing,
-        "STARTING RUNNING FAILED/CONTAINER_LIMITATION_MEMORY"),
-    ("no-command", "", || json!({"data": super::data(&json!({"shell": false, "value": "/nowhere",
-        "arguments": ["/nowhere"]}))}), Act::Nothing, "STARTING FAILED/CONTAINER_LAUNCH_FAILED"),
-    ("invalid", "true", || json!({"container": {"type": "WRONG"}}), Act::Nothing, "ERROR/TASK_INVALID"),
+        "kill_policy": {"grace_period": {"nanoseconds": 500_000_000}}})
+        },
+        Act::Nothing,
+        "STARTING RUNNING RUNNING/HEALTH RUNNING/HEALTH RUNNING/HEALTH KILLING KILLED",
+    ),
+    (
+        "long",
+        "sleep 1000",
+        || json!({"max_completion_time": {"nanoseconds": 1_000_000_000}}),
+        Act::Nothing,
+        "STARTING RUNNING FAILED/MAX_COMPLETION_TIME_REACHED",
+    ),
+    (
+        "memory",
+        "x=a; while :; do x=$x$x; done",
+        || json!({}),
+        Act::Nothing,
+        "STARTING RUNNING FAILED/CONTAINER_LIMITATION_MEMORY",
+    ),
+    (
+        "no-command",
+        "",
+        || {
+            json!({"data": super::data(&json!({"shell": false, "value": "/nowhere",
+        "arguments": ["/nowhere"]}))})
+        },
+        Act::Nothing,
+        "STARTING FAILED/CONTAINER_LAUNCH_FAILED",
+    ),
+    (
+        "invalid",
+        "true",
+        || json!({"container": {"type": "WRONG"}}),
+        Act::Nothing,
+        "ERROR/TASK_INVALID",
+    ),
 ];
 
 #[test]
@@ -65,7 +118,12 @@ fn the_same_states() {
                 state + &reason.unwrap_or_default()
             });
             let words: Vec<_> = words.collect();
-            assert_eq!(words.join(" "), *expected, "{id} docker {} {last:?}", stage.is_docker);
+            assert_eq!(
+                words.join(" "),
+                *expected,
+                "{id} docker {} {last:?}",
+                stage.is_docker
+            );
             messages.push((*id, last.message));
         }
         told.lock().unwrap().push(messages);

@@ -21,11 +21,13 @@ fn three_failures() {
         let last = over(&play.agent, "ill");
         assert_eq!(last.state, "TASK_KILLED");
         assert_eq!(last.status["healthy"], false);
-        assert!(last.message.as_ref().unwrap().contains("3 times in a row"), "{last:?}");
+        assert!(
+            last.message.as_ref().unwrap().contains("3 times in a row"),
+            "{last:?}"
+        );
         let told = play.agent.updates("ill").into_iter();
-        let told = told.filter(|it| {
-            it.reason.as_deref() == Some("REASON_TASK_HEALTH_CHECK_STATUS_UPDATED")
-        });
+        let told = told
+            .filter(|it| it.reason.as_deref() == Some("REASON_TASK_HEALTH_CHECK_STATUS_UPDATED"));
         let told: Vec<_> = told.map(|it| it.status["healthy"].clone()).collect();
         assert_eq!(told, [false, false, false]);
         over(&play.agent, "in-grace");
@@ -38,11 +40,12 @@ fn three_failures() {
 #[test]
 fn a_server() {
     natively(|stage| {
+        stage.run(&["network", "create", "own"]).ok();
         let play = Play::begin(stage);
         let script = "mkdir /tmp/www; echo ok >/tmp/www/index.html; \
                       busybox httpd -f -h /tmp/www -p 8080 & sleep 1000";
         let mut container = play.container();
-        container["network_infos"] = json!([{"name": "none"}]);
+        container["network_infos"] = json!([{"name": "own"}]);
         let more = json!({
             "container": container,
             "health_check": {"type": "HTTP", "delay_seconds": 0, "interval_seconds": 0.1,
@@ -51,11 +54,23 @@ fn a_server() {
         });
         play.launch("t", script, more);
         play.agent.wait_until("it is healthy", |agent| {
-            agent.updates("t").iter().any(|it| it.status["healthy"] == true)
+            agent
+                .updates("t")
+                .iter()
+                .any(|it| it.status["healthy"] == true)
         });
         play.agent.kill("t", None);
         let last = over(&play.agent, "t");
         assert_eq!(last.status["healthy"], true, "{last:?}");
+        // Its own address is in every update from the second on.
+        for update in &play.agent.updates("t")[1..] {
+            let network = &update.status["container_status"]["network_infos"][0];
+            let address = network["ip_addresses"][0]["ip_address"].as_str();
+            assert!(
+                address.is_some_and(|it| it.starts_with("10.")),
+                "{update:?}"
+            );
+        }
         play.end();
     });
 }
@@ -70,7 +85,11 @@ fn changes_of_a_check() {
                        case $n in 2|3) exit 1;; *) exit 0;; esac";
         let more = json!({"check": {"type": "COMMAND", "delay_seconds": 0, "interval_seconds": 0.1,
             "command": {"command": {"value": command}}}});
-        play.launch("t", "while ! [ \"$(cat /tmp/n 2>/dev/null)\" = 7 ]; do sleep 0.05; done", more);
+        play.launch(
+            "t",
+            "while ! [ \"$(cat /tmp/n 2>/dev/null)\" = 7 ]; do sleep 0.05; done",
+            more,
+        );
         over(&play.agent, "t");
         let updates = play.agent.updates("t");
         let status = |it: &crate::support::fake_agent::Update| {
@@ -78,9 +97,9 @@ fn changes_of_a_check() {
             it.status["check_status"]["command"]["exit_code"].as_i64()
         };
         assert_eq!(status(&updates[0]), None);
-        let told = updates.iter().filter(|it| {
-            it.reason.as_deref() == Some("REASON_TASK_CHECK_STATUS_UPDATED")
-        });
+        let told = updates
+            .iter()
+            .filter(|it| it.reason.as_deref() == Some("REASON_TASK_CHECK_STATUS_UPDATED"));
         let told: Vec<_> = told.map(status).collect();
         assert_eq!(told, [Some(0), Some(1), Some(0)], "{updates:#?}");
         play.end();

@@ -24,7 +24,12 @@ fn an_agent_that_is_not_ready() {
             play.agent.answer_subscribe(404, 1);
             play.launch("t", "true", json!({}));
             assert_eq!(over(&play.agent, "t").state, "TASK_FINISHED");
-            assert!(play.agent.calls().iter().all(|it| it.over_socket == has_socket));
+            assert!(
+                play.agent
+                    .calls()
+                    .iter()
+                    .all(|it| it.over_socket == has_socket)
+            );
             play.end();
         }
     });
@@ -61,19 +66,28 @@ fn a_stream_lost_before_anything_is_acknowledged() {
         play.launch_running("t", "sleep 1000", json!({}));
         play.agent.acknowledge(Acknowledge::AtOnce);
         play.agent.drop_stream();
-        play.agent.wait_until("another stream", |agent| agent.calls_of("SUBSCRIBE").len() == 2);
+        play.agent.wait_until("another stream", |agent| {
+            agent.calls_of("SUBSCRIBE").len() == 2
+        });
         let again = &play.agent.calls_of("SUBSCRIBE")[1].body["subscribe"];
         assert_eq!(again["unacknowledged_tasks"][0]["task_id"]["value"], "t");
         let updates = again["unacknowledged_updates"].as_array().unwrap();
-        let said: Vec<_> = updates.iter().map(|it| it["status"]["state"].as_str().unwrap()).collect();
+        let said: Vec<_> = updates
+            .iter()
+            .map(|it| it["status"]["state"].as_str().unwrap())
+            .collect();
         assert_eq!(said, ["TASK_STARTING", "TASK_RUNNING"]);
         play.agent.wait_until("it knows them", |agent| {
             agent.updates("t").iter().all(|it| it.is_acknowledged)
         });
         play.agent.drop_stream();
-        play.agent.wait_until("a third", |agent| agent.calls_of("SUBSCRIBE").len() == 3);
+        play.agent
+            .wait_until("a third", |agent| agent.calls_of("SUBSCRIBE").len() == 3);
         let third = &play.agent.calls_of("SUBSCRIBE")[2].body["subscribe"];
-        assert_eq!(third, &json!({"unacknowledged_tasks": [], "unacknowledged_updates": []}));
+        assert_eq!(
+            third,
+            &json!({"unacknowledged_tasks": [], "unacknowledged_updates": []})
+        );
         play.agent.kill("t", None);
         over(&play.agent, "t");
         play.end();
@@ -149,7 +163,8 @@ fn an_agent_that_refuses_the_executor() {
         play.launch_running("t", "sleep 1000", json!({}));
         play.agent.message("aGVsbG8=");
         play.agent.heartbeat();
-        play.agent.event(&json!({"type": "FROM_THE_FUTURE", "x": 1}));
+        play.agent
+            .event(&json!({"type": "FROM_THE_FUTURE", "x": 1}));
         play.agent.error("no such framework");
         let (agent, done) = play.end();
         assert_eq!(states(&agent, "t"), "STARTING RUNNING KILLING KILLED");

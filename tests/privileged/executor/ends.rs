@@ -28,13 +28,21 @@ fn seconds(begin: Instant) -> f64 {
 fn a_task_that_hears_and_one_that_does_not() {
     natively(|stage| {
         for capabilities in [vec!["TASK_KILLING_STATE".to_owned()], Vec::new()] {
-            let killing = if capabilities.is_empty() { "" } else { " KILLING" };
+            let killing = if capabilities.is_empty() {
+                ""
+            } else {
+                " KILLING"
+            };
             let options = Options {
                 capabilities,
                 ..Options::default()
             };
             let play = Play::with(stage, options, &[]);
-            play.launch_running("hears", "trap 'exit 0' TERM; echo hears; while :; do sleep 0.1; done", json!({}));
+            play.launch_running(
+                "hears",
+                "trap 'exit 0' TERM; echo hears; while :; do sleep 0.1; done",
+                json!({}),
+            );
             play.launch_running("sleeps", "sleep 1000", json!({}));
             play.launch_running("deaf", DEAF, policy(1.0));
             play.printed("hears");
@@ -47,8 +55,15 @@ fn a_task_that_hears_and_one_that_does_not() {
             for id in ["hears", "sleeps", "deaf"] {
                 let last = over(&play.agent, id);
                 took.push(seconds(begin));
-                assert_eq!(states(&play.agent, id), format!("STARTING RUNNING{killing} KILLED"), "{id}");
-                assert!(last.message.unwrap().starts_with("Killed on request"), "{id}");
+                assert_eq!(
+                    states(&play.agent, id),
+                    format!("STARTING RUNNING{killing} KILLED"),
+                    "{id}"
+                );
+                assert!(
+                    last.message.unwrap().starts_with("Killed on request"),
+                    "{id}"
+                );
             }
             // SIGTERM is enough for the first two, and the third has its second.
             assert!(took[1] < 0.9 && (1.0..3.0).contains(&took[2]), "{took:?}");
@@ -75,7 +90,10 @@ fn a_second_kill() {
         let first = seconds(begin);
         over(&play.agent, "longer");
         let second = seconds(begin);
-        assert!((1.0..2.9).contains(&first) && (3.0..6.0).contains(&second), "{first} {second}");
+        assert!(
+            (1.0..2.9).contains(&first) && (3.0..6.0).contains(&second),
+            "{first} {second}"
+        );
         play.end();
     });
 }
@@ -92,14 +110,18 @@ fn during_a_pull() {
         let container = json!({"type": "MESOS", "mesos": {"image": {"type": "DOCKER",
             "docker": {"name": format!("{}/proof/hangs:sample", registry.host())}}}});
         play.launch("t", "true", json!({"container": container}));
-        play.running
-            .wait_until("a request", super::LIMIT, || !registry.asked("/blobs/").is_empty());
+        play.running.wait_until("a request", super::LIMIT, || {
+            !registry.asked("/blobs/").is_empty()
+        });
         let begin = Instant::now();
         play.agent.kill("t", None);
         let last = over(&play.agent, "t");
         assert!(seconds(begin) < 2.0, "{}", seconds(begin));
         assert_eq!(states(&play.agent, "t"), "STARTING KILLED");
-        assert_eq!(last.message.as_deref(), Some("Killed on request. Command was not started"));
+        assert_eq!(
+            last.message.as_deref(),
+            Some("Killed on request. Command was not started")
+        );
         play.end();
     });
 }
@@ -120,7 +142,11 @@ fn shutdown() {
         let (agent, _) = play.shut_down();
         assert!(seconds(begin) < 4.0, "{}", seconds(begin));
         for id in ["deaf", "sleeps"] {
-            assert_eq!(states(&agent, id), "STARTING RUNNING KILLING KILLED", "{id}");
+            assert_eq!(
+                states(&agent, id),
+                "STARTING RUNNING KILLING KILLED",
+                "{id}"
+            );
         }
     });
 }
@@ -162,7 +188,7 @@ fn a_signal() {
     natively(|stage| {
         let play = Play::begin(stage);
         play.launch_running("t", "sleep 1000", json!({}));
-        play.running.signal_group(rustix::process::Signal::TERM);
+        play.running.signal_group(nix::sys::signal::Signal::SIGTERM);
         let (agent, _) = play.end();
         assert_eq!(states(&agent, "t"), "STARTING RUNNING KILLING KILLED");
     });

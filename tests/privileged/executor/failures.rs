@@ -14,8 +14,22 @@ fn reasons() {
             "docker": {"name": format!("{}-not-there", stage.image)}}}});
         let failed = Some("REASON_CONTAINER_LAUNCH_FAILED");
         let rows = [
-            ("code", "exit 3", json!({}), "STARTING RUNNING FAILED", None, "status 3"),
-            ("signal", "kill -SEGV $$", json!({}), "STARTING RUNNING FAILED", None, "SIGSEGV"),
+            (
+                "code",
+                "exit 3",
+                json!({}),
+                "STARTING RUNNING FAILED",
+                None,
+                "status 3",
+            ),
+            (
+                "signal",
+                "kill -SEGV $$",
+                json!({}),
+                "STARTING RUNNING FAILED",
+                None,
+                "SIGSEGV",
+            ),
             (
                 "unpullable",
                 "true",
@@ -67,7 +81,7 @@ fn a_child_that_is_killed() {
     natively(|stage| {
         let play = Play::begin(stage);
         play.launch_running("t", "sleep 1000", json!({}));
-        let executor = play.running.pid().as_raw_nonzero().get();
+        let executor = play.running.pid().as_raw();
         let path = format!("/proc/{executor}/task/{executor}/children");
         let children = std::fs::read_to_string(path).unwrap();
         let child: i32 = children.split_whitespace().next().unwrap().parse().unwrap();

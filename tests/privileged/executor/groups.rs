@@ -27,7 +27,10 @@ fn together() {
         assert_eq!(over(&play.agent, "client").state, "TASK_FAILED");
         let last = over(&play.agent, "server");
         let message = last.message.unwrap();
-        assert!(message.starts_with("Task client of its group has ended"), "{message}");
+        assert!(
+            message.starts_with("Task client of its group has ended"),
+            "{message}"
+        );
         let (agent, done) = play.end();
         assert_eq!(states(&agent, "server"), "STARTING RUNNING KILLING KILLED");
         assert_eq!(states(&agent, "client"), "STARTING RUNNING FAILED");
@@ -42,11 +45,15 @@ fn one_that_is_refused() {
     natively(|stage| {
         let play = Play::begin(stage);
         let good = play.task("good", "echo never", json!({}));
-        play.agent.launch_group(vec![good, json!({"task_id": {"value": "bad"}})]);
+        play.agent
+            .launch_group(vec![good, json!({"task_id": {"value": "bad"}})]);
         over(&play.agent, "bad");
         over(&play.agent, "good");
         let (agent, done) = play.end();
-        assert_eq!((states(&agent, "bad"), states(&agent, "good")), ("ERROR".into(), "KILLED".into()));
+        assert_eq!(
+            (states(&agent, "bad"), states(&agent, "good")),
+            ("ERROR".into(), "KILLED".into())
+        );
         assert!(!done.stdout.contains("never"), "{done:?}");
     });
 }

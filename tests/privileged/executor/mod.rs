@@ -7,6 +7,7 @@ mod connection;
 mod ends;
 mod failures;
 mod groups;
+mod soak;
 mod sources;
 
 use std::fs;
@@ -136,7 +137,7 @@ pub fn descendants(pid: i32) -> Vec<i32> {
 pub fn over(agent: &FakeAgent, id: &str) -> Update {
     let ends = ["TASK_FINISHED", "TASK_FAILED", "TASK_KILLED", "TASK_ERROR"];
     let find = || {
-        let all = agent.updates(id).into_iter();
+        let mut all = agent.updates(id).into_iter();
         all.rfind(|it| ends.contains(&it.state.as_str()))
     };
     wait_for("the end of a task", || find().is_some());

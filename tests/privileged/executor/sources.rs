@@ -26,7 +26,7 @@ fn the_first_call_and_who_knows_the_token() {
         assert_eq!(first.body["framework_id"]["value"], FRAMEWORK);
         let empty = json!({"unacknowledged_tasks": [], "unacknowledged_updates": []});
         assert_eq!(first.body["subscribe"], empty);
-        let executor = play.running.pid().as_raw_nonzero().get();
+        let executor = play.running.pid().as_raw();
         let below = descendants(executor);
         assert!(below.len() >= 2, "{below:?}");
         for pid in below.into_iter().chain([executor]) {
@@ -56,22 +56,34 @@ fn a_task_and_its_updates() {
         let play = Play::begin(stage);
         play.launch("t", "echo out; echo err >&2; echo kept >file", json!({}));
         let last = over(&play.agent, "t");
-        assert_eq!(last.message.as_deref(), Some("Command exited with status 0"));
+        assert_eq!(
+            last.message.as_deref(),
+            Some("Command exited with status 0")
+        );
         let sandbox = play.agent.sandbox();
-        assert_eq!(std::fs::read_to_string(sandbox.join("file")).unwrap(), "kept\n");
+        assert_eq!(
+            std::fs::read_to_string(sandbox.join("file")).unwrap(),
+            "kept\n"
+        );
         let (agent, done) = play.end();
         assert_eq!(states(&agent, "t"), "STARTING RUNNING FINISHED");
         let updates = agent.updates("t");
         for update in &updates {
             assert_eq!(update.status["source"], "SOURCE_EXECUTOR");
-            assert_eq!(update.status["agent_id"]["value"], super::super::support::fake_agent::AGENT);
+            assert_eq!(
+                update.status["agent_id"]["value"],
+                super::super::support::fake_agent::AGENT
+            );
             assert!(update.is_acknowledged && update.times == 1, "{update:?}");
         }
         let mut uuids: Vec<&str> = updates.iter().map(|it| it.uuid.as_str()).collect();
         uuids.sort_unstable();
         uuids.dedup();
         assert_eq!(uuids.len(), 3);
-        assert!(done.stdout.contains("out\n") && done.stderr.contains("err\n"), "{done:?}");
+        assert!(
+            done.stdout.contains("out\n") && done.stderr.contains("err\n"),
+            "{done:?}"
+        );
     });
 }
 
@@ -83,13 +95,24 @@ fn where_the_command_comes_from() {
         let label = |key: &str, value: &str| json!({"labels": [{"key": key, "value": value}]});
         let of = |id: &str, more: serde_json::Value| {
             let mut task = json!({"task_id": {"value": id}, "container": play.container()});
-            task.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            task.as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
             play.agent.launch(task);
         };
         let said = data(&json!({"value": "echo of data"}));
-        of("data", json!({"data": said, "labels": label("ucr.command", "echo never")}));
-        of("command", json!({"labels": label("ucr.command", "echo of command")}));
-        of("args", json!({"labels": label("ucr.args", "[\"echo\", \"of args\"]")}));
+        of(
+            "data",
+            json!({"data": said, "labels": label("ucr.command", "echo never")}),
+        );
+        of(
+            "command",
+            json!({"labels": label("ucr.command", "echo of command")}),
+        );
+        of(
+            "args",
+            json!({"labels": label("ucr.args", "[\"echo\", \"of args\"]")}),
+        );
         of("words", json!({}));
         play.agent.launch(json!({
             "task_id": {"value": "image"},
@@ -112,9 +135,20 @@ fn where_the_command_comes_from() {
             assert_eq!(last.state, "TASK_FINISHED", "{id} {last:?}");
         }
         let (_, done) = play.end();
-        let mut lines: Vec<&str> = done.stdout.lines().filter(|it| it.starts_with("of ")).collect();
+        let mut lines: Vec<&str> = done
+            .stdout
+            .lines()
+            .filter(|it| it.starts_with("of "))
+            .collect();
         lines.sort_unstable();
-        let expected = ["of /of/app", "of args", "of command", "of data", "of label", "of words"];
+        let expected = [
+            "of /of/app",
+            "of args",
+            "of command",
+            "of data",
+            "of label",
+            "of words",
+        ];
         assert_eq!(lines, expected, "{done:?}");
     });
 }
@@ -165,7 +199,8 @@ fn an_executor_in_the_wrong_place() {
         }
         let done = command.env("MESOS_SANDBOX", "/mnt/mesos/sandbox").run();
         done.refused(&["inside a container image", "hint:", "ucr.image"]);
-        play.agent.wait_until("a stream", |agent| agent.is_subscribed());
+        play.agent
+            .wait_until("a stream", |agent| agent.is_subscribed());
         play.shut_down();
     });
 }
@@ -179,7 +214,7 @@ fn what_a_task_can_have() {
         let secret = "bm9ib2R5LXNlZXM=";
         let command = json!({
             "value": "cat artifact; echo $S | tr a-z A-Z; cat /in/x; ulimit -n; id -u",
-            "user": "nobody",
+            "user": "65534",
             "uris": [{"value": format!("file://{}", file.display()), "extract": false}],
             "environment": {"variables": [
                 {"name": "S", "type": "SECRET", "secret": {"type": "VALUE", "value": {"data": secret}}},
@@ -190,7 +225,8 @@ fn what_a_task_can_have() {
         stage.ucr.scratch().file("volume/x", "of a volume\n");
         container["volumes"] = json!([{"mode": "RO", "container_path": "/in",
             "host_path": stage.ucr.scratch().join("volume")}]);
-        container["rlimit_info"] = json!({"rlimits": [{"type": "RLMT_NOFILE", "soft": 77, "hard": 78}]});
+        container["rlimit_info"] =
+            json!({"rlimits": [{"type": "RLMT_NOFILE", "soft": 77, "hard": 78}]});
         let more = json!({"data": data(&command), "container": container});
         play.launch("t", "", more);
         let last = over(&play.agent, "t");
@@ -198,7 +234,10 @@ fn what_a_task_can_have() {
         let inspected = format!("{:?}", play.agent.calls());
         assert!(!inspected.contains("nobody-sees"));
         let (_, done) = play.end();
-        assert_eq!(done.stdout, "fetched\nNOBODY-SEES\nof a volume\n77\n65534\n", "{done:?}");
+        assert_eq!(
+            done.stdout, "fetched\nNOBODY-SEES\nof a volume\n77\n65534\n",
+            "{done:?}"
+        );
     });
 }
 

@@ -1,0 +1,187 @@
+//! Many tasks through one executor, while its agent misbehaves at random: `$UCR_SOAK_TASKS` of them,
+//! with the seed `$UCR_SOAK_SEED`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::Play;
+use crate::supervised::stage::natively;
+use crate::support::fake_agent::{Acknowledge, FakeAgent, Options, Update};
+
+/// Tasks that live at the same time, at most.
+const AT_ONCE: usize = 10;
+/// Longest that all of it may take, for each task.
+const EACH: Duration = Duration::from_secs(3);
+/// What the executor may need, in KiB of RSS.
+const MAX_RSS: u64 = 20 << 10;
+/// What it may have grown by after all tasks, in KiB: its first ones fill pools.
+const MAX_GROWTH: u64 = 1 << 10;
+
+/// Numbers that a seed decides (Marsaglia's xorshift).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    let said = std::env::var(name).ok();
+    said.map_or(default, |text| text.parse().expect(name))
+}
+
+/// KiB that are in memory, and open descriptors.
+fn weight(pid: i32) -> (u64, usize) {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:"));
+    let rss = line
+        .unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap();
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+    (rss, open)
+}
+
+fn is_terminal(update: &Update) -> bool {
+    let ends = ["FINISHED", "FAILED", "KILLED", "ERROR"];
+    ends.iter().any(|it| update.state.ends_with(it))
+}
+
+/// Those that were launched and are not over.
+fn living(agent: &FakeAgent, launched: u64) -> Vec<String> {
+    let updates = agent.updates("");
+    let over: BTreeSet<&String> = updates
+        .iter()
+        .filter(|it| is_terminal(it))
+        .map(|it| &it.task)
+        .collect();
+    let all = (0..launched).map(|index| format!("t{index}"));
+    all.filter(|id| !over.contains(id)).collect()
+}
+
+/// One task of some kind.
+fn launch(play: &Play, dice: &mut Dice, index: u64) {
+    let id = format!("t{index}");
+    let quick = json!({"kill_policy": {"grace_period": {"nanoseconds": 200_000_000}}});
+    match dice.below(8) {
+        0 => play.launch(&id, "exit 0", quick),
+        1 => play.launch(&id, "exit 9", quick),
+        2 => play.launch(&id, "kill -9 $$", quick),
+        3 => play.launch(&id, "trap '' TERM; while :; do sleep 0.1; done", quick),
+        4 => play.launch(&id, "sleep 0.3", quick),
+        5 => play.agent.launch(json!({"task_id": {"value": id}})),
+        6 => {
+            let check = json!({"health_check": {"type": "COMMAND", "delay_seconds": 0,
+                "interval_seconds": 0.1, "grace_period_seconds": 0,
+                "command": {"value": "false"}}});
+            play.launch(&id, "sleep 1000", check);
+        }
+        _ => play.launch(&id, "sleep 1000", quick),
+    }
+}
+
+/// Something that agents do.
+fn disturb(play: &mut Play, dice: &mut Dice) {
+    match dice.below(12) {
+        0 => play.agent.drop_stream(),
+        1 => play.agent.end_politely(),
+        2 => play.agent.drop_calls(),
+        3 => {
+            play.agent.stop();
+            std::thread::sleep(Duration::from_millis(dice.below(300)));
+            play.agent.restart();
+        }
+        4 => play.agent.answer_subscribe(503, 2),
+        5 => play.agent.split(1 + dice.below(40) as usize),
+        6 => play.agent.acknowledge(Acknowledge::Twice),
+        7 => play.agent.acknowledge(Acknowledge::WrongFirst),
+        8 => play.agent.acknowledge(Acknowledge::Never),
+        9 => play.agent.garbage(),
+        _ => play.agent.acknowledge(Acknowledge::AtOnce),
+    }
+}
+
+#[test]
+fn many_tasks_and_a_bad_agent() {
+    let tasks = number("UCR_SOAK_TASKS", 30);
+    let seed = number("UCR_SOAK_SEED", 8);
+    println!("UCR_SOAK_TASKS={tasks} UCR_SOAK_SEED={seed}");
+    natively(|stage| {
+        let mut dice = Dice(seed * 2 + 1);
+        let options = Options {
+            backoff_max: "100ms",
+            ..Options::default()
+        };
+        let mut play = Play::with(stage, options, &["--linger", "1h"]);
+        let pid = play.running.pid().as_raw();
+        let deadline = Instant::now() + EACH * tasks as u32 + Duration::from_secs(60);
+        let (mut launched, mut after_first) = (0, None);
+        loop {
+            let living = living(&play.agent, launched);
+            if launched == tasks && living.is_empty() {
+                break;
+            }
+            let running = || play.running.stderr_so_far();
+            assert!(
+                Instant::now() < deadline,
+                "{launched} launched, {living:?} live: {}",
+                running()
+            );
+            if launched < tasks && living.len() < AT_ONCE {
+                launch(&play, &mut dice, launched);
+                let id = format!("t{launched}");
+                // What is lost on its way never comes: a real agent would call it dropped.
+                play.agent
+                    .wait_until(&id, |agent| !agent.updates(&id).is_empty());
+                launched += 1;
+            }
+            if !living.is_empty() {
+                let index = dice.below(living.len() as u64) as usize;
+                play.agent.kill(&living[index], None);
+            }
+            if dice.below(6) == 0 {
+                disturb(&mut play, &mut dice);
+            }
+            if launched == 15 && after_first.is_none() {
+                after_first = Some(weight(pid));
+            }
+            // Those that live at the end, and updates that nobody has acknowledged.
+            if launched == tasks {
+                play.agent.acknowledge(Acknowledge::AtOnce);
+            }
+            std::thread::sleep(Duration::from_millis(dice.below(120)));
+        }
+        play.agent.drop_stream();
+        play.agent.wait_until("everything is known", |agent| {
+            agent.is_subscribed() && agent.updates("").iter().all(|it| it.is_acknowledged)
+        });
+        let ((first_rss, first_open), (rss, open)) = (after_first.unwrap(), weight(pid));
+        println!(
+            "RSS {first_rss} KiB after 15 tasks, {rss} after {tasks}; descriptors {first_open}, {open}"
+        );
+        assert!(
+            rss <= MAX_RSS && rss <= first_rss + MAX_GROWTH,
+            "{first_rss} {rss} KiB"
+        );
+        assert!(open <= 10, "{open} descriptors without a task");
+        let mut ends = BTreeMap::new();
+        let updates = play.agent.updates("");
+        for update in updates.iter().filter(|it| is_terminal(it)) {
+            let before = ends.insert(update.task.clone(), update.state.clone());
+            assert_eq!(before, None, "{update:?}");
+        }
+        assert_eq!(ends.len() as u64, tasks);
+        let connections = play.agent.calls_of("SUBSCRIBE").len();
+        println!("{} updates, {connections} streams", updates.len());
+        play.shut_down();
+    });
+}
