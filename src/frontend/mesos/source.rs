@@ -55,6 +55,14 @@ pub(super) fn read(
         of_labels(found, &label, inner);
     } else {
         found.spec.args = place.words.to_vec();
+        // The host's own filesystem has none.
+        if place.words.is_empty() && found.spec.rootfs.is_some() {
+            task.advise(
+                "E:command",
+                "there is no command, and no image that has one",
+                "say it in data, or in the label ucr.command",
+            );
+        }
     }
     let has_container = task.has("container") || !found.spec.image.is_empty();
     match (has_container, &found.app) {

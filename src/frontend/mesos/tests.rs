@@ -169,6 +169,9 @@ fn an_image_may_be_a_label() {
     info["container"] = json!({"type": "MESOS"});
     assert_eq!(directory(accept(&info)).as_deref(), Some(SANDBOX));
     assert_eq!(refused(&task(&only)), ["/labels/ucr.image E:image"]);
+    info["labels"] = Value::Null;
+    assert_eq!(refused(&info), [" E:command"], "the host has none");
+    assert_eq!(try_read(&info, &["true"]).unwrap().0.spec.args, ["true"]);
     let mut none = task(&json!({}));
     none["container"] = Value::Null;
     assert_eq!(refused(&none), ["/container E:no-container"]);
