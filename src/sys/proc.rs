@@ -9,7 +9,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    CWD, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstat, fstatfs, openat, openat2, readlinkat,
+    CWD, Dir, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstat, fstatfs, openat, openat2,
+    readlinkat,
 };
 
 use super::mount::{Restrict, filesystem};
@@ -142,6 +143,17 @@ impl Proc {
         list.split_whitespace()
             .filter_map(|pid| pid.parse().ok())
             .collect()
+    }
+
+    /// The numbers of all processes that it shows.
+    pub fn processes(&self) -> io::Result<Vec<i32>> {
+        let mut found = Vec::new();
+        for entry in Dir::read_from(&self.root)? {
+            let entry = entry?;
+            let name = entry.file_name().to_str().ok();
+            found.extend(name.and_then(|name| name.parse::<i32>().ok()));
+        }
+        Ok(found)
     }
 
     /// Whether a process is gone, or on its way (PF_EXITING in include/linux/sched.h).

@@ -22,14 +22,14 @@ use crate::support::ucr::{Ucr, children};
 use crate::support::user::User;
 
 /// A world with lists and plugins of its own.
-struct Plugged {
-    world: World,
+pub struct Plugged {
+    pub world: World,
     name: String,
 }
 
 impl Plugged {
     /// With a list of this name that nobody else has: host-local keeps its leases by that.
-    fn new(plugins: &Value) -> Self {
+    pub fn new(plugins: &Value) -> Self {
         Self::of(&json!({ "cniVersion": "1.0.0", "plugins": plugins }))
     }
 
@@ -94,7 +94,7 @@ impl Plugged {
         serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
     }
 
-    fn flags(&self) -> Vec<String> {
+    pub fn flags(&self) -> Vec<String> {
         vec![
             format!("--network=cni:{}", self.name),
             "--cni-config-dir=lists".to_owned(),
@@ -122,25 +122,30 @@ impl Plugged {
 
     /// Nothing is left of a container, nor of what Debian's plugins did for it.
     #[track_caller]
-    fn assert_no_traces(&self) {
+    pub fn assert_no_traces(&self) {
         self.world.assert_clean();
-        for room in ["cni", "netns"] {
-            let left = children(&self.world.ucr.state().join(room));
-            assert!(left.is_empty(), "left: {left:?}");
-        }
+        assert_eq!(self.traces(), Vec::<String>::new());
+    }
+
+    /// What is left of what Debian's plugins did, and of ucr's notes about it.
+    pub fn traces(&self) -> Vec<String> {
+        let state = self.world.ucr.state();
+        let notes = ["cni", "netns"].map(|room| children(&state.join(room)));
         let leases = children(&Path::new("/var/lib/cni/networks").join(&self.name));
-        let is_lease = |path: &&PathBuf| {
+        let is_lease = |path: &PathBuf| {
             let name = path.file_name().unwrap().to_string_lossy();
             name != "lock" && !name.starts_with("last_reserved_ip")
         };
-        let leases: Vec<_> = leases.iter().filter(is_lease).collect();
-        assert!(leases.is_empty(), "leases: {leases:?}");
+        let files = notes.into_iter().flatten();
+        let files = files.chain(leases.into_iter().filter(is_lease));
+        let mut found: Vec<String> = files.map(|path| path.display().to_string()).collect();
         for program in ["iptables", "ip6tables"] {
             let rules =
                 tool(Command::new(need::program(program, "iptables")).args(["-t", "nat", "-S"]));
             let own = rules.lines().filter(|line| line.contains(&self.name));
-            assert_eq!(own.collect::<Vec<_>>(), Vec::<&str>::new());
+            found.extend(own.map(str::to_owned));
         }
+        found
     }
 }
 
@@ -151,7 +156,7 @@ impl Drop for Plugged {
 }
 
 /// As podman's package has it, on a bridge of both versions.
-fn bridge(more: &[Value]) -> Value {
+pub fn bridge(more: &[Value]) -> Value {
     let range = |subnet: &str| json!([{ "subnet": subnet }]);
     let mut plugins = vec![
         json!({ "type": "loopback" }),

@@ -38,6 +38,7 @@ mod life;
 mod lifetime;
 mod limits;
 mod marathon;
+mod mesos;
 mod network;
 mod observe;
 mod old_kernels;

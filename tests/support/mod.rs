@@ -21,6 +21,7 @@ pub mod fake_agent;
 pub mod image;
 pub mod layer;
 pub mod layout;
+pub mod mesos_launcher;
 pub mod need;
 pub mod netns;
 pub mod process;

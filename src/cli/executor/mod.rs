@@ -10,6 +10,7 @@
 mod environment;
 mod order;
 mod task;
+mod warden;
 mod work;
 
 use std::path::PathBuf;

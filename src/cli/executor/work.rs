@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use super::Executor;
 use super::order::Surroundings;
 use super::task::{Means, Task};
+use super::warden::{self, Warden};
 use crate::cli::context::Context;
 use crate::cli::output;
 use crate::error::render;
@@ -20,7 +21,7 @@ use crate::executor::environment::Configuration;
 use crate::executor::machine::{Action, Input, Machine, Moment, Policy};
 use crate::executor::task::{End, Happening};
 use crate::exit::Outcome;
-use crate::frontend::mesos::TaskDefinition;
+use crate::frontend::mesos::{Containerizer, TaskDefinition};
 use crate::sys;
 use crate::sys::process::Child;
 use crate::sys::signal::Inbox;
@@ -44,6 +45,8 @@ struct Work<'a> {
     /// They clear up after tasks.
     helpers: Vec<Child>,
     is_over: bool,
+    /// Who is there if this is killed.
+    warden: Warden,
 }
 
 /// Serves the agent until it, or the last task, ends this.
@@ -52,6 +55,11 @@ pub(super) fn work(
     context: &Context,
     configuration: &Configuration,
 ) -> Result<Outcome> {
+    // First: it has a copy of all that is there.
+    let warden = warden::start(context)?;
+    if let Some(why) = warden.remark() {
+        say(&why);
+    }
     let surroundings = Surroundings::new(executor, context, &configuration.sandbox)?;
     let words = executor.words_for_run();
     let policy = Policy {
@@ -78,12 +86,16 @@ pub(super) fn work(
         tasks: Vec::new(),
         helpers: Vec::new(),
         is_over: false,
+        warden,
     };
     while !work.is_over {
         work.wait()?;
         work.turn()?;
     }
     work.say_goodbye()?;
+    if work.tasks.is_empty() && work.helpers.is_empty() {
+        work.warden.dismiss();
+    }
     Ok(Outcome::Done)
 }
 
@@ -229,6 +241,9 @@ impl Work<'_> {
 
     fn start(&mut self, id: String) -> Option<Input> {
         let definition = self.definitions.remove(&id)?;
+        if definition.containerizer == Containerizer::Docker {
+            self.warden.docker_is_used();
+        }
         match self.means.start(&id, definition) {
             Ok(task) => {
                 self.tasks.push(task);

@@ -40,8 +40,14 @@ impl Calls {
         self.queue.is_empty()
     }
 
+    /// A call that waits can be written as soon as the line can be.
     pub(super) fn wanted(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
-        self.line.as_ref().map(|line| line.exchange.wanted())
+        let line = self.line.as_ref()?;
+        let (fd, mut flags) = line.exchange.wanted();
+        if matches!(line.state, State::Idle) && !self.queue.is_empty() {
+            flags |= PollFlags::OUT;
+        }
+        Some((fd, flags))
     }
 
     /// Now, if there is something that can be begun.
@@ -128,15 +134,14 @@ impl Calls {
                 _ => Err(format!("the agent closed the connection after {kind}")),
             };
         };
-        // The body of a good answer means nothing, that of another one is for people.
-        let is_enough = match head.status {
-            202 => head.until_close || outcome != Outcome::Unfinished,
-            _ => outcome != Outcome::Unfinished || now >= *until,
-        };
+        let is_late = now >= *until;
+        let is_whole = outcome != Outcome::Unfinished;
         match head.status {
-            _ if !is_enough && now < *until => return Ok(false),
-            202 if is_enough => (),
-            202 => return Err(peer.too_slow(kind)),
+            // What else it says means nothing.
+            202 if is_whole || head.until_close => (),
+            202 if is_late => return Err(peer.too_slow(kind)),
+            // What it says is for people, as far as it comes in time.
+            _ if !is_whole && !is_late => return Ok(false),
             400 => heard.push(Heard::Refused {
                 status: 400,
                 why: answer.why(kind, peer.token.as_ref()),

@@ -251,6 +251,12 @@ impl Link {
         format!("TLS with {}: {what}{advice}", self.peer)
     }
 
+    /// Whether there is something to read that is no longer in the socket.
+    pub(super) fn is_holding(&mut self) -> bool {
+        let state = self.tls.as_mut().map(|tls| tls.process_new_packets());
+        state.is_some_and(|state| state.is_ok_and(|it| it.plaintext_bytes_to_read() > 0))
+    }
+
     /// What to poll for: to connect, to hear, and to write if there is something to write.
     pub(super) fn wanted(&self, has_more: bool) -> (BorrowedFd<'_>, PollFlags) {
         let is_pending = self.tls.as_ref().is_some_and(|tls| tls.wants_write());
@@ -338,5 +344,60 @@ impl Write for Raw<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::executor::agent::exchange::Exchange;
+    use crate::executor::agent::http::Target;
+    use crate::executor::agent::{Peer, Times};
+
+    fn attempt(peer: &mut Peer) -> Result<(), String> {
+        let until = Instant::now() + Duration::from_secs(5);
+        let mut exchange = Exchange::new(peer.connector.begin()?);
+        while !exchange.connect(peer, until, Instant::now())? {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
+    }
+
+    /// A name may also stand for an address where nobody listens.
+    #[test]
+    fn the_next_attempt_takes_another_address() {
+        let listen = || TcpListener::bind("127.0.0.1:0").unwrap();
+        let gone = listen().local_addr().unwrap();
+        let listener = listen();
+        let here = listener.local_addr().unwrap();
+        let mut peer = Peer {
+            connector: Connector {
+                address: "agent:5051".to_owned(),
+                socket: None,
+                tls: None,
+                found: vec![gone, here],
+            },
+            target: Target {
+                path: String::new(),
+                host: String::new(),
+            },
+            token: None,
+            times: Times::default(),
+        };
+        let why = attempt(&mut peer).unwrap_err();
+        assert!(why.starts_with("connect to agent:5051: "), "{why}");
+        attempt(&mut peer).unwrap();
+        // It stays with the one that was right.
+        attempt(&mut peer).unwrap();
+        assert_eq!(peer.connector.found, [here, gone]);
+    }
+
+    #[test]
+    fn names_that_certificates_have() {
+        let rows = ["10.0.0.5:5051", "[fe80::1]:5051", "agent.example:5051"];
+        assert!(rows.iter().all(|address| server(address).is_ok()));
     }
 }

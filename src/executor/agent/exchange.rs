@@ -125,7 +125,8 @@ impl Exchange {
     ) -> Result<Outcome, String> {
         let mut buffer = [0; 16 << 10];
         let mut turn = 0;
-        while turn < MAX_TURN {
+        // Poll knows nothing of what TLS has read already.
+        while turn < MAX_TURN || self.link.is_holding() {
             let count = match self.link.read(&mut buffer) {
                 Ok(0) => return Ok(self.end()),
                 Ok(count) => count,

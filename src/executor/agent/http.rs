@@ -345,3 +345,6 @@ fn number(text: &[u8]) -> Option<u64> {
     let is_plain = text.bytes().all(|digit| digit.is_ascii_digit());
     text.parse().ok().filter(|_| is_plain)
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,14 +89,13 @@ impl Ledger {
     pub fn judge(
         &mut self,
         request: &Request,
+        body: &Value,
         over_socket: bool,
         token: Option<&str>,
-    ) -> (Value, Verdict) {
-        let body = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
-        let verdict = refuse_request(request, over_socket, token)
-            .or_else(|| refuse_body(&body))
-            .unwrap_or_else(|| self.take(&body));
-        (body, verdict)
+    ) -> Verdict {
+        refuse_request(request, over_socket, token)
+            .or_else(|| refuse_body(body))
+            .unwrap_or_else(|| self.take(body))
     }
 
     fn take(&mut self, body: &Value) -> Verdict {

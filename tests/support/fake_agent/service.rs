@@ -70,6 +70,16 @@ impl Shared {
         // A thread that panicked has said so; the others go on to the end.
         self.inner.lock().unwrap_or_else(|error| error.into_inner())
     }
+
+    /// Everything that is due was written, and had time to arrive.
+    fn wait_for_stream(&self, mut inner: MutexGuard<'_, Inner>) {
+        let until = Instant::now() + Duration::from_secs(1);
+        while !inner.outgoing.is_empty() && Instant::now() < until {
+            inner = self.changed.wait_timeout(inner, GLANCE).unwrap().0;
+        }
+        drop(inner);
+        std::thread::sleep(GLANCE);
+    }
 }
 
 impl Inner {
@@ -192,25 +202,17 @@ impl Connection {
     }
 
     fn answer(&mut self, shared: &Shared, request: Request) -> After {
+        let slow = shared.lock().slow;
+        std::thread::sleep(slow);
         let mut inner = shared.lock();
-        let slow = inner.slow;
-        if !slow.is_zero() {
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let kind = body["type"].as_str().unwrap_or_default().to_owned();
+        let raw = inner.raw_answers.pop_front();
+        if raw.is_some() || inner.hangs > 0 {
+            inner.hangs -= usize::from(raw.is_none());
+            inner.ledger.calls.push(self.call(body, request, 0));
             drop(inner);
-            std::thread::sleep(slow);
-            inner = shared.lock();
-        }
-        let kind = serde_json::from_slice::<Value>(&request.body).unwrap_or_default();
-        let kind = kind["type"].as_str().unwrap_or_default().to_owned();
-        if let Some(bytes) = inner.raw_answers.pop_front() {
-            note(&mut inner, self, &kind, Value::Null, request, 0);
-            drop(inner);
-            // The peer may have had enough of it.
-            let _ = self.wire.write_all(&bytes).and_then(|()| self.wire.flush());
-            return After::Hang;
-        }
-        if inner.hangs > 0 {
-            inner.hangs -= 1;
-            note(&mut inner, self, &kind, Value::Null, request, 0);
+            self.say(&raw.unwrap_or_default());
             return After::Hang;
         }
         let scripted = match kind.as_str() {
@@ -218,47 +220,55 @@ impl Connection {
             "UPDATE" => inner.update_answers.pop_front(),
             _ => None,
         };
-        let token = inner.token.clone();
-        let (body, verdict) = match scripted {
-            Some(status) => (
-                serde_json::from_slice(&request.body).unwrap_or_default(),
-                Verdict::Refuse(status, format!("scripted {status}")),
-            ),
-            None => inner
-                .ledger
-                .judge(&request, self.over_socket, token.as_deref()),
+        let verdict = match scripted {
+            Some(status) => Verdict::Refuse(status, format!("scripted {status}")),
+            None => {
+                let token = inner.token.clone();
+                let ledger = &mut inner.ledger;
+                ledger.judge(&request, &body, self.over_socket, token.as_deref())
+            }
         };
         match verdict {
             Verdict::Subscribe => {
-                note(&mut inner, self, &kind, body.clone(), request, 200);
+                inner
+                    .ledger
+                    .calls
+                    .push(self.call(body.clone(), request, 200));
                 self.subscribe(&mut inner, &body);
                 shared.changed.notify_all();
                 After::Stream
             }
             Verdict::Refuse(status, why) => {
-                note(&mut inner, self, &kind, body, request, status);
+                inner.ledger.calls.push(self.call(body, request, status));
                 drop(inner);
                 self.say(&wire::answer(status, &why))
             }
             Verdict::Accept(updates) => {
-                note(&mut inner, self, &kind, body, request, 202);
+                inner.ledger.calls.push(self.call(body, request, 202));
                 for (task, uuid) in &updates {
                     inner.acknowledge(task, uuid);
                 }
                 shared.changed.notify_all();
                 if inner.acknowledge == Acknowledge::BeforeAnswer {
-                    let until = Instant::now() + Duration::from_secs(1);
-                    while !inner.outgoing.is_empty() && Instant::now() < until {
-                        inner = shared.changed.wait_timeout(inner, GLANCE).unwrap().0;
-                    }
-                    drop(inner);
-                    // It has to arrive first, too.
-                    std::thread::sleep(GLANCE);
+                    shared.wait_for_stream(inner);
                 } else {
                     drop(inner);
                 }
                 self.say(&wire::answer(202, ""))
             }
+        }
+    }
+
+    /// For the record.
+    fn call(&self, body: Value, request: Request, status: u16) -> Call {
+        Call {
+            at: Instant::now(),
+            kind: body["type"].as_str().unwrap_or_default().to_owned(),
+            body,
+            request,
+            over_socket: self.over_socket,
+            connection: self.number,
+            status,
         }
     }
 
@@ -352,23 +362,4 @@ fn frame(pieces: &VecDeque<Piece>, split: Option<usize>) -> Vec<u8> {
     let cuts = joined.chunks(split.unwrap_or(1));
     cuts.for_each(|part| bytes.extend(wire::chunk(part)));
     bytes
-}
-
-fn note(
-    inner: &mut Inner,
-    connection: &Connection,
-    kind: &str,
-    body: Value,
-    request: Request,
-    status: u16,
-) {
-    inner.ledger.calls.push(Call {
-        at: Instant::now(),
-        kind: kind.to_owned(),
-        body,
-        request,
-        over_socket: connection.over_socket,
-        connection: connection.number,
-        status,
-    });
 }

@@ -208,7 +208,7 @@ fn controllers(directory: &Directory) -> Vec<Controller> {
 }
 
 /// A cgroup mount.
-struct Mount<'a> {
+pub(super) struct Mount<'a> {
     is_v2: bool,
     device: &'a str,
     /// The cgroup that is shown at the mount point.
@@ -219,7 +219,7 @@ struct Mount<'a> {
 
 impl Mount<'_> {
     /// Where the cgroup with a path is seen, if this is the mount of these controllers.
-    fn directory(&self, names: &[&str], path: &str) -> Option<(&Self, PathBuf)> {
+    pub(super) fn directory(&self, names: &[&str], path: &str) -> Option<(&Self, PathBuf)> {
         let is_v2 = names == [""];
         if is_v2 != self.is_v2 || !(is_v2 || names.iter().all(|n| self.options.contains(n))) {
             return None;
@@ -239,7 +239,7 @@ impl Mount<'_> {
 }
 
 /// The cgroup mounts that can be written to and are not hidden, the one mounted last first.
-fn visible(mountinfo: &str) -> Vec<Mount<'_>> {
+pub(super) fn visible(mountinfo: &str) -> Vec<Mount<'_>> {
     let lines: Vec<Line> = mountinfo.lines().filter_map(Line::parse).collect();
     let parents: HashMap<&str, &str> = lines.iter().map(|line| (line.id, line.parent)).collect();
     let is_hidden = |line: &Line| {

@@ -14,6 +14,7 @@ mod below;
 mod create;
 mod device;
 mod host;
+mod leave;
 mod place;
 mod plan;
 mod program;
@@ -23,6 +24,7 @@ mod settings;
 pub use create::{Cgroups, destroy_left, entrances};
 pub use device::{DeviceList, DeviceRule};
 pub use host::{Hierarchy, Host, Unified};
+pub use leave::leave_all;
 pub use plan::{CgroupPlan, Disks, Group, Preparation, Setting, Value, Wanted, plan};
 pub use rlimit::{Rlimit, current_limits, may_raise, oom_score_adj, rlimits};
 

@@ -147,21 +147,30 @@ impl Known {
             time,
             is_over: &|| Ok(false),
         };
+        let place = &self.written.namespace;
+        // It was kept in another namespace of mounts, which is gone or not ours: an agent of Mesos gives
+        // each task one. Plugins are content with a namespace that is gone, not with a mere file.
+        if !mount::is_mount_point(place)? {
+            forget(place)?;
+        }
         let work = Work::new(&self.written);
         let result = self.result.as_ref();
         work.del(count, result, &patience)?;
-        let place = &self.written.namespace;
         mount::detach(place)?;
-        match fs::remove_file(place) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
-            _ => Ok(()),
-        }
+        Ok(forget(place)?)
     }
 
     /// Each failure doubles the time until the next try.
     fn is_due(&self) -> bool {
         let pause = 1_u64.checked_shl(self.failures).unwrap_or(MAX_PAUSE);
         self.failures == 0 || sys::now() >= self.failed_at + pause.min(MAX_PAUSE)
+    }
+}
+
+fn forget(place: &Path) -> std::io::Result<()> {
+    match fs::remove_file(place) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
