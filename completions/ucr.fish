@@ -41,6 +41,7 @@ complete -c ucr -n "__fish_ucr_needs_command" -f -a "inspect" -d 'Show all that 
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "images" -d 'List the images in the store'
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "ps" -d 'List running containers and provisioned root filesystems'
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "exec" -d 'Run another command in a running container'
+complete -c ucr -n "__fish_ucr_needs_command" -f -a "executor" -d 'Run the tasks of a Mesos agent'
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "rm" -d 'Remove containers, root filesystems and image names'
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "stop" -d 'Ask containers to end, and kill those that do not'
 complete -c ucr -n "__fish_ucr_needs_command" -f -a "kill" -d 'Send a signal to containers'
@@ -217,7 +218,7 @@ complete -c ucr -n "__fish_ucr_using_subcommand run" -l detach-keys -d 'Keys tha
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l sig-proxy -d 'Pass signals on to the container [default: true]' -r -f -a "true\t''
 false\t''"
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l cidfile -d 'Write the container\'s ID to a new file' -r -F
-complete -c ucr -n "__fish_ucr_using_subcommand run" -l status-fd -d 'Write what happens to this open descriptor, a line of JSON each: created, started, health, exited' -r
+complete -c ucr -n "__fish_ucr_using_subcommand run" -l status-fd -d 'Write what happens to this open descriptor, a line of JSON each: created, started, health, exited, failed' -r
 complete -c ucr -n "__fish_ucr_using_subcommand run" -l policy -d 'When to ask [default: newer for files and docker-daemon:; else always for pull, missing elsewhere]' -r -f -a "always\t'Ask every time, fetch what is missing'
 missing\t'Only if the image is not in the store'
 newer\t'Fetch if the registry has another one; without an answer use the store\'s'
@@ -327,6 +328,37 @@ complete -c ucr -n "__fish_ucr_using_subcommand exec" -s t -l tty -d 'Give the c
 complete -c ucr -n "__fish_ucr_using_subcommand exec" -l privileged -d 'Lift the isolation as for a privileged container'
 complete -c ucr -n "__fish_ucr_using_subcommand exec" -s q -l quiet -d 'Print no progress'
 complete -c ucr -n "__fish_ucr_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ucr -n "__fish_ucr_using_subcommand executor" -l linger -d 'How long to wait for another task when all are over' -r
+complete -c ucr -n "__fish_ucr_using_subcommand executor" -l seccomp-dir -d 'Directory of profiles for LinuxInfo.seccomp [default: /etc/ucr/seccomp]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand executor" -l cgroups -d 'What to do where a limit cannot be had: require (default) or best-effort' -r
+complete -c ucr -n "__fish_ucr_using_subcommand executor" -l cdi-spec-dir -d 'Look for the files of CDI devices here; repeatable' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand executor" -l cni-config-dir -d 'Look for the CNI lists of --network cni:NAME here, not in /etc/cni/net.d; repeatable, also from $UCR_CNI_CONFIG_DIR' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand executor" -l cni-plugin-dir -d 'Look for CNI plugins here first, then in $CNI_PATH, /opt/cni/bin and /usr/lib/cni; repeatable' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand executor" -l policy -d 'When to ask [default: newer for files and docker-daemon:; else always for pull, missing elsewhere]' -r -f -a "always\t'Ask every time, fetch what is missing'
+missing\t'Only if the image is not in the store'
+newer\t'Fetch if the registry has another one; without an answer use the store\'s'
+never\t'Never; the image must be in the store'"
+complete -c ucr -n "__fish_ucr_using_subcommand executor" -l platform -d 'Platform to choose from a multi-platform image [default: this machine\'s]' -r
+complete -c ucr -n "__fish_ucr_using_subcommand executor" -l creds -d 'User and password for the registry; others on this machine can see them while ucr runs' -r
+complete -c ucr -n "__fish_ucr_using_subcommand executor" -l auth-file -d 'File with credentials, in docker\'s config.json or podman\'s auth.json form' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand executor" -l pull-secret -d 'Mesos or DC/OS pull secret: the text of a docker config.json or .dockercfg; - is stdin' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand executor" -l tls-ca -d 'PEM file of certificates to trust beside the system\'s; repeatable' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand executor" -l pull-timeout -d 'Give up pulling after this time, as in 90s, 10m, 1h' -r
+complete -c ucr -n "__fish_ucr_using_subcommand executor" -l mirror -d 'Where to look first for a registry\'s images; repeatable, also from $UCR_MIRRORS' -r
+complete -c ucr -n "__fish_ucr_using_subcommand executor" -l limit -d 'Change a limit of layers that guards against bombs, as in bytes=2T; repeatable' -r
+complete -c ucr -n "__fish_ucr_using_subcommand executor" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand executor" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
+complete -c ucr -n "__fish_ucr_using_subcommand executor" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
+complete -c ucr -n "__fish_ucr_using_subcommand executor" -l engine-timeout -d 'How long Docker Engine may take to answer [default: 20s]; six times that to make or remove' -r
+complete -c ucr -n "__fish_ucr_using_subcommand executor" -l format -d 'How results and errors are printed' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c ucr -n "__fish_ucr_using_subcommand executor" -l limit-cpus -d 'Hold tasks to their "cpus" even if other processors idle (Mesos: cgroups_enable_cfs)'
+complete -c ucr -n "__fish_ucr_using_subcommand executor" -l password-stdin -d 'Read the password of --creds USER from stdin'
+complete -c ucr -n "__fish_ucr_using_subcommand executor" -l plain-http -d 'Speak http to the registry; without this only loopback addresses may'
+complete -c ucr -n "__fish_ucr_using_subcommand executor" -l tls-skip-verify -d 'Accept any certificate: of the registry, its mirrors, and whomever they send ucr to'
+complete -c ucr -n "__fish_ucr_using_subcommand executor" -l no-sync -d 'Do not wait until layers are on the disk; after the next boot they are fetched again'
+complete -c ucr -n "__fish_ucr_using_subcommand executor" -s q -l quiet -d 'Print no progress'
+complete -c ucr -n "__fish_ucr_using_subcommand executor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ucr -n "__fish_ucr_using_subcommand rm" -l root -d 'Directory of the image store [default: /var/lib/ucr, or $XDG_DATA_HOME/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand rm" -l state -d 'Directory of run-time state [default: /run/ucr, or $XDG_RUNTIME_DIR/ucr for users]' -r -F
 complete -c ucr -n "__fish_ucr_using_subcommand rm" -l runtime -d 'What runs containers: native (default), docker, or a list of which the first that can serves' -r
@@ -539,26 +571,27 @@ complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcomm
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "check" -d 'Ask the CNI plugins of a running container whether its network is as they made it'
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "rm" -d 'Remove networks that no container is on. Prints what was removed. Of the network named bridge, the devices and rules go, until the next container needs them'
 complete -c ucr -n "__fish_ucr_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "pull" -d 'Pull an image into the store'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "provision" -d 'Make a root filesystem, or an OCI bundle, from an image'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "run" -d 'Run a command in a new container and return its exit code'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "inspect" -d 'Show all that is known of an image, a container or a root filesystem'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "images" -d 'List the images in the store'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "ps" -d 'List running containers and provisioned root filesystems'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "exec" -d 'Run another command in a running container'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "rm" -d 'Remove containers, root filesystems and image names'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "stop" -d 'Ask containers to end, and kill those that do not'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "kill" -d 'Send a signal to containers'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "wait" -d 'Wait until containers end, and print their exit codes'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "logs" -d 'Print what a container in the background printed'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "attach" -d 'Attach to a container in the background'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "top" -d 'List the processes of a running container'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "stats" -d 'Show what running containers use'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "cp" -d 'Copy files out of a container or into it'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "prune" -d 'Remove everything that no image, root filesystem or container refers to'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "volume" -d 'List, make, show and remove named volumes'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "network" -d 'List, make, show and remove networks'
-complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec rm stop kill wait logs attach top stats cp prune volume network help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec executor rm stop kill wait logs attach top stats cp prune volume network help" -f -a "pull" -d 'Pull an image into the store'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec executor rm stop kill wait logs attach top stats cp prune volume network help" -f -a "provision" -d 'Make a root filesystem, or an OCI bundle, from an image'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec executor rm stop kill wait logs attach top stats cp prune volume network help" -f -a "run" -d 'Run a command in a new container and return its exit code'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec executor rm stop kill wait logs attach top stats cp prune volume network help" -f -a "inspect" -d 'Show all that is known of an image, a container or a root filesystem'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec executor rm stop kill wait logs attach top stats cp prune volume network help" -f -a "images" -d 'List the images in the store'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec executor rm stop kill wait logs attach top stats cp prune volume network help" -f -a "ps" -d 'List running containers and provisioned root filesystems'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec executor rm stop kill wait logs attach top stats cp prune volume network help" -f -a "exec" -d 'Run another command in a running container'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec executor rm stop kill wait logs attach top stats cp prune volume network help" -f -a "executor" -d 'Run the tasks of a Mesos agent'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec executor rm stop kill wait logs attach top stats cp prune volume network help" -f -a "rm" -d 'Remove containers, root filesystems and image names'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec executor rm stop kill wait logs attach top stats cp prune volume network help" -f -a "stop" -d 'Ask containers to end, and kill those that do not'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec executor rm stop kill wait logs attach top stats cp prune volume network help" -f -a "kill" -d 'Send a signal to containers'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec executor rm stop kill wait logs attach top stats cp prune volume network help" -f -a "wait" -d 'Wait until containers end, and print their exit codes'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec executor rm stop kill wait logs attach top stats cp prune volume network help" -f -a "logs" -d 'Print what a container in the background printed'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec executor rm stop kill wait logs attach top stats cp prune volume network help" -f -a "attach" -d 'Attach to a container in the background'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec executor rm stop kill wait logs attach top stats cp prune volume network help" -f -a "top" -d 'List the processes of a running container'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec executor rm stop kill wait logs attach top stats cp prune volume network help" -f -a "stats" -d 'Show what running containers use'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec executor rm stop kill wait logs attach top stats cp prune volume network help" -f -a "cp" -d 'Copy files out of a container or into it'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec executor rm stop kill wait logs attach top stats cp prune volume network help" -f -a "prune" -d 'Remove everything that no image, root filesystem or container refers to'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec executor rm stop kill wait logs attach top stats cp prune volume network help" -f -a "volume" -d 'List, make, show and remove named volumes'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec executor rm stop kill wait logs attach top stats cp prune volume network help" -f -a "network" -d 'List, make, show and remove networks'
+complete -c ucr -n "__fish_ucr_using_subcommand help; and not __fish_seen_subcommand_from pull provision run inspect images ps exec executor rm stop kill wait logs attach top stats cp prune volume network help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from volume" -f -a "ls" -d 'List the volumes'
 complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from volume" -f -a "create" -d 'Make an empty volume; one that is there stays as it is. Prints its name'
 complete -c ucr -n "__fish_ucr_using_subcommand help; and __fish_seen_subcommand_from volume" -f -a "inspect" -d 'Show all that is known of volumes'

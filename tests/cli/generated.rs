@@ -120,7 +120,8 @@ fn man_pages_have_their_sections() {
 fn no_stray_pages() {
     let commands = pages();
     let commands = commands.iter().map(|(name, _)| format!("{name}.1"));
-    let documents = ["ucr-app.5", "ucr-docker.7", "ucr-spec.5"].map(str::to_owned);
+    let documents =
+        ["ucr-app.5", "ucr-docker.7", "ucr-executor.7", "ucr-spec.5"].map(str::to_owned);
     let mut expected: Vec<_> = commands.chain(documents).collect();
     expected.sort();
     let found = crate::support::ucr::children(&path("man"));

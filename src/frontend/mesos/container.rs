@@ -71,14 +71,8 @@ fn mesos(found: &mut TaskDefinition, container: &Object) {
 /// `Image`: its name is what the container's files are.
 fn image(found: &mut TaskDefinition, item: &Item) -> Option<()> {
     let image = item.object(&["type", "appc", "docker", "cached"])?;
-    let is_docker = image.required("type", "E:required")?;
-    let is_docker = is_docker.choice("E:type", &[("DOCKER", true), ("APPC", false)])?;
-    if !is_docker {
-        image.refuse_at("type", "E:unsupported", "images of appc are not supported");
-        return None;
-    }
+    let docker = docker_image(&image)?;
     found.force_pull = !image.flag("cached", true);
-    let docker = image.required("docker", "E:required")?;
     let docker = docker.object(&["name", "credential", "config"])?;
     refuse_all(
         &docker,
@@ -93,6 +87,17 @@ fn image(found: &mut TaskDefinition, item: &Item) -> Option<()> {
     }
     name(found, &docker.required("name", "E:required")?);
     Some(())
+}
+
+/// What says which image of docker's it is.
+pub(super) fn docker_image<'a>(image: &Object<'a>) -> Option<Item<'a>> {
+    let is_docker = image.required("type", "E:required")?;
+    let is_docker = is_docker.choice("E:type", &[("DOCKER", true), ("APPC", false)])?;
+    if !is_docker {
+        image.refuse_at("type", "E:unsupported", "images of appc are not supported");
+        return None;
+    }
+    image.required("docker", "E:required")
 }
 
 /// An image's name.

@@ -3,11 +3,12 @@
 
 use serde_json::Value;
 
-use super::definition::{Place, TaskDefinition};
+use super::definition::{Containerizer, Place, TaskDefinition};
 use super::{command, value};
 use crate::error::escape;
 use crate::frontend::marathon::{Findings, Item, Object, Sink, parse, step};
 use crate::image::Reference;
+use crate::spec::SANDBOX;
 
 /// Of the JSON in `data`.
 const VERSION: i64 = 1;
@@ -54,6 +55,14 @@ pub(super) fn read(
         of_labels(found, &label, inner);
     } else {
         found.spec.args = place.words.to_vec();
+        // The host's own filesystem has none.
+        if place.words.is_empty() && found.spec.rootfs.is_some() {
+            task.advise(
+                "E:command",
+                "there is no command, and no image that has one",
+                "say it in data, or in the label ucr.command",
+            );
+        }
     }
     let has_container = task.has("container") || !found.spec.image.is_empty();
     match (has_container, &found.app) {
@@ -69,6 +78,20 @@ pub(super) fn read(
             "say TaskInfo.container, or the label ucr.image",
         ),
         _ => (),
+    }
+    if found.app.is_some() {
+        beside_app(task, found.pull_secret_file.is_some(), inner);
+    }
+}
+
+/// An app says these things itself, and what is said here would be lost.
+fn beside_app(task: &Object, has_pull_secret: bool, inner: &mut Findings) {
+    if has_pull_secret {
+        let path = format!("/labels/{PULL_SECRET}");
+        inner.add(path, "E:app", "a Marathon app has its own pullConfig");
+    }
+    if task.has("limits") {
+        task.refuse_at("limits", "W:no-effect", "the app's resourceLimits count");
     }
 }
 
@@ -87,6 +110,10 @@ fn image<'a>(
         Ok(reference) => {
             found.spec.image = reference.to_string();
             found.spec.rootfs = None;
+            // As if the container had said it.
+            if found.containerizer == Containerizer::Mesos {
+                found.spec.fallback_working_dir = Some(SANDBOX.to_owned());
+            }
         }
         Err(fault) => inner.add(path, "E:image", escape(&fault.to_string())),
     }

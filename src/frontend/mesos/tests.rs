@@ -12,7 +12,7 @@ use super::{TaskDefinition, read};
 use crate::frontend::marathon::Findings;
 use crate::frontend::marathon::container::Machine;
 use crate::image::ImageConfig;
-use crate::spec::{Network, SecretSource, process};
+use crate::spec::{Network, SANDBOX, SecretSource, process};
 
 /// As an agent sent it (reference/mesos-live.md, section 2), but for its `data`.
 const RECORDED: &str = r#"{"name":"normal","task_id":{"value":"t-normal"},"agent_id":{"value":"a-S0"},"resources":[{"name":"cpus","type":"SCALAR","scalar":{"value":0.2},"allocation_info":{"role":"*"}},{"name":"mem","type":"SCALAR","scalar":{"value":64.0},"allocation_info":{"role":"*"}},{"name":"ports","type":"RANGES","ranges":{"range":[{"begin":31000,"end":31001}]},"allocation_info":{"role":"*"}}],"executor":{"type":"CUSTOM","executor_id":{"value":"e-normal"},"framework_id":{"value":"f"},"command":{"environment":{"variables":[{"name":"EXECVAR","type":"VALUE","value":"v1"}]},"shell":true,"value":"exec ucr executor"},"resources":[],"name":"x","source":"s","data":"ZXhlY2RhdGE="},"container":{"type":"MESOS","volumes":[{"mode":"RW","container_path":"data","host_path":"/srv/out"}],"mesos":{"image":{"type":"DOCKER","docker":{"name":"busybox"},"cached":true}}},"kill_policy":{"grace_period":{"nanoseconds":3000000000}},"labels":{"labels":[{"key":"k","value":"v"}]},"discovery":{"visibility":"FRAMEWORK","name":"disc"}}"#;
@@ -164,7 +164,14 @@ fn an_image_may_be_a_label() {
     let found = accept(&info);
     assert_eq!(found.spec.image, "docker.io/library/alpine:3");
     assert_eq!(found.pull_secret_file.as_deref(), Some("p.json"));
+    let directory = |found: TaskDefinition| found.spec.fallback_working_dir;
+    assert_eq!(directory(found).as_deref(), Some(SANDBOX));
+    info["container"] = json!({"type": "MESOS"});
+    assert_eq!(directory(accept(&info)).as_deref(), Some(SANDBOX));
     assert_eq!(refused(&task(&only)), ["/labels/ucr.image E:image"]);
+    info["labels"] = Value::Null;
+    assert_eq!(refused(&info), [" E:command"], "the host has none");
+    assert_eq!(try_read(&info, &["true"]).unwrap().0.spec.args, ["true"]);
     let mut none = task(&json!({}));
     none["container"] = Value::Null;
     assert_eq!(refused(&none), ["/container E:no-container"]);
@@ -181,7 +188,18 @@ fn an_app_is_a_task_of_its_own() {
         assert_eq!(refused(&info), ["/container E:app"]);
         info["container"] = Value::Null;
         assert_eq!(accept(&info).app, Some(app.clone()));
+        merge(&mut info, &json!({"limits": {"mem": {"value": 64}}}));
+        let (_, findings) = try_read(&info, &[]).unwrap();
+        assert!(findings.has("W:no-effect"), "{findings:?}");
     }
+}
+
+#[test]
+fn an_app_has_its_own_pull_secret() {
+    let app = json!({"id": "/a", "cmd": "true"}).to_string();
+    let mut info = task(&labels(&[("ucr.app", &app), ("ucr.pull-secret", "p.json")]));
+    info["container"] = Value::Null;
+    assert_eq!(refused(&info), ["/labels/ucr.pull-secret E:app"]);
 }
 
 #[test]
@@ -411,6 +429,10 @@ fn volumes() {
         assert_eq!(found.spec.mounts[0].to_string(), expected, "{fields}");
         assert!(found.spec.mounts[0].is_read_only());
     }
+    let fresh =
+        json!({"image": {"type": "DOCKER", "docker": {"name": "busybox"}, "cached": false}});
+    let (_, findings) = try_read(&volume(fresh), &[]).unwrap();
+    assert!(findings.has("W:no-effect"), "{findings:?}");
     let secret = json!({"source": {"type": "SECRET", "secret": {"type": "VALUE",
         "value": {"data": STANDARD.encode("hunter2")}}}});
     let found = accept(&volume(secret));
@@ -422,6 +444,14 @@ fn volumes() {
         ),
         (json!({"mode": null}), "/mode E:required"),
         (json!({"host_path": "/a", "source": {}}), " E:volume"),
+        (
+            json!({"image": {"type": "APPC", "docker": {"name": "busybox"}}}),
+            "/image/type E:unsupported",
+        ),
+        (
+            json!({"image": {"docker": {"name": "busybox"}}}),
+            "/image/type E:required",
+        ),
         (
             json!({"source": {"type": "SANDBOX_PATH", "sandbox_path": {"type": "SELF", "path": "../x"}}}),
             "/source/sandbox_path/path E:range",

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::command;
 use super::definition::{Containerizer, Place, TaskDefinition};
 use super::value::{filled, pairs, refuse_all};
+use super::{command, container};
 use crate::error::escape;
 use crate::frontend::marathon::{Item, Object};
 use crate::image::Reference;
@@ -67,8 +67,12 @@ fn of_host(found: &TaskDefinition, path: &str, place: &Place) -> Source {
 }
 
 fn of_image(item: &Item) -> Option<Source> {
-    let image = item.object(&["type", "docker", "cached"])?;
-    let docker = image.required("docker", "E:required")?;
+    let image = item.object(&["type", "appc", "docker", "cached"])?;
+    let docker = container::docker_image(&image)?;
+    if !image.flag("cached", true) {
+        let text = "a volume's image is pulled only if it is not there";
+        image.refuse_at("cached", "W:no-effect", text);
+    }
     let docker = docker.object(&["name", "credential", "config"])?;
     refuse_all(
         &docker,
