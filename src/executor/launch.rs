@@ -1,6 +1,7 @@
 //! What a task's description means for its life: when it ends, what is checked. Pure.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use super::api::{CheckStatus, Reason};
 use super::task::{GRACE, Order, Refusal};
@@ -15,7 +16,10 @@ const MAX_MESSAGE: usize = 4096;
 pub fn order(definition: &TaskDefinition) -> Order {
     let check = definition.check.as_ref();
     Order {
-        grace: definition.grace.unwrap_or(GRACE),
+        grace: definition
+            .grace
+            .or_else(|| app_grace(definition))
+            .unwrap_or(GRACE),
         max_completion: definition.max_completion,
         check: check.map(|check| match check.question {
             Question::Command(_) => CheckStatus::Command(None),
@@ -23,6 +27,13 @@ pub fn order(definition: &TaskDefinition) -> Order {
             Question::Tcp { .. } => CheckStatus::Tcp(None),
         }),
     }
+}
+
+/// An app's own; what is no number is refused when it is read.
+fn app_grace(definition: &TaskDefinition) -> Option<Duration> {
+    let app = definition.app.as_ref()?;
+    let seconds = app.get("taskKillGracePeriodSeconds")?.as_u64()?;
+    Some(Duration::from_secs(seconds))
 }
 
 /// Why there is no such task: as many findings as fit.
@@ -33,6 +44,9 @@ pub fn refusal(findings: &Findings) -> Refusal {
         let sign = if before == 0 { "" } else { "; " };
         // A String takes everything.
         let _ = write!(message, "{sign}{finding}");
+        if let Some(hint) = &finding.hint {
+            let _ = write!(message, " (hint: {hint})");
+        }
         if message.len() > MAX_MESSAGE && before > 0 {
             message.truncate(before);
             message.push_str("; …");
@@ -109,8 +123,6 @@ fn version(is_ipv6: bool) -> IpVersion {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::checks::Role;
     use crate::frontend::mesos::{Generic, Health};
@@ -140,6 +152,12 @@ mod tests {
             }),
             ..TaskDefinition::default()
         };
+        let app = |seconds: serde_json::Value| TaskDefinition {
+            app: Some(serde_json::json!({"taskKillGracePeriodSeconds": seconds})),
+            ..TaskDefinition::default()
+        };
+        assert_eq!(order(&app(7.into())).grace, Duration::from_secs(7));
+        assert_eq!(order(&app("x".into())).grace, GRACE);
         let order = order(&definition);
         assert_eq!(order.grace, GRACE);
         assert_eq!(order.check, Some(CheckStatus::Tcp(None)));
@@ -157,10 +175,11 @@ mod tests {
         let mut findings = Findings::default();
         findings.add("/x", "W:no-effect", "nothing");
         findings.add("/container", "E:required", "is required");
-        findings.add("/data", "E:type", "is text");
+        findings.advise("/data", "E:type", "is text", "say a list");
         let found = refusal(&findings);
         assert_eq!(found.reason, Reason::TaskInvalid);
-        let expected = "/container: is required [E:required]; /data: is text [E:type]";
+        let expected =
+            "/container: is required [E:required]; /data: is text [E:type] (hint: say a list)";
         assert_eq!(found.message, expected);
         for _ in 0..900 {
             findings.add("/data/command", "E:type", "is text, but has to be a number");

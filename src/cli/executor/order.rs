@@ -66,6 +66,9 @@ impl Surroundings {
             Ok((definition, findings)) => {
                 for finding in &findings.0 {
                     output::remark("warning", &format!("task {}: {finding}", task.id));
+                    if let Some(hint) = &finding.hint {
+                        output::hint(hint);
+                    }
                 }
                 (Ok(launch::order(&definition)), Some(definition))
             }

@@ -188,9 +188,11 @@ impl Means<'_> {
     ) -> Result<Run> {
         let secret = pull_secret(&definition, self.surroundings.sandbox())?;
         let document = app.map(|file| format!("/proc/self/fd/{}", file.as_raw_fd()));
+        let sandbox = format!("--sandbox={}", self.surroundings.sandbox().display());
+        let name = name(id)?;
         let mut words: Vec<&str> = self.words.iter().map(String::as_str).collect();
         match &document {
-            Some(path) => words.extend(["--app", path]),
+            Some(path) => words.extend(["--app", path, &sandbox, "--name", &name]),
             None => words.extend(["--spec", "-"]),
         }
         let mut run = Run::of_words(&words)?;
@@ -203,7 +205,7 @@ impl Means<'_> {
                 timeout: PULL_TIMEOUT,
             });
             let mut spec = definition.spec;
-            spec.name = Some(name(id)?);
+            spec.name = Some(name);
             let values = definition.secrets;
             run.given = Some(Given { spec, values }.into());
         }
