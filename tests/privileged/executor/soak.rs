@@ -18,8 +18,8 @@ const AT_ONCE: usize = 10;
 const EACH: Duration = Duration::from_secs(3);
 /// What the executor may need, in KiB of RSS.
 const MAX_RSS: u64 = 20 << 10;
-/// What it may have grown by after all tasks, in KiB: its first ones fill pools.
-const MAX_GROWTH: u64 = 1 << 10;
+/// What it may have grown by after all tasks, in KiB: the longest SUBSCRIBE leaves its room.
+const MAX_GROWTH: u64 = 2 << 10;
 
 /// Numbers that a seed decides (Marsaglia's xorshift).
 struct Dice(u64);
@@ -206,7 +206,7 @@ fn many_tasks_and_a_bad_agent() {
         // The program's own pages are shared by all; only those of the release binary are few.
         let is_release = Ucr::binary().metadata().unwrap().len() < 16 << 20;
         assert!(!is_release || last.rss <= MAX_RSS, "{last:?}");
-        assert!(last.open <= 10, "{last:?} without a task");
+        assert!(last.open <= 12, "{last:?} without a task");
         let mut ends = BTreeMap::new();
         let updates = play.agent.updates("");
         for update in updates.iter().filter(|it| is_terminal(it)) {
@@ -217,5 +217,23 @@ fn many_tasks_and_a_bad_agent() {
         let connections = play.agent.calls_of("SUBSCRIBE").len();
         println!("{} updates, {connections} streams", updates.len());
         play.shut_down();
+    });
+}
+
+/// Case 72.
+#[test]
+#[ignore = "run by tests/soak/run: it takes a minute"]
+fn an_end_that_nobody_acknowledges() {
+    natively(|stage| {
+        let play = Play::begin(stage);
+        play.agent.acknowledge(Acknowledge::Never);
+        let begin = Instant::now();
+        play.launch("t", "true", json!({}));
+        play.running.wait_until("its end", EACH * 30, || {
+            play.running.ended_within(Duration::ZERO)
+        });
+        let took = begin.elapsed().as_secs();
+        assert!((60..70).contains(&took), "{took}");
+        play.end();
     });
 }
