@@ -47,11 +47,11 @@ use anyhow::Result;
 
 pub use channel::Buffers;
 pub use decompress::gunzip;
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub use entry::{Entry, Reader, Type};
 pub use flatten::flatten;
 pub use limits::{Limits, Setting};
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub use pax::{Pax, parse as parse_pax};
 pub use pipeline::Expect;
 
@@ -90,7 +90,7 @@ pub fn unpack(
 }
 
 /// As [`unpack`], with a thread for each stage whatever the size: what is fuzzed is always small.
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub fn unpack_with_threads(
     blob: impl Read,
     expect: &Expect,

@@ -51,7 +51,7 @@ use wire::Wire;
 use worker::Worker;
 
 pub use blob::BlobReader;
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub use challenge::{Bearer, Challenge, choose};
 pub use download::{Download, Downloaded, Validators};
 pub use mirror::Mirror;

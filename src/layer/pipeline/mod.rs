@@ -71,7 +71,7 @@ pub(super) fn run(blob: impl Read, expect: &Expect, target: Target) -> Result<Ex
 }
 
 /// Whatever the size.
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(super) fn run_with_threads(
     blob: impl Read,
     expect: &Expect,

@@ -104,12 +104,14 @@ fn task(play: &Play, dice: &mut Dice, id: &str) -> Value {
 /// Launches it until it has arrived: what was sent into a stream that was about to be lost never
 /// does, which an agent sees by the next SUBSCRIBE.
 fn launch(play: &Play, id: &str, task: &Value) {
+    let begin = Instant::now();
+    let is_there = || !play.agent.updates(id).is_empty();
     loop {
         let streams = play.agent.calls_of("SUBSCRIBE").len();
         play.agent.launch(task.clone());
-        let is_there = |agent: &FakeAgent| !agent.updates(id).is_empty();
-        let begin = Instant::now();
-        while !is_there(&play.agent) && play.agent.calls_of("SUBSCRIBE").len() == streams {
+        let is_lost =
+            || play.agent.is_subscribed() && play.agent.calls_of("SUBSCRIBE").len() > streams;
+        while !is_there() && !is_lost() {
             let words = || play.running.stderr_so_far();
             assert!(
                 begin.elapsed() < EACH * 10,
@@ -118,12 +120,13 @@ fn launch(play: &Play, id: &str, task: &Value) {
             );
             std::thread::sleep(Duration::from_millis(5));
         }
-        if is_there(&play.agent) {
-            return;
+        // It may have come by the new stream.
+        for _ in 0..100 {
+            if is_there() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
         }
-        play.agent
-            .wait_until("a stream", |agent| agent.is_subscribed());
-        std::thread::sleep(Duration::from_millis(50));
     }
 }
 
