@@ -2,11 +2,16 @@
 
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::{Play, data, descendants, environ, over, states};
-use crate::supervised::stage::natively;
+use crate::supervised::stage::{ask, natively};
 use crate::support::fake_agent::{EXECUTOR, FRAMEWORK, Options};
+use crate::support::layout::Layout;
+use crate::support::registry::Registry;
+use crate::support::samples;
 
 /// Case 61: the first call, its head, and who knows the token.
 #[test]
@@ -254,5 +259,105 @@ fn by_its_other_name() {
             .unwrap();
         let said = String::from_utf8_lossy(&done.stderr).into_owned();
         assert!(said.contains("MESOS_FRAMEWORK_ID"), "{said}");
+    });
+}
+
+/// A registry with a password: without one it is refused; with a secret in TaskInfo, or a file in the
+/// sandbox that a label names, it is pulled.
+#[test]
+fn pull_secrets() {
+    natively(|stage| {
+        let registry = Registry::basic("reader", "pass-of-reader");
+        let small = Layout::of(samples::TAG, &samples::small());
+        let image = registry.push(&small, samples::TAG, "kept/small:1");
+        let config = json!({"auths": {registry.address(): {
+            "auth": STANDARD.encode("reader:pass-of-reader")}}});
+        let play = Play::begin(stage);
+        std::fs::write(play.agent.sandbox().join("config.json"), config.to_string()).unwrap();
+        let secret =
+            json!({"type": "VALUE", "value": {"data": STANDARD.encode(config.to_string())}});
+        let container = |docker: serde_json::Value| json!({"type": "MESOS", "mesos": {"image": {"type": "DOCKER", "docker": docker}}});
+        let named = container(json!({"name": image}));
+        play.launch("without", "true", json!({"container": named}));
+        let last = over(&play.agent, "without");
+        let reason = "REASON_CONTAINER_LAUNCH_FAILED";
+        assert_eq!(last.reason.as_deref(), Some(reason), "{last:?}");
+        let message = last.message.unwrap();
+        assert!(message.contains("no credential"), "{message}");
+        let wrong = json!({"container": named, "labels": {"labels": [
+            {"key": "ucr.pull-secret", "value": "nowhere.json"}]}});
+        play.launch("wrong", "true", wrong);
+        assert!(
+            over(&play.agent, "wrong")
+                .message
+                .unwrap()
+                .contains("nowhere.json")
+        );
+        let by_file = json!({"container": named, "labels": {"labels": [
+            {"key": "ucr.pull-secret", "value": "config.json"}]}});
+        let by_value = json!({"container": container(json!({"name": image, "config": secret}))});
+        for (id, more) in [("file", by_file), ("value", by_value)] {
+            play.launch(id, "true", more);
+            let last = over(&play.agent, id);
+            assert_eq!(last.state, "TASK_FINISHED", "{last:?}");
+            stage.run(&["rm", &image]).ok();
+        }
+        let told = format!("{:?}", play.agent.calls());
+        let (_, done) = play.end();
+        for text in [told, done.stderr] {
+            assert!(!text.contains("pass-of-reader"), "{text}");
+        }
+    });
+}
+
+/// A network with a port of the host, which has to be among the task's.
+#[test]
+fn networks_and_ports() {
+    natively(|stage| {
+        stage.run(&["network", "create", "own"]).ok();
+        let play = Play::begin(stage);
+        let script = "mkdir /tmp/www; echo of-task >/tmp/www/index.html; \
+                      exec busybox httpd -f -h /tmp/www -p 80";
+        let mut container = play.container();
+        container["network_infos"] = json!([{"name": "own",
+            "port_mappings": [{"host_port": 31080, "container_port": 80}]}]);
+        let ports = |first: u16| {
+            json!([{"name": "ports", "type": "RANGES",
+            "ranges": {"range": [{"begin": first, "end": first + 9}]}}])
+        };
+        let more = |first| json!({"container": container, "resources": ports(first)});
+        play.launch("foreign", script, more(31000));
+        let last = over(&play.agent, "foreign");
+        assert!(last.message.unwrap().contains("31080"));
+        play.launch_running("t", script, more(31080));
+        let answers = || ask(31080).is_some_and(|text| text.contains("of-task"));
+        play.running.wait_until("an answer", super::LIMIT, answers);
+        play.agent.kill("t", None);
+        over(&play.agent, "t");
+        play.end();
+    });
+}
+
+/// What is around a command, as it sees it.
+#[test]
+fn isolation() {
+    natively(|stage| {
+        let play = Play::begin(stage);
+        let mut container = play.container();
+        container["tty_info"] = json!({"window_size": {"rows": 33, "columns": 77}});
+        container["linux_info"] = json!({
+            "bounding_capabilities": {"capabilities": ["CHOWN", "KILL"]},
+            "effective_capabilities": {"capabilities": ["CHOWN", "KILL"]},
+            "ipc_mode": "PRIVATE", "shm_size": 7,
+        });
+        let script = "test -t 1 && stty size; grep CapBnd /proc/self/status; \
+                      df -k /dev/shm | tail -1 | awk '{print $2}'";
+        play.launch("t", script, json!({"container": container}));
+        let last = over(&play.agent, "t");
+        assert_eq!(last.state, "TASK_FINISHED", "{last:?}");
+        let (_, done) = play.end();
+        let lines: Vec<&str> = done.stdout.lines().collect();
+        let expected = ["24 80", "CapBnd:\t0000000000000021", "7168"];
+        assert_eq!(lines, expected, "{done:?}");
     });
 }
