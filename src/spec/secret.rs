@@ -34,7 +34,7 @@ pub enum SecretSource {
 
 /// Values that ucr has already, by the names that [`SecretSource::Given`] has: in memory beside a
 /// description, wiped when dropped, and never written or printed.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct GivenValues(BTreeMap<String, Zeroizing<Vec<u8>>>);
 
 /// No values at all.

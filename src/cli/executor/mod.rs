@@ -9,6 +9,7 @@
 
 mod environment;
 mod order;
+mod start;
 mod task;
 mod warden;
 mod work;

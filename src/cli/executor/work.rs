@@ -10,7 +10,8 @@ use rustix::io::Errno;
 
 use super::Executor;
 use super::order::Surroundings;
-use super::task::{Means, Task};
+use super::start::Means;
+use super::task::Task;
 use super::warden::Warden;
 use crate::cli::context::Context;
 use crate::cli::output;
@@ -248,7 +249,7 @@ impl Work<'_> {
         if definition.containerizer == Containerizer::Docker || definition.app.is_some() {
             self.warden.docker_is_used();
         }
-        match self.means.start(&id, definition) {
+        match self.means.start(&id, &definition) {
             Ok(task) => {
                 self.tasks.push(task);
                 None
