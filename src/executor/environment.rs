@@ -113,7 +113,12 @@ impl fmt::Debug for Token {
 /// Whether a variable of the executor's own environment may reach what it starts. A task's
 /// environment is built from nothing anyway; this is for the `ucr run` around it.
 pub fn is_private(name: &str) -> bool {
-    PRIVATE.iter().any(|head| name.starts_with(head)) && !PUBLIC.contains(&name)
+    is_read(name) && !PUBLIC.contains(&name)
+}
+
+/// Whether [`configuration`] may ask for it.
+pub fn is_read(name: &str) -> bool {
+    PRIVATE.iter().any(|head| name.starts_with(head))
 }
 
 /// Reads variables; an empty one is as good as none. Fails with [`Kind::Usage`] by the name of the
@@ -260,12 +265,19 @@ impl Variables<'_> {
             return Ok(None);
         }
         let verify = self.ssl_flag("VERIFY_SERVER_CERT")? || self.ssl_flag("VERIFY_CERT")?;
+        let key = self.ssl_path("KEY_FILE")?;
+        // By its old name and without a key it is what everybody else means by it: authorities.
+        let is_own = key.is_some() || self.get("LIBPROCESS_SSL_CERT_FILE").is_some();
+        let certificate = match is_own {
+            true => self.ssl_path("CERT_FILE")?,
+            false => None,
+        };
         Ok(Some(Tls {
             verify,
             authorities: self.ssl_path("CA_FILE")?,
             authorities_directory: self.ssl_path("CA_DIR")?,
-            certificate: self.ssl_path("CERT_FILE")?,
-            key: self.ssl_path("KEY_FILE")?,
+            certificate,
+            key,
         }))
     }
 
@@ -465,6 +477,15 @@ mod tests {
             ..Tls::default()
         };
         assert_eq!(found.endpoint.tls, Some(expected));
+        let own = |variables: &[(&str, &str)]| {
+            let on = [&[("LIBPROCESS_SSL_ENABLED", "1")], variables].concat();
+            let tls = with(&on).unwrap().endpoint.tls.unwrap();
+            (tls.certificate.is_some(), tls.key.is_some())
+        };
+        let (cert, key) = (("SSL_CERT_FILE", "/c"), ("SSL_KEY_FILE", "/k"));
+        assert_eq!(own(&[cert]), (false, false), "authorities of others");
+        assert_eq!(own(&[cert, key]), (true, true));
+        assert_eq!(own(&[("LIBPROCESS_SSL_CERT_FILE", "/c")]), (true, false));
         let off = with(&[("LIBPROCESS_SSL_ENABLED", "0"), ("SSL_CA_FILE", "x")]).unwrap();
         assert_eq!(off.endpoint.tls, None);
     }
@@ -517,6 +538,7 @@ mod tests {
         ];
         for (name, expected) in rows {
             assert_eq!(is_private(name), expected, "{name}");
+            assert_eq!(is_read(name), expected || name == "SSL_CERT_FILE", "{name}");
         }
     }
 }

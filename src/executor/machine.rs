@@ -2,7 +2,7 @@
 //! inputs in, actions out. Pure: clock and random numbers come from outside, and whoever does the
 //! actions does them in their order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -257,8 +257,12 @@ impl Turn<'_> {
 
     /// All of them or none.
     fn launch(&mut self, launches: Vec<Launch>, group: Option<u64>) {
-        let is_known = |launch: &Launch| self.machine.members.contains_key(&launch.task.id);
-        let (known, new): (Vec<_>, Vec<_>) = launches.into_iter().partition(is_known);
+        // A name that a group says twice, too: it would have two ends.
+        let mut names = BTreeSet::new();
+        let (new, known): (Vec<_>, Vec<_>) = launches.into_iter().partition(|launch| {
+            let id = &launch.task.id;
+            !self.machine.members.contains_key(id) && names.insert(id.clone())
+        });
         for launch in known {
             self.remark(format!("task {} is there already", launch.task.id));
         }

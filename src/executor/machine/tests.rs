@@ -421,6 +421,22 @@ fn a_group_starts_whole_or_not() {
     assert!(ends(&script.acknowledge()));
 }
 
+/// The same task can neither start nor end twice.
+#[test]
+fn a_member_that_is_said_twice_is_one() {
+    let mut script = Script::open(policy());
+    let twice = vec![launch("t"), launch("u"), launch("t"), refused("u")];
+    let actions = script.give(Input::LaunchGroup(twice));
+    let starts = actions.iter().filter(|it| matches!(it, Action::Start(_)));
+    assert_eq!(starts.count(), 2, "{actions:?}");
+    assert_eq!(script.unacknowledged().0, 2);
+    for id in ["t", "u"] {
+        script.start(id);
+        script.exit(id, 0);
+        assert_eq!(script.states(id), ALL, "{id}");
+    }
+}
+
 #[test]
 fn a_refusal_is_an_error_with_its_reason() {
     let mut script = Script::open(policy());
