@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 use rustix::fs::{MemfdFlags, memfd_create};
 use zeroize::Zeroizing;
 
-use crate::executor::environment::{self as variables, Configuration, is_private};
+use crate::executor::environment::{self as variables, Configuration, is_private, is_read};
 use crate::sys::process::{adopt, keep_across_exec};
 
 /// Where the variables are, once they are in memory instead.
@@ -50,14 +50,16 @@ impl Variables {
 }
 
 fn start_again() -> Result<Infallible> {
-    let (private, others): (Vec<_>, Vec<_>) =
-        std::env::vars_os().partition(|(name, _)| name.to_str().is_some_and(is_private));
+    let all = || std::env::vars_os();
+    let is = |name: &std::ffi::OsString, what: fn(&str) -> bool| name.to_str().is_some_and(what);
+    let others = all().filter(|(name, _)| !is(name, is_private));
+    let own = all().filter(|(name, _)| is(name, is_read));
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
-    let private: BTreeMap<String, String> = private.into_iter().filter_map(text).collect();
+    let own: BTreeMap<String, String> = own.filter_map(text).collect();
     let mut memory = File::from(memfd_create("variables", MemfdFlags::CLOEXEC)?);
-    memory.write_all(&Zeroizing::new(serde_json::to_vec(&private)?))?;
+    memory.write_all(&Zeroizing::new(serde_json::to_vec(&own)?))?;
     memory.rewind()?;
     keep_across_exec(memory.as_fd())?;
     let mut words = std::env::args_os();

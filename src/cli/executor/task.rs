@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use super::warden::Estate;
 use crate::checks::{self, Check, Watch};
 use crate::cli::Command;
 use crate::cli::app::{Line, Status, in_task, part_in_silence, work};
@@ -16,7 +17,7 @@ use crate::executor::api::{CheckStatus, Reason};
 use crate::executor::launch;
 use crate::executor::task::{End, Happening};
 use crate::exit::{Exit, Outcome};
-use crate::frontend::mesos::TaskDefinition;
+use crate::frontend::mesos::{Containerizer, TaskDefinition};
 use crate::spec::SignalNumber;
 use crate::sys::proc::Proc;
 use crate::sys::process::Child;
@@ -26,6 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Between a stop signal and SIGKILL as `ucr stop` is told: it is the machine of tasks that ends the
 /// wait.
 const ENDLESS: u32 = 7 * 24 * 3600;
+
 /// A task that was started.
 pub(super) struct Task {
     id: String,
@@ -38,6 +40,8 @@ pub(super) struct Task {
     /// Stop it, kill it.
     helpers: Vec<Child>,
     is_app: bool,
+    /// Docker Engine may have something of it.
+    is_docker: bool,
     memory: Option<u64>,
     seen: Seen,
     /// When the `ucr run` itself is killed.
@@ -50,6 +54,8 @@ struct Seen {
     is_started: bool,
     exit_code: Option<u8>,
     is_out_of_memory: bool,
+    /// It had no time to clear up.
+    is_killed: bool,
     /// Its kind and the words.
     failure: Option<(Option<Kind>, String)>,
 }
@@ -72,6 +78,9 @@ impl Task {
             watch: None,
             helpers: Vec::new(),
             is_app: definition.app.is_some(),
+            // Which runtime an app is for is found out by its child.
+            is_docker: definition.app.is_some()
+                || definition.containerizer == Containerizer::Docker,
             memory: definition.spec.resources.memory,
             seen: Seen::default(),
             force_at: None,
@@ -105,7 +114,9 @@ impl Task {
             names: vec![self.container.clone()],
             done: Vec::new(),
         };
-        self.help(Command::Stop(stop))
+        // Without a process for that, its `ucr run` passes on a signal, if not the image's.
+        let asked = self.help(Command::Stop(stop));
+        asked.or_else(|_| Ok(self.child.signal(libc::SIGTERM)?))
     }
 
     /// Ends it.
@@ -119,7 +130,9 @@ impl Task {
             names: vec![self.container.clone()],
             done: Vec::new(),
         };
-        self.help(Command::Kill(kill))
+        // It takes its container along.
+        let killed = self.help(Command::Kill(kill));
+        killed.or_else(|_| Ok(self.child.signal(libc::SIGKILL)?))
     }
 
     fn help(&mut self, command: Command) -> Result<()> {
@@ -249,6 +262,7 @@ impl Task {
 
     fn end(&mut self, exit: Exit) -> End {
         let seen = &mut self.seen;
+        seen.is_killed = matches!(exit, Exit::Signal(_));
         let launch_failed = |message| End::NotStarted {
             reason: Reason::LaunchFailed,
             message,
@@ -278,18 +292,30 @@ impl Task {
         }
     }
 
-    /// Nobody saw how its container ended: what it left is cleared up by another process.
+    /// Nobody saw how its container ended, or whether there was one: what it left is cleared up by
+    /// another process.
     pub(super) fn is_unfinished(&self) -> bool {
-        self.seen.is_started && self.seen.exit_code.is_none()
+        let seen = &self.seen;
+        (seen.is_started || seen.is_killed) && seen.exit_code.is_none()
     }
 
     /// Clears that up.
     pub(super) fn heal(&self) -> Result<Child> {
         let context = &self.context;
+        let estate = self.is_docker.then(|| Estate::of(context)).transpose()?;
         work(context, || {
-            context.heal()?;
+            match estate {
+                // What an Engine goes on making is there later.
+                Some(estate) => estate.heal(true),
+                None => context.heal()?,
+            }
             Ok(Outcome::Done)
         })
+    }
+
+    /// Who may still be at work on it.
+    pub(super) fn helpers(&mut self) -> Vec<Child> {
+        std::mem::take(&mut self.helpers)
     }
 
     pub(super) fn id(&self) -> &str {

@@ -67,7 +67,7 @@ struct Post {
 }
 
 /// What will have to be done.
-struct Estate {
+pub(super) struct Estate {
     state: State,
     store: Store,
     docker: PathBuf,
@@ -78,14 +78,7 @@ struct Estate {
 
 /// Starts it. This process must have one thread, and has it out of its cgroups when this returns.
 pub(super) fn start(context: &Context) -> Result<Warden> {
-    // Relative paths start where the executor is.
-    let estate = Estate {
-        state: context.state()?,
-        store: context.store()?,
-        docker: context.state_directory()?.join("docker"),
-        patience: context.engine().patience,
-        session: getsid(None).ok().filter(|session| *session == getpid()),
-    };
+    let estate = Estate::of(context)?;
     let executor = pidfd_open(getpid(), PidfdFlags::empty()).context("a handle of this process")?;
     let (heard, line) = io::pipe()?;
     let (answers, answer) = io::pipe()?;
@@ -213,12 +206,28 @@ fn wait_for_end(executor: BorrowedFd, mut heard: PipeReader) -> Result<Option<bo
 }
 
 impl Estate {
-    /// Does what the next command of ucr would do, in silence.
+    /// Of this process, from whose working directory relative paths start.
+    pub(super) fn of(context: &Context) -> Result<Self> {
+        Ok(Self {
+            state: context.state()?,
+            store: context.store()?,
+            docker: context.state_directory()?.join("docker"),
+            patience: context.engine().patience,
+            session: getsid(None).ok().filter(|session| *session == getpid()),
+        })
+    }
+
+    /// Waits until everybody is gone who might still make something.
     fn settle(&self, has_docker: bool) {
         let deadline = Instant::now() + PATIENCE;
         while self.is_anybody_there() && Instant::now() < deadline {
             sleep(POLL);
         }
+        self.heal(has_docker);
+    }
+
+    /// Does what the next command of ucr would do, in silence.
+    pub(super) fn heal(&self, has_docker: bool) {
         for pause in PAUSES {
             sleep(pause);
             self.state.heal(&self.store);

@@ -45,6 +45,8 @@ struct Work<'a> {
     tasks: Vec<Task>,
     /// They clear up after tasks.
     helpers: Vec<Child>,
+    /// They were to end tasks that are over, and have nothing left to do.
+    stragglers: Vec<Child>,
     is_over: bool,
     /// Who is there if this is killed.
     warden: Warden,
@@ -85,6 +87,7 @@ pub(super) fn work(
         definitions: BTreeMap::new(),
         tasks: Vec::new(),
         helpers: Vec::new(),
+        stragglers: Vec::new(),
         is_over: false,
         warden,
     };
@@ -106,8 +109,8 @@ impl Work<'_> {
         let wanted = self.agent.wanted().into_iter();
         all.extend(wanted.map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags)));
         let tasks = self.tasks.iter().flat_map(Task::handles);
-        let helpers = self.helpers.iter().map(Child::handle);
-        let theirs = tasks.chain(helpers);
+        let helpers = self.helpers.iter().chain(&self.stragglers);
+        let theirs = tasks.chain(helpers.map(Child::handle));
         all.extend(theirs.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
         let due = self.machine.deadline();
         let due = due.and_then(|due| self.began.checked_add(due));
@@ -158,7 +161,8 @@ impl Work<'_> {
             }
         }
         for index in ended.into_iter().rev() {
-            let task = self.tasks.swap_remove(index);
+            let mut task = self.tasks.swap_remove(index);
+            self.stragglers.append(&mut task.helpers());
             if task.is_unfinished() {
                 match task.heal() {
                     Ok(helper) => self.helpers.push(helper),
@@ -166,13 +170,8 @@ impl Work<'_> {
                 }
             }
         }
-        for helper in std::mem::take(&mut self.helpers) {
-            match helper.has_ended(Duration::ZERO)? {
-                true => drop(helper.wait()?),
-                false => self.helpers.push(helper),
-            }
-        }
-        Ok(())
+        reap(&mut self.helpers)?;
+        reap(&mut self.stragglers)
     }
 
     fn hear(&mut self, heard: Heard, inputs: &mut VecDeque<Input>) -> Result<()> {
@@ -308,6 +307,17 @@ impl Work<'_> {
         }
         Ok(())
     }
+}
+
+/// Those that have ended are no more.
+fn reap(helpers: &mut Vec<Child>) -> Result<()> {
+    for helper in std::mem::take(helpers) {
+        match helper.has_ended(Duration::ZERO)? {
+            true => drop(helper.wait()?),
+            false => helpers.push(helper),
+        }
+    }
+    Ok(())
 }
 
 fn described(status: &Status) -> String {

@@ -1,6 +1,7 @@
 //! `ucr executor` and a fake agent: the cases 61 to 77 of reference/mesos-ucr.md, with real
 //! containers.
 
+mod attack;
 mod both;
 mod checks;
 mod connection;
