@@ -80,6 +80,10 @@ fn a_second_kill() {
         for id in ["shorter", "longer"] {
             play.launch_running(id, DEAF, json!({}));
         }
+        // Before, they would hear it.
+        let are_deaf = || play.running.stdout_so_far().matches("deaf").count() == 2;
+        play.running
+            .wait_until("both are deaf", super::LIMIT, are_deaf);
         let begin = Instant::now();
         play.agent.kill("shorter", Some(Duration::from_secs(60)));
         play.agent.kill("longer", Some(Duration::from_secs(3)));
