@@ -68,6 +68,10 @@ fn killed_while_docker_makes_it() {
         let is_empty = || ENGINE.ask(["ps", "--all", "--quiet"]).trim().is_empty();
         play.running
             .wait_until("no containers", LIMIT / 4, is_empty);
+        // Who has cleared up goes, too; only the warden stays.
+        let executor = play.running.pid().as_raw();
+        let is_alone = || descendants(executor).len() == 1;
+        play.running.wait_until("nobody else", LIMIT / 4, is_alone);
         play.shut_down();
     });
 }
