@@ -35,14 +35,14 @@ const ROWS: &[Row] = &[
     ),
     (
         "killed",
-        "trap 'exit 0' TERM; while :; do sleep 0.1; done",
+        "trap 'exit 0' TERM; echo killed; while :; do sleep 0.1; done",
         || json!({}),
         Act::Kill(30),
         "STARTING RUNNING KILLING KILLED",
     ),
     (
         "deaf",
-        "trap '' TERM; while :; do sleep 0.1; done",
+        "trap '' TERM; echo deaf; while :; do sleep 0.1; done",
         || json!({}),
         Act::Kill(1),
         "STARTING RUNNING KILLING KILLED",
@@ -52,7 +52,7 @@ const ROWS: &[Row] = &[
         "trap 'exit 0' TERM; while :; do sleep 0.1; done",
         || {
             json!({"health_check": {"type": "COMMAND", "command": {"value": "false"},
-        "delay_seconds": 0, "interval_seconds": 0.2, "grace_period_seconds": 0},
+        "delay_seconds": 0, "interval_seconds": 0.5, "grace_period_seconds": 0},
         "kill_policy": {"grace_period": {"nanoseconds": 500_000_000}}})
         },
         Act::Nothing,
@@ -101,7 +101,7 @@ fn the_same_states() {
             if let Act::Kill(grace) = act {
                 play.agent.wait_for("TASK_RUNNING", id);
                 // Its trap has to be there.
-                std::thread::sleep(Duration::from_millis(500));
+                play.printed(id);
                 play.agent.kill(id, Some(Duration::from_secs(*grace)));
             }
         }

@@ -137,7 +137,7 @@ fn an_agent_that_is_restarted() {
 #[test]
 fn an_agent_that_stays_away() {
     natively(|stage| {
-        for (checkpoint, limits) in [(false, 0.0..4.0), (true, 2.0..7.0)] {
+        for (checkpoint, limits) in [(false, 0.0..8.0), (true, 2.0..12.0)] {
             let options = Options {
                 checkpoint,
                 recovery_timeout: "2secs",

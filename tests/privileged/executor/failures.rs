@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Play, over, states};
+use super::{Play, descendants, over, states};
 use crate::supervised::stage::natively;
 
 /// Case 71 and what is like it: command, states, reason, words of the message.
@@ -82,12 +82,12 @@ fn a_child_that_is_killed() {
         let play = Play::begin(stage);
         play.launch_running("t", "sleep 1000", json!({}));
         let executor = play.running.pid().as_raw();
-        let path = format!("/proc/{executor}/task/{executor}/children");
-        let children = std::fs::read_to_string(path).unwrap();
-        let name = |child: &&str| std::fs::read_to_string(format!("/proc/{child}/comm")).unwrap();
-        let mut others = children.split_whitespace();
-        let child = others.find(|child| !name(child).contains("warden"));
-        let child: i32 = child.unwrap().parse().unwrap();
+        let is_run = |pid: &i32| {
+            let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+            name.is_ok_and(|name| name.trim() != "ucr-warden")
+        };
+        let mut children = descendants(executor).into_iter();
+        let child = children.find(is_run).unwrap();
         let pid = rustix::process::Pid::from_raw(child).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
         let last = over(&play.agent, "t");
