@@ -10,7 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::exec::Exec;
 use crate::cli::{Command, Format, output, perform};
 use crate::exit::{self, Exit, Outcome};
-use crate::sys::process::{Child, Namespaces, die_with_parent, spawn};
+use crate::sys::process::{Child, Namespaces, close_all_but, die_with_parent, spawn};
 use crate::sys::signal::unblock;
 
 /// Does what a command line would.
@@ -35,6 +35,8 @@ pub(in crate::cli) fn in_task(
 /// The same, without its stdout.
 pub(in crate::cli) fn part_in_silence(context: &Context, command: Command) -> Result<Child> {
     let quietly = || {
+        // Copies of connections would keep them open for whoever is at the other end.
+        close_all_but(std::iter::empty())?;
         let null = std::fs::OpenOptions::new().write(true).open("/dev/null")?;
         dup2_stdout(null)?;
         perform(command, context)

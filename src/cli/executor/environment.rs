@@ -25,7 +25,8 @@ pub(super) struct Variables(OwnedFd);
 /// The first time this program starts itself again without them in its environment.
 pub(super) fn variables() -> Result<Variables> {
     let own = |name: &str| std::env::var(name).ok();
-    match own(HANDED_OVER).and_then(|number| number.parse().ok()) {
+    let number = own(HANDED_OVER).and_then(|number| number.parse().ok());
+    match number.filter(|number| *number > 2) {
         Some(number) => Ok(Variables(adopt(number).context(HANDED_OVER)?)),
         None => {
             // What is wrong with them is said before.

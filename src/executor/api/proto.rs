@@ -155,8 +155,11 @@ impl DurationInfo {
     }
 }
 
-/// The tree of a message. Numbers that are none become the text that protobuf takes for them.
+/// The tree of a message. Numbers that are none become the text that protobuf takes for them, and
+/// bytes that are no text its sign for that: a framework's name in Latin-1 must not cost the stream.
 pub(super) fn tree(bytes: &[u8]) -> Result<Value, Fault> {
+    let text = String::from_utf8_lossy(bytes);
+    let bytes = text.as_bytes();
     let plain = serde_json::from_slice(bytes);
     let found = plain.or_else(|error| match quote(bytes) {
         Some(quoted) => serde_json::from_slice(&quoted),

@@ -154,6 +154,15 @@ fn infinity_is_no_end_of_the_world() {
 }
 
 #[test]
+fn what_is_no_text_is_shown_as_such() {
+    let text = b"{\"type\":\"LAUNCH\",\"launch\":{\"task\":{\"task_id\":{\"value\":\"a\"},\"name\":\"caf\xe9\"}}}";
+    let Ok(Event::Launch(task)) = Event::parse(text) else {
+        panic!("it is LAUNCH");
+    };
+    assert_eq!(task.info["name"], "caf\u{fffd}");
+}
+
+#[test]
 fn what_is_no_event_is_told_by_its_path() {
     let rows = [
         ("", "EOF"),
