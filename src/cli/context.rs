@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use super::{Format, Global, environment, output};
 use crate::engine;
-use crate::runtime::{RuntimeName, Runtimes, State};
+use crate::runtime::{Runtimes, State};
 use crate::store::Store;
 use crate::sys;
 
@@ -61,7 +61,7 @@ impl Context {
     }
 
     /// The same, where this runtime serves.
-    pub(super) fn with_runtime(&self, name: RuntimeName) -> Self {
+    pub(super) fn with_runtime(&self, name: impl Into<Runtimes>) -> Self {
         let mut global = self.global.clone();
         global.runtime = Some(name.into());
         Self { global, ..*self }

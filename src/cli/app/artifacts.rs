@@ -36,7 +36,7 @@ pub(super) fn artifacts(
         return Ok(());
     }
     let options = Options {
-        owner: owner(app),
+        owner: owner(&app.id, app.user.as_deref()),
         cache: Some(store.root().join("artifacts")),
         // Whoever waits for it here ends it in time.
         ..Options::default()
@@ -122,8 +122,8 @@ fn artifact(fetch: &crate::frontend::marathon::app::Fetch) -> Artifact {
 }
 
 /// The user's numbers, where this machine knows him; else the sandbox is everybody's anyway.
-fn owner(app: &App) -> Option<(u32, u32)> {
-    let name = app.user.as_deref()?;
+pub(in crate::cli) fn owner(who: &str, name: Option<&str>) -> Option<(u32, u32)> {
+    let name = name?;
     if let Ok(Some(user)) = User::from_name(name) {
         return Some((user.uid.as_raw(), user.gid.as_raw()));
     }
@@ -132,10 +132,7 @@ fn owner(app: &App) -> Option<(u32, u32)> {
     if numbers.is_none() {
         output::remark(
             "note",
-            &format!(
-                "{}: this machine does not know user '{name}': root owns what is fetched",
-                app.id
-            ),
+            &format!("{who}: this machine does not know user '{name}': root owns what is fetched"),
         );
     }
     numbers

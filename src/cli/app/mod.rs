@@ -23,7 +23,7 @@ mod supervise;
 mod task;
 mod values;
 
-pub(super) use artifacts::fetch_all;
+pub(super) use artifacts::{fetch_all, owner};
 pub(super) use inspect::inspect;
 pub(super) use options::{AppFile, AppMachine, AppRun, AppSecrets, check};
 pub(super) use part::{in_task, part_in_silence, work};

@@ -11,7 +11,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::order::Surroundings;
 use super::task::Task;
-use crate::cli::app::{Status, fetch_all};
+use crate::cli::app::{Status, fetch_all, owner};
 use crate::cli::context::Context;
 use crate::cli::pull::{AppPull, PullOptions};
 use crate::cli::run::{Given, Run};
@@ -21,7 +21,7 @@ use crate::error::{Fault, Kind};
 use crate::exit::{self, Exit, Outcome};
 use crate::fetch::Options;
 use crate::frontend::mesos::{Containerizer, TaskDefinition};
-use crate::runtime::RuntimeName;
+use crate::runtime::{RuntimeName, Runtimes};
 use crate::sys::process::{Namespaces, close_all_but, die_with_parent, spawn};
 use crate::sys::root::Root;
 use crate::sys::signal::unblock;
@@ -30,6 +30,8 @@ use crate::sys::signal::unblock;
 const PULL_TIMEOUT: Duration = Duration::from_secs(600);
 /// Largest pull secret that is read, in bytes.
 const MAX_SECRET: u64 = 1 << 20;
+/// Runtimes that a container may be of.
+const EITHER: &str = "native,docker";
 /// Longest container name that is made of a task's ID, in bytes.
 const MAX_NAME: usize = 100;
 
@@ -49,15 +51,21 @@ impl Means<'_> {
             Containerizer::Mesos => RuntimeName::Native,
             Containerizer::Docker => RuntimeName::Docker,
         };
-        let context = match definition.app {
-            // It says itself which.
-            Some(_) => self.context.clone(),
-            None => self.context.with_runtime(runtime),
+        // An app says itself which; whoever looks for its container later looks in both.
+        let (context, later) = match definition.app {
+            Some(_) => {
+                let both: Runtimes = EITHER.parse()?;
+                (self.context.clone(), self.context.with_runtime(both))
+            }
+            None => {
+                let context = self.context.with_runtime(runtime);
+                (context.clone(), context)
+            }
         };
         let (status, write) = Status::pipe()?;
         let body = || self.body(&context, id, definition, write);
         let child = spawn(Namespaces::default(), body).context("start a process")?;
-        Ok(Task::new(id, context, definition, child, status))
+        Ok(Task::new(id, later, definition, child, status))
     }
 
     /// In a process of its own, with nothing of the executor's but what it knows.
@@ -91,7 +99,7 @@ impl Means<'_> {
         (listener, status): (&Listener, OwnedFd),
     ) -> Result<Outcome> {
         if let failed @ Exit::Code(1..) | failed @ Exit::Signal(_) =
-            self.fetch(context, definition, listener)?
+            self.fetch(context, id, definition, listener)?
         {
             return Ok(Outcome::Exited(failed));
         }
@@ -113,6 +121,7 @@ impl Means<'_> {
     fn fetch(
         &self,
         context: &Context,
+        id: &str,
         definition: &TaskDefinition,
         listener: &Listener,
     ) -> Result<Exit> {
@@ -120,6 +129,7 @@ impl Means<'_> {
             return Ok(Exit::Code(0));
         }
         let options = Options {
+            owner: owner(&format!("task {id}"), definition.spec.user.as_deref()),
             cache: Some(self.surroundings.store().root().join("artifacts")),
             ..Options::default()
         };

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{Play, over, states};
-use crate::supervised::stage::natively;
+use crate::supervised::stage::{natively, on_both};
 use crate::support::fake_agent::Options;
 use crate::support::layer::Layer;
 use crate::support::layout::Layout;
@@ -183,6 +183,56 @@ fn two_tasks() {
         assert_eq!(states(&play.agent, "second"), "STARTING RUNNING");
         play.agent.kill("second", None);
         play.end();
+    });
+}
+
+/// An app in a label, of either type: its own grace, and its own check.
+#[test]
+fn apps() {
+    on_both(|stage| {
+        let play = Play::begin(stage);
+        let kind = if stage.is_docker { "DOCKER" } else { "MESOS" };
+        let app = |id: &str, script: &str, more: Value| {
+            let mut app = json!({
+                "id": format!("/of/{id}"),
+                "cmd": script,
+                "container": {"type": kind, "docker": {"image": stage.image}},
+                "taskKillGracePeriodSeconds": 1,
+            });
+            app.as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
+            play.agent.launch(json!({
+                "task_id": {"value": id},
+                "labels": {"labels": [{"key": "ucr.app", "value": app.to_string()}]},
+            }));
+            play.agent.wait_for("TASK_RUNNING", id);
+        };
+        app("deaf", DEAF, json!({}));
+        play.printed("deaf");
+        let begin = Instant::now();
+        play.agent.kill("deaf", None);
+        over(&play.agent, "deaf");
+        assert_eq!(
+            states(&play.agent, "deaf"),
+            "STARTING RUNNING KILLING KILLED"
+        );
+        assert!((1.0..8.0).contains(&seconds(begin)), "{}", seconds(begin));
+        let check = json!({"protocol": "COMMAND", "command": {"value": "false"}, "delaySeconds": 0,
+            "gracePeriodSeconds": 0, "intervalSeconds": 1, "maxConsecutiveFailures": 1});
+        app("ill", "sleep 1000", json!({"healthChecks": [check]}));
+        let last = over(&play.agent, "ill");
+        assert_eq!(last.state, "TASK_KILLED", "{last:?}");
+        assert_eq!(last.status["healthy"], false, "{last:?}");
+        assert!(
+            last.message.as_ref().unwrap().contains("health check 0"),
+            "{last:?}"
+        );
+        let (agent, _) = play.end();
+        assert_eq!(
+            agent.updates("").iter().filter(|it| it.times > 1).count(),
+            0
+        );
     });
 }
 

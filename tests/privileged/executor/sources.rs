@@ -218,8 +218,8 @@ fn what_a_task_can_have() {
         let file = stage.ucr.scratch().file("artifact", "fetched\n");
         let secret = "bm9ib2R5LXNlZXM=";
         let command = json!({
-            "value": "cat artifact; echo $S | tr a-z A-Z; cat /in/x; ulimit -n; id -u",
-            "user": "65534",
+            "value": "stat -c %u artifact; cat artifact; echo $S | tr a-z A-Z; cat /in/x; ulimit -n; id -u",
+            "user": "65534:65534",
             "uris": [{"value": format!("file://{}", file.display()), "extract": false}],
             "environment": {"variables": [
                 {"name": "S", "type": "SECRET", "secret": {"type": "VALUE", "value": {"data": secret}}},
@@ -240,7 +240,7 @@ fn what_a_task_can_have() {
         assert!(!inspected.contains("nobody-sees"));
         let (_, done) = play.end();
         assert_eq!(
-            done.stdout, "fetched\nNOBODY-SEES\nof a volume\n77\n65534\n",
+            done.stdout, "65534\nfetched\nNOBODY-SEES\nof a volume\n77\n65534\n",
             "{done:?}"
         );
     });
