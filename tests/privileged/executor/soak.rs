@@ -209,7 +209,8 @@ fn many_tasks_and_a_bad_agent() {
         // The program's own pages are shared by all; only those of the release binary are few.
         let is_release = Ucr::binary().metadata().unwrap().len() < 16 << 20;
         assert!(!is_release || last.rss <= MAX_RSS, "{last:?}");
-        assert!(last.open <= 12, "{last:?} without a task");
+        // What is just being said goodbye to may still be open.
+        assert!(last.open <= 16, "{last:?} without a task");
         let mut ends = BTreeMap::new();
         let updates = play.agent.updates("");
         for update in updates.iter().filter(|it| is_terminal(it)) {

@@ -7,8 +7,6 @@ use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use ucr::runtime::native::cgroup::leave_all;
-use ucr::sys::process::{Exit, Namespaces, spawn};
 
 use crate::support::mesos_launcher::{Launcher, USED, describe, marked};
 use crate::support::process;
@@ -106,25 +104,6 @@ fn every_process_stays_with_the_task() {
             world.ucr.run(["rm", "--force", id]);
         }
     });
-}
-
-/// Into the task's cgroups, and out again: what the warden of an executor does.
-#[test]
-fn the_way_out_of_all_hierarchies() {
-    let launcher = Launcher::new(64);
-    let child = spawn(Namespaces::default(), || {
-        let pid = std::process::id().cast_signed();
-        let enter =
-            |hierarchy: &&str| fs::write(launcher.cgroup(hierarchy).join("cgroup.procs"), "0");
-        let is_in = USED.iter().all(|it| enter(it).is_ok());
-        let was_in = cgroups(pid).values().filter(|path| *path != "/").count();
-        let has_left = leave_all().is_ok() && cgroups(pid).values().all(|path| path == "/");
-        u8::from(!(is_in && was_in >= USED.len() && has_left))
-    });
-    assert_eq!(child.unwrap().wait().unwrap(), Exit::Code(0));
-    for hierarchy in USED {
-        assert_eq!(launcher.processes(hierarchy), Vec::<i32>::new());
-    }
 }
 
 /// The launcher of these tests sees what would keep a real agent waiting.
