@@ -15,6 +15,7 @@ use crate::runtime::native::network;
 use crate::runtime::native::network::cni::List;
 use crate::runtime::{Container, ContainerRecord};
 use crate::spec::{Definition, Network as On, Subnet, network_name};
+use crate::store::Store;
 
 /// List, make, show and remove networks
 ///
@@ -75,6 +76,18 @@ struct Create {
     /// Options of the bridge: mtu=BYTES; repeatable
     #[arg(long, short, value_name = "KEY=VALUE")]
     opt: Vec<String>,
+}
+
+/// The network that a definition names: one that was made here, or else one of CNI's.
+pub(super) fn named(store: &Store, name: &str) -> Result<On, Fault> {
+    let is_made = network_name(name).is_ok_and(|name| {
+        let found = store.network(&name);
+        found.is_ok_and(|found| found.is_some())
+    });
+    match is_made {
+        true => name.parse(),
+        false => format!("cni:{name}").parse(),
+    }
 }
 
 impl Network {

@@ -67,7 +67,7 @@ pub use lock::{Lock, Patience};
 pub use network::{NetworkUse, NetworksLock};
 pub use refs::{Image, ImageRecord};
 pub use rootfs::{Backend, PathRight, RootfsMaking, RootfsRecord};
-pub use sandbox::{Sandbox, SandboxRoom};
+pub use sandbox::{Sandbox, SandboxRoom, make_directory};
 pub use volume::{VolumeRecord, VolumeUse};
 pub use writeback::{Durability, Writeback};
 

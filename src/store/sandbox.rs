@@ -3,15 +3,18 @@
 
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder, Permissions};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 use super::Store;
 use super::file::list;
 use super::lock::Lock;
+use crate::error::{Fault, Kind};
 use crate::sys;
+use crate::sys::root::Root;
 
 /// Everybody in the container may write; nobody outside gets to it, for the store is private.
 const MODE: u32 = 0o1777;
@@ -31,6 +34,34 @@ impl SandboxRoom {
             Self::Native => "sandboxes",
             Self::Engine => "sandboxes-docker",
         }
+    }
+}
+
+/// Makes a directory in a sandbox, for a path that a definition says, unless something is there.
+/// Neither it nor what is on the way may be a link: docker would follow it, and whoever ran in the
+/// sandbox before could have made it. Fails with [`Kind::Spec`] and the path.
+pub fn make_directory(sandbox: &Path, path: &Path) -> Result<(), Fault> {
+    let refuse = |text: &str| Fault::new(Kind::Spec, format!("'{}' {text}", path.display()));
+    let is_plain = |it: Component| matches!(it, Component::Normal(_) | Component::CurDir);
+    if !path.components().all(is_plain) {
+        return Err(refuse("leads out of the sandbox"));
+    }
+    let place = sandbox.join(path);
+    match Root::open(sandbox).and_then(|it| it.create_dir_all(path, MODE)) {
+        // A file that was fetched is as good.
+        Err(error) if error.kind() != ErrorKind::NotADirectory || !place.exists() => {
+            return Err(refuse(&format!("cannot be made: {error}")));
+        }
+        _ => (),
+    }
+    let real = place.canonicalize().ok().zip(sandbox.canonicalize().ok());
+    let plain: PathBuf = path
+        .components()
+        .filter(|it| *it != Component::CurDir)
+        .collect();
+    match real.is_some_and(|(place, sandbox)| place == sandbox.join(plain)) {
+        true => Ok(()),
+        false => Err(refuse("is a link")),
     }
 }
 

@@ -27,6 +27,7 @@ pub(super) use artifacts::{fetch_all, owner};
 pub(super) use inspect::inspect;
 pub(super) use options::{AppFile, AppMachine, AppRun, AppSecrets, check};
 pub(super) use part::{in_task, part_in_silence, work};
+pub(super) use prepare::SECCOMP;
 pub(super) use pull::{provision, pull};
 pub(super) use run::run;
 pub(super) use status::{Line, Status};

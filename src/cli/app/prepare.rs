@@ -1,7 +1,6 @@
 //! What an app needs before it can be started: ports, a sandbox, volumes, its description.
 
-use std::io::ErrorKind;
-use std::path::{Component, Path};
+use std::path::Path;
 
 use anyhow::Result;
 
@@ -9,7 +8,7 @@ use super::leases::{Leases, Preview};
 use super::options::AppMachine;
 use super::task::task;
 use crate::cli::context::Context;
-use crate::cli::pull;
+use crate::cli::{network, pull};
 use crate::error::{Fault, Kind};
 use crate::frontend::flags::BesideApp;
 use crate::frontend::marathon::app::{App, Mode, Type, VolumeKind};
@@ -17,12 +16,11 @@ use crate::frontend::marathon::container::{Machine, Places, container, launch_fa
 use crate::frontend::marathon::environment::Task;
 use crate::frontend::marathon::ports::{Assigned, Offer, Ranges, assign, wanted};
 use crate::spec::{ContainerSpec, Network};
-use crate::store::{Sandbox, SandboxRoom, Store};
+use crate::store::{Sandbox, SandboxRoom, Store, make_directory};
 use crate::sys::proc::Proc;
-use crate::sys::root::Root;
 
 /// Where profiles of filters of system calls are.
-const SECCOMP: &str = "/etc/ucr/seccomp";
+pub(in crate::cli) const SECCOMP: &str = "/etc/ucr/seccomp";
 
 /// All that a start needs.
 pub(super) struct Prepared<'a> {
@@ -112,18 +110,11 @@ impl Preparation<'_> {
         Ok(spec)
     }
 
-    /// One that `ucr network create` made, or else one of CNI's; of docker's, docker knows.
+    /// Of docker's, docker knows.
     fn network(&self, store: &Store, name: &str) -> Result<Network, Fault> {
-        if self.app.container_type() == Type::Docker {
-            return name.parse();
-        }
-        let is_made = crate::spec::network_name(name).is_ok_and(|name| {
-            let found = store.network(&name);
-            found.is_ok_and(|found| found.is_some())
-        });
-        match is_made {
-            true => name.parse(),
-            false => format!("cni:{name}").parse(),
+        match self.app.container_type() {
+            Type::Docker => name.parse(),
+            Type::Mesos => network::named(store, name),
         }
     }
 
@@ -203,31 +194,14 @@ impl Preparation<'_> {
     }
 }
 
-/// A directory for a path that a definition says, wherever links there lead: they end in `root`.
+/// A directory for a path that a definition says.
 fn make_below(root: &Path, path: &Path, index: usize) -> Result<()> {
-    let field = format!("/container/volumes({index})/hostPath");
-    let refuse = |text: &str| {
-        let text = format!("'{}' {text}", path.display());
-        launch_fault(&field, &text, "E:host-path-missing")
+    make_directory(root, path).map_err(|fault| {
+        let field = format!("/container/volumes({index})/hostPath");
+        launch_fault(&field, &fault.to_string(), "E:host-path-missing")
             .hint("say a path below the sandbox without '..' and links")
-    };
-    let is_plain = |it: Component| matches!(it, Component::Normal(_));
-    if !path.components().all(is_plain) {
-        return Err(refuse("leads out of the sandbox").into());
-    }
-    let place = root.join(path);
-    match Root::open(root).and_then(|it| it.create_dir_all(path, 0o1777)) {
-        // A file that was fetched is as good.
-        Err(error) if error.kind() != ErrorKind::NotADirectory || !place.exists() => {
-            return Err(refuse(&format!("cannot be made: {error}")).into());
-        }
-        _ => (),
-    }
-    // Docker follows links, so there may be none.
-    match place.canonicalize()? == root.canonicalize()?.join(path) {
-        true => Ok(()),
-        false => Err(refuse("is a link").into()),
-    }
+            .into()
+    })
 }
 
 impl AppMachine {

@@ -5,20 +5,16 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::Executor;
+use crate::cli::app::SECCOMP;
 use crate::cli::context::Context;
-use crate::cli::output;
-use crate::error::Fault;
+use crate::cli::{network, output};
 use crate::executor::api;
 use crate::executor::launch;
 use crate::executor::machine::Launch;
 use crate::frontend::marathon::container::Machine;
 use crate::frontend::mesos::{self, Place, TaskDefinition};
-use crate::spec::Network;
 use crate::store::Store;
 use crate::sys::proc::Proc;
-
-/// Where profiles of filters of system calls are.
-const SECCOMP: &str = "/etc/ucr/seccomp";
 
 /// What all tasks of this executor have in common.
 pub(super) struct Surroundings {
@@ -58,7 +54,7 @@ impl Surroundings {
         let place = Place {
             sandbox: &self.sandbox,
             seccomp: &self.seccomp,
-            network: &|name| self.network(name),
+            network: &|name| network::named(&self.store, name),
             machine: self.machine,
             words: &self.words,
         };
@@ -75,17 +71,5 @@ impl Surroundings {
             Err(findings) => (Err(launch::refusal(&findings)), None),
         };
         (Launch { task, order }, definition)
-    }
-
-    /// One that `ucr network create` made, or else one of CNI's.
-    fn network(&self, name: &str) -> Result<Network, Fault> {
-        let is_made = crate::spec::network_name(name).is_ok_and(|name| {
-            let found = self.store.network(&name);
-            found.is_ok_and(|found| found.is_some())
-        });
-        match is_made {
-            true => name.parse(),
-            false => format!("cni:{name}").parse(),
-        }
     }
 }

@@ -22,6 +22,7 @@ use crate::exit::{self, Exit, Outcome};
 use crate::fetch::Options;
 use crate::frontend::mesos::{Containerizer, TaskDefinition};
 use crate::runtime::{RuntimeName, Runtimes};
+use crate::store::make_directory;
 use crate::sys::process::{Namespaces, close_all_but, die_with_parent, spawn};
 use crate::sys::root::Root;
 use crate::sys::signal::unblock;
@@ -146,9 +147,15 @@ impl Means<'_> {
         app: Option<&File>,
         status: OwnedFd,
     ) -> Result<Run> {
-        let secret = pull_secret(definition, self.surroundings.sandbox())?;
+        let sandbox = self.surroundings.sandbox();
+        for directory in &definition.directories {
+            make_directory(sandbox, Path::new(directory)).map_err(|fault| {
+                fault.hint("volumes show directories of the sandbox, not links")
+            })?;
+        }
+        let secret = pull_secret(definition, sandbox)?;
         let document = app.map(|file| format!("/proc/self/fd/{}", file.as_raw_fd()));
-        let sandbox = format!("--sandbox={}", self.surroundings.sandbox().display());
+        let sandbox = format!("--sandbox={}", sandbox.display());
         let name = name(id)?;
         let mut words: Vec<&str> = self.words.iter().map(String::as_str).collect();
         match &document {

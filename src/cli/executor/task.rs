@@ -146,13 +146,7 @@ impl Task {
         if self.force_at.take_if(|it| *it <= Instant::now()).is_some() {
             self.child.signal(libc::SIGKILL)?;
         }
-        let helpers = std::mem::take(&mut self.helpers);
-        for helper in helpers {
-            match helper.has_ended(Duration::ZERO)? {
-                true => drop(helper.wait()?),
-                false => self.helpers.push(helper),
-            }
-        }
+        reap(&mut self.helpers)?;
         // First, for what it says is all there when it has ended.
         let has_ended = self.child.has_ended(Duration::ZERO)?;
         for text in self.status.read() {
@@ -321,6 +315,17 @@ impl Task {
     pub(super) fn id(&self) -> &str {
         &self.id
     }
+}
+
+/// Those that have ended are no more.
+pub(super) fn reap(helpers: &mut Vec<Child>) -> Result<()> {
+    for helper in std::mem::take(helpers) {
+        match helper.has_ended(Duration::ZERO)? {
+            true => drop(helper.wait()?),
+            false => helpers.push(helper),
+        }
+    }
+    Ok(())
 }
 
 fn status(report: checks::Report) -> CheckStatus {

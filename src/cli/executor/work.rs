@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::Executor;
 use super::order::Surroundings;
 use super::start::Means;
-use super::task::Task;
+use super::task::{Task, reap};
 use super::warden::Warden;
 use crate::cli::context::Context;
 use crate::cli::output;
@@ -19,7 +19,7 @@ use crate::error::render;
 use crate::executor::agent::{Agent, Heard};
 use crate::executor::api::{self, Call, Event, Reason, Status, Uuid};
 use crate::executor::environment::Configuration;
-use crate::executor::machine::{Action, Input, Machine, Moment, Policy};
+use crate::executor::machine::{Action, Input, Launch, Machine, Moment, Policy};
 use crate::executor::task::{End, Happening};
 use crate::exit::Outcome;
 use crate::frontend::mesos::{Containerizer, TaskDefinition};
@@ -206,7 +206,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn understand(&mut self, task: api::Task) -> crate::executor::machine::Launch {
+    fn understand(&mut self, task: api::Task) -> Launch {
         let id = task.id.clone();
         let (launch, definition) = self.means.surroundings.understand(task);
         // Of one that is there already it is not looked at.
@@ -289,8 +289,7 @@ impl Work<'_> {
         let deadline = Instant::now() + FAREWELL;
         self.agent.give_up();
         while self.agent.has_unsent() && Instant::now() < deadline {
-            let wanted = self.agent.wanted();
-            let wanted = wanted.into_iter();
+            let wanted = self.agent.wanted().into_iter();
             let mut all: Vec<_> = wanted
                 .map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags))
                 .collect();
@@ -307,17 +306,6 @@ impl Work<'_> {
         }
         Ok(())
     }
-}
-
-/// Those that have ended are no more.
-fn reap(helpers: &mut Vec<Child>) -> Result<()> {
-    for helper in std::mem::take(helpers) {
-        match helper.has_ended(Duration::ZERO)? {
-            true => drop(helper.wait()?),
-            false => helpers.push(helper),
-        }
-    }
-    Ok(())
 }
 
 fn described(status: &Status) -> String {

@@ -64,7 +64,8 @@ fn mesos(found: &mut TaskDefinition, container: &Object) {
         Some(image) => {
             self::image(found, &image);
         }
-        None => found.spec.rootfs = Some("/".into()),
+        None if found.spec.image.is_empty() => found.spec.rootfs = Some("/".into()),
+        None => (),
     }
 }
 
@@ -104,6 +105,9 @@ pub(super) fn docker_image<'a>(image: &Object<'a>) -> Option<Item<'a>> {
 pub(super) fn name(found: &mut TaskDefinition, item: &Item) {
     let Some(text) = item.filled() else { return };
     match text.parse::<Reference>() {
+        Ok(_) if !found.spec.image.is_empty() => {
+            item.refuse("E:image", "the label ucr.image says one, too");
+        }
         Ok(reference) => found.spec.image = reference.to_string(),
         Err(fault) => item.refuse("E:image", escape(&fault.to_string())),
     }

@@ -42,6 +42,8 @@ pub struct TaskDefinition {
     pub pull_secret_file: Option<String>,
     /// What goes into the sandbox before the start.
     pub artifacts: Vec<Artifact>,
+    /// Paths in the sandbox that volumes show: directories, unless something was fetched there.
+    pub directories: Vec<String>,
     /// Values that the agent gave.
     pub secrets: GivenValues,
     /// Too many failures end it.

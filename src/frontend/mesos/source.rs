@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::definition::{Containerizer, Place, TaskDefinition};
+use super::definition::{Place, TaskDefinition};
 use super::{command, value};
 use crate::error::escape;
 use crate::frontend::marathon::{Findings, Item, Object, Sink, parse, step};
@@ -27,10 +27,7 @@ pub(super) fn read(
     place: &Place,
     inner: &mut Findings,
 ) {
-    let label = |name: &str| {
-        let it = labels.iter().rev().find(|(key, _)| key == name);
-        it.map(|(_, value)| value.as_str())
-    };
+    let label = |name: &str| label(labels, name);
     for (key, _) in labels {
         if key.starts_with("ucr.") && !LABELS.contains(&key.as_str()) {
             inner.add(
@@ -40,7 +37,6 @@ pub(super) fn read(
             );
         }
     }
-    image(found, &label, inner);
     found.pull_secret_file = label(PULL_SECRET).map(str::to_owned);
     if let Some(command) = task.get("command") {
         command::read(found, &command);
@@ -95,28 +91,29 @@ fn beside_app(task: &Object, has_pull_secret: bool, inner: &mut Findings) {
     }
 }
 
-fn image<'a>(
-    found: &mut TaskDefinition,
-    label: &dyn Fn(&str) -> Option<&'a str>,
-    inner: &mut Findings,
-) {
-    let Some(name) = label(IMAGE) else { return };
-    let path = format!("/labels/{IMAGE}");
-    if !found.spec.image.is_empty() {
-        inner.add(path, "E:image", "the container has an image already");
+/// The image that a label names. Before the container is read, whose paths depend on whether it has
+/// an image.
+pub(super) fn image(found: &mut TaskDefinition, labels: &[(String, String)], inner: &mut Findings) {
+    let Some(name) = label(labels, IMAGE) else {
         return;
-    }
+    };
     match name.parse::<Reference>() {
         Ok(reference) => {
             found.spec.image = reference.to_string();
-            found.spec.rootfs = None;
-            // As if the container had said it.
-            if found.containerizer == Containerizer::Mesos {
-                found.spec.fallback_working_dir = Some(SANDBOX.to_owned());
-            }
+            found.spec.fallback_working_dir = Some(SANDBOX.to_owned());
         }
-        Err(fault) => inner.add(path, "E:image", escape(&fault.to_string())),
+        Err(fault) => inner.add(
+            format!("/labels/{IMAGE}"),
+            "E:image",
+            escape(&fault.to_string()),
+        ),
     }
+}
+
+/// The last of a name counts.
+fn label<'a>(labels: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    let found = labels.iter().rev().find(|(key, _)| key == name);
+    found.map(|(_, value)| value.as_str())
 }
 
 fn of_labels<'a>(

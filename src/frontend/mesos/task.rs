@@ -74,6 +74,7 @@ fn fill(found: &mut TaskDefinition, task: &Object, place: &Place, inner: &mut Fi
     // What everybody's environment is: before the task's own.
     executor(found, task);
     resources::read(found, task, place);
+    source::image(found, &labels, inner);
     if let Some(container) = task.get("container") {
         container::read(found, &container, place);
     }

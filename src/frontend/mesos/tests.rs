@@ -12,6 +12,7 @@ use super::{TaskDefinition, read};
 use crate::frontend::marathon::Findings;
 use crate::frontend::marathon::container::Machine;
 use crate::image::ImageConfig;
+use crate::spec::SecretTarget;
 use crate::spec::{Network, SANDBOX, SecretSource, process};
 
 /// As an agent sent it (reference/mesos-live.md, section 2), but for its `data`.
@@ -168,7 +169,15 @@ fn an_image_may_be_a_label() {
     assert_eq!(directory(found).as_deref(), Some(SANDBOX));
     info["container"] = json!({"type": "MESOS"});
     assert_eq!(directory(accept(&info)).as_deref(), Some(SANDBOX));
-    assert_eq!(refused(&task(&only)), ["/labels/ucr.image E:image"]);
+    let twice = ["/container/mesos/image/docker/name E:image"];
+    assert_eq!(refused(&task(&only)), twice);
+    // Paths inside are those of a container with an image.
+    info["container"]["volumes"] = json!([{"mode": "RO", "container_path": "key",
+        "source": {"type": "SECRET", "secret": {"type": "VALUE", "value": {"data": "eA=="}}}}]);
+    let secret = &accept(&info).spec.secrets[0];
+    let file = SecretTarget::File(Path::new(SANDBOX).join("key"));
+    assert_eq!(secret.target, file);
+    info["container"] = json!({"type": "MESOS"});
     info["labels"] = Value::Null;
     assert_eq!(refused(&info), [" E:command"], "the host has none");
     assert_eq!(try_read(&info, &["true"]).unwrap().0.spec.args, ["true"]);

@@ -11,12 +11,14 @@ use crate::image::Reference;
 use crate::spec::mount::{Bind, ImageSource, Propagation, Source};
 use crate::spec::{DockerParameter, Mount, SANDBOX, Secret, SecretSource, SecretTarget};
 
+const OUTSIDE: &str = "leads out of the sandbox";
+
 /// One of them.
 pub(super) fn read(found: &mut TaskDefinition, item: &Item, place: &Place) -> Option<()> {
     let volume = item.object(&["container_path", "host_path", "mode", "image", "source"])?;
     let path = volume.required("container_path", "E:required")?;
     let target = path.filled()?;
-    if target.split('/').any(|part| part == "..") {
+    if goes_up(target) {
         path.refuse("E:range", "has '..' in it");
         return None;
     }
@@ -32,7 +34,13 @@ pub(super) fn read(found: &mut TaskDefinition, item: &Item, place: &Place) -> Op
         None => None,
     };
     let source = match (volume.get("host_path"), volume.get("image")) {
-        (Some(path), _) => Some(of_host(found, path.filled()?, place)),
+        (Some(path), _) => {
+            let text = path.filled()?;
+            if !text.starts_with('/') && goes_up(text) {
+                path.refuse("E:range", OUTSIDE);
+            }
+            Some(of_host(found, text, place))
+        }
         (_, Some(image)) => Some(of_image(&image)?),
         _ if volume.has("source") => of_source,
         // A directory of the sandbox, of the same name.
@@ -45,8 +53,15 @@ pub(super) fn read(found: &mut TaskDefinition, item: &Item, place: &Place) -> Op
     Some(())
 }
 
+fn goes_up(path: &str) -> bool {
+    path.split('/').any(|part| part == "..")
+}
+
 /// Relative paths begin in the sandbox; links in there lead nowhere else.
-fn of_host(found: &TaskDefinition, path: &str, place: &Place) -> Source {
+fn of_host(found: &mut TaskDefinition, path: &str, place: &Place) -> Source {
+    if !path.starts_with('/') {
+        found.directories.push(path.to_owned());
+    }
     let bind = match path.starts_with('/') {
         true => Bind {
             path: path.into(),
@@ -146,8 +161,8 @@ fn source_of(
                 .choice("E:type", &kinds)?;
             let path = inner.required("path", "E:required")?;
             let text = path.filled()?;
-            if text.starts_with('/') || text.split('/').any(|part| part == "..") {
-                path.refuse("E:range", "leads out of the sandbox");
+            if text.starts_with('/') || goes_up(text) {
+                path.refuse("E:range", OUTSIDE);
             }
             Some(Some(of_host(found, text, place)))
         }

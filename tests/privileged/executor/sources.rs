@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::{Play, data, descendants, environ, over, states};
-use crate::supervised::stage::{ask, natively};
+use crate::supervised::stage::{ask, natively, on_both};
 use crate::support::fake_agent::{EXECUTOR, FRAMEWORK, Options};
 use crate::support::layout::Layout;
 use crate::support::registry::Registry;
@@ -359,5 +359,45 @@ fn isolation() {
         let lines: Vec<&str> = done.stdout.lines().collect();
         let expected = ["24 80", "CapBnd:\t0000000000000021", "7168"];
         assert_eq!(lines, expected, "{done:?}");
+    });
+}
+
+/// Directories of the sandbox are made, in either runtime; a link that an earlier task has left there
+/// leads nowhere.
+#[test]
+fn volumes_of_the_sandbox() {
+    on_both(|stage| {
+        let play = Play::begin(stage);
+        let with = |volumes: serde_json::Value| {
+            let mut container = play.container();
+            container["volumes"] = volumes;
+            json!({"container": container})
+        };
+        let volumes = with(json!([
+            {"container_path": "/a", "host_path": "of/host", "mode": "RW"},
+            {"container_path": "/b", "mode": "RW",
+                "source": {"type": "SANDBOX_PATH", "sandbox_path": {"type": "SELF", "path": "of-source"}}},
+        ]));
+        let script = "id >/a/x && id >/b/y && ln -s /etc $MESOS_SANDBOX/trap";
+        play.launch("writes", script, volumes);
+        let last = over(&play.agent, "writes");
+        assert_eq!(last.state, "TASK_FINISHED", "{last:?}");
+        let sandbox = play.agent.sandbox();
+        assert!(sandbox.join("of/host/x").is_file() && sandbox.join("of-source/y").is_file());
+        let link = with(json!([{"container_path": "/a", "host_path": "trap/x", "mode": "RW"}]));
+        play.launch("trapped", "cat /a/passwd", link);
+        let last = over(&play.agent, "trapped");
+        assert_eq!(states(&play.agent, "trapped"), "STARTING ERROR", "{last:?}");
+        assert!(last.message.unwrap().contains("trap/x"));
+        assert!(!std::path::Path::new("/etc/x").exists());
+        let up = with(json!([{"container_path": "/a", "host_path": "../x", "mode": "RW"}]));
+        play.launch("up", "true", up);
+        assert!(
+            over(&play.agent, "up")
+                .message
+                .unwrap()
+                .contains("leads out")
+        );
+        play.end();
     });
 }
