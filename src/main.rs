@@ -10,6 +10,7 @@ use ucr::runtime::native::reaper;
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(ucr::cli::at_panic));
     let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
     if reaper::is_wanted(&arguments) {
         return ExitCode::from(reaper::run(arguments));

@@ -44,7 +44,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::exit::{self, Outcome};
 use crate::runtime::Runtimes;
-use crate::sys::process::become_undumpable;
+use crate::sys::process::{become_undumpable, leave};
 use context::Context;
 use rootless::Users;
 use start::Listener;
@@ -206,6 +206,19 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
         output::error(error, as_json);
     }
     exit::code(&outcome)
+}
+
+/// What a fault of the program itself comes to: a line, and the process ends like one that failed.
+/// Not by `abort`, which a copied process of musl's sends to the one that it is a copy of: the C
+/// library there does not know that the thread is another one. What was said to the panic may have
+/// a secret in it and is not shown.
+pub fn at_panic(info: &std::panic::PanicHookInfo) {
+    let place = info.location().map(ToString::to_string).unwrap_or_default();
+    output::remark("internal fault", &format!("at {place}"));
+    output::hint(
+        "please report it with the command line; what was begun is mended by the next command",
+    );
+    leave(exit::FAULT)
 }
 
 /// Called by this name it is `ucr executor`: Marathon's `executor` is a path without arguments.

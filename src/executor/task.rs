@@ -69,6 +69,11 @@ pub enum End {
         /// Why, for people.
         message: String,
     },
+    /// The command ran, and how it ended is not known.
+    Unseen {
+        /// Why, for people.
+        message: String,
+    },
     /// The command ran out of something.
     Limited {
         /// [`Reason::MemoryLimit`] and its kind.
@@ -318,7 +323,7 @@ fn after_kill(cause: Cause, end: &End) -> News {
     let how = match end {
         End::Exited(exit) => said(*exit),
         End::NotStarted { .. } => "Command was not started".to_owned(),
-        End::Limited { message, .. } => message.clone(),
+        End::Limited { message, .. } | End::Unseen { message } => message.clone(),
     };
     match cause {
         Cause::Asked(why) | Cause::Unhealthy(why) => {
@@ -333,6 +338,7 @@ fn by_itself(end: End) -> News {
     match end {
         End::Exited(Exit::Code(0)) => News::saying(State::Finished, said(Exit::Code(0))),
         End::Exited(exit) => News::saying(State::Failed, said(exit)),
+        End::Unseen { message } => News::saying(State::Failed, message),
         End::NotStarted { reason, message } => {
             let state = match reason {
                 Reason::TaskInvalid | Reason::TaskUnauthorized => State::Error,

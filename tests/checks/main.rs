@@ -14,6 +14,7 @@
 mod support;
 
 mod commands;
+mod copies;
 mod follow;
 mod http;
 mod native;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         http::TESTS,
         schedule::TESTS,
         commands::TESTS,
+        copies::TESTS,
         places::TESTS,
         native::TESTS,
     ];

@@ -262,6 +262,9 @@ impl Task {
             message,
         };
         if let Some((kind, message)) = seen.failure.take() {
+            if seen.is_started {
+                return End::Unseen { message };
+            }
             let reason = match kind {
                 Some(Kind::Spec | Kind::Usage | Kind::Reference) => Reason::TaskInvalid,
                 _ => Reason::LaunchFailed,

@@ -76,6 +76,23 @@ fn ends_of_its_own() {
             State::Failed,
             "Command terminated with signal SIGSEGV",
         ),
+        (
+            End::Exited(Exit::Code(139)),
+            State::Failed,
+            "Command exited with status 139 (as after signal SIGSEGV)",
+        ),
+        (
+            End::Exited(Exit::Code(255)),
+            State::Failed,
+            "Command exited with status 255",
+        ),
+        (
+            End::Unseen {
+                message: "docker is gone".into(),
+            },
+            State::Failed,
+            "docker is gone",
+        ),
         (launch, State::Failed, "pull x: denied"),
         (memory, State::Failed, "Memory limit exceeded"),
     ];

@@ -17,13 +17,15 @@ fn an_agent_that_is_not_ready() {
                 has_socket,
                 ..Options::default()
             };
-            let agent = FakeAgent::with(options.clone());
-            drop(agent);
-            let play = Play::with(stage, options, &[]);
-            play.agent.answer_subscribe(503, 1);
-            play.agent.answer_subscribe(404, 1);
+            let agent = FakeAgent::with(options);
+            agent.answer_subscribe(503, 1);
+            agent.answer_subscribe(404, 1);
+            let play = Play::of(stage, agent, &[]);
             play.launch("t", "true", json!({}));
             assert_eq!(over(&play.agent, "t").state, "TASK_FINISHED");
+            let subscribed = play.agent.calls_of("SUBSCRIBE");
+            let answers: Vec<u16> = subscribed.iter().map(|it| it.status).collect();
+            assert_eq!(answers, [503, 404, 200]);
             assert!(
                 play.agent
                     .calls()

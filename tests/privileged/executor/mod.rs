@@ -38,7 +38,11 @@ impl<'a> Play<'a> {
     }
 
     pub fn with(stage: &'a Stage, options: Options, flags: &[&str]) -> Self {
-        let agent = FakeAgent::with(options);
+        Self::of(stage, FakeAgent::with(options), flags)
+    }
+
+    /// With an agent that was told things before.
+    pub fn of(stage: &'a Stage, agent: FakeAgent, flags: &[&str]) -> Self {
         let mut command = stage.cmd(&[&["executor"], flags].concat());
         for (name, value) in agent.environment() {
             command = command.env(&name, value);
